@@ -1,0 +1,50 @@
+package ropeline
+
+import "time"
+
+// Standing is what a fan is to the line of one event.
+type Standing string
+
+// The standings. Waiting leads to Admitted; Admitted to Shopping (the pass
+// was redeemed) or Gone (it was not, in time); Shopping to Gone when the time
+// to shop ends. A fan who is Gone or who left may join again, at the end.
+const (
+	StandingWaiting  Standing = "waiting"
+	StandingAdmitted Standing = "admitted"
+	StandingShopping Standing = "shopping"
+	StandingGone     Standing = "gone"
+)
+
+// Status is what a fan is told about the line: the answer to a join, to a
+// poll and every frame of the WebSocket. Fields that do not apply are left
+// out. Position counts the fans ahead: 0 is the head of the line.
+type Status struct {
+	Event    EventID  `json:"event"`
+	Phase    Phase    `json:"phase"`
+	Standing Standing `json:"standing"`
+	Paused   bool     `json:"paused,omitempty"`
+	Epoch    int64    `json:"epoch"`            // rises when the line was rebuilt after a loss
+	Offset   string   `json:"offset,omitempty"` // feed position, to resume from
+	Number   int64    `json:"number"`
+	Position int64    `json:"position"`
+	Waiting  int64    `json:"waiting"` // fans in the line, all together
+	// Wait is a range of seconds until admission; absent when not known.
+	Wait *Range `json:"wait,omitempty"`
+	// Place proves the number; the fan keeps it and shows it again.
+	Place string `json:"place,omitempty"`
+	// Pass is given with StandingAdmitted and is good until PassUntil.
+	Pass      string     `json:"pass,omitempty"`
+	PassUntil *time.Time `json:"pass_until,omitempty"`
+	// ShopUntil is given with StandingShopping.
+	ShopUntil *time.Time `json:"shop_until,omitempty"`
+	// NextMS asks the fan not to poll again sooner than this many milliseconds.
+	NextMS int64 `json:"next_ms,omitempty"`
+	// FanToken is given once, to a fan who came without an identity.
+	FanToken string `json:"fan_token,omitempty"`
+}
+
+// Range is a low and a high estimate in seconds.
+type Range struct {
+	Low  int64 `json:"low"`
+	High int64 `json:"high"`
+}
