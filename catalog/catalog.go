@@ -1,0 +1,151 @@
+package catalog
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/ropeline/ropeline"
+)
+
+// Catalog reads and writes events. It is safe for concurrent use.
+type Catalog struct {
+	pool  *pgxpool.Pool
+	cache cache
+}
+
+// New makes a catalog over the house's database.
+func New(pool *pgxpool.Pool) *Catalog {
+	return &Catalog{pool: pool, cache: newCache()}
+}
+
+// Create checks the event, gives it and its parts their ids, and writes them
+// in the caller's transaction.
+func (c *Catalog) Create(ctx context.Context, tx pgx.Tx, event ropeline.Event) (ropeline.Event, error) {
+	if err := validate(event); err != nil {
+		return ropeline.Event{}, err
+	}
+	event.ID = ropeline.NewID[ropeline.EventID]()
+	event.Venue.ID = ropeline.NewID[ropeline.VenueID]()
+	if _, err := tx.Exec(ctx, `insert into venues (id, name, address, city, time_zone) values ($1, $2, $3, $4, $5)`,
+		event.Venue.ID, event.Venue.Name, event.Venue.Address, event.Venue.City, event.Venue.TimeZone); err != nil {
+		return ropeline.Event{}, ropeline.Unavailable(err)
+	}
+	if _, err := tx.Exec(ctx, `
+		insert into events (id, venue_id, name, description, starts_at, drop_at, closes_at)
+		values ($1, $2, $3, $4, $5, $6, $7)`,
+		event.ID, event.Venue.ID, event.Name, event.Description, event.StartsAt, event.DropAt, event.ClosesAt); err != nil {
+		return ropeline.Event{}, ropeline.Unavailable(err)
+	}
+	types := make([]ropeline.TicketType, len(event.TicketTypes))
+	for i, t := range event.TicketTypes {
+		t.ID = ropeline.NewID[ropeline.TicketTypeID]()
+		types[i] = t
+		if _, err := tx.Exec(ctx, `
+			insert into ticket_types (id, event_id, name, price_minor, currency, max_per_order, max_per_fan, ordinal)
+			values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+			t.ID, event.ID, t.Name, t.Price.Minor, t.Price.Currency, t.MaxPerOrder, t.MaxPerFan, i); err != nil {
+			return ropeline.Event{}, ropeline.Unavailable(err)
+		}
+	}
+	event.TicketTypes = types
+	return event, nil
+}
+
+const selectEvents = `
+	select e.id, e.name, e.description, e.starts_at, e.drop_at, e.closes_at,
+	       v.id, v.name, v.address, v.city, v.time_zone
+	from events e join venues v on v.id = e.venue_id `
+
+// Event returns one event, at most a second old. Capacities are not filled in.
+func (c *Catalog) Event(ctx context.Context, id ropeline.EventID) (ropeline.Event, error) {
+	return c.cache.get(id, func() (ropeline.Event, error) {
+		events, err := c.query(ctx, selectEvents+`where e.id = $1`, id)
+		if err != nil {
+			return ropeline.Event{}, err
+		}
+		if len(events) == 0 {
+			return ropeline.Event{}, ropeline.Errorf(ropeline.CodeEventNotFound, "There is no such event.")
+		}
+		return events[0], nil
+	})
+}
+
+// Cursor is where a page of the list begins; its zero value is the start.
+type Cursor struct {
+	DropAt time.Time
+	ID     ropeline.EventID
+}
+
+// List returns up to limit events, the latest drop first, from the cursor on.
+func (c *Catalog) List(ctx context.Context, after Cursor, limit int) ([]ropeline.Event, error) {
+	if after.ID == "" {
+		return c.query(ctx, selectEvents+`order by e.drop_at desc, e.id desc limit $1`, limit)
+	}
+	return c.query(ctx, selectEvents+`where (e.drop_at, e.id) < ($1, $2) order by e.drop_at desc, e.id desc limit $3`,
+		after.DropAt, after.ID, limit)
+}
+
+// Live lists the events whose line moves: the drop has come, or comes within
+// the lead, and the sale has not ended more than a minute ago.
+func (c *Catalog) Live(ctx context.Context, lead time.Duration) ([]ropeline.EventID, error) {
+	rows, err := c.pool.Query(ctx, `
+		select id from events where drop_at <= now() + $1::interval and closes_at > now() - interval '1 minute' order by id`, lead)
+	if err != nil {
+		return nil, ropeline.Unavailable(err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[ropeline.EventID])
+	if err != nil {
+		return nil, ropeline.Unavailable(err)
+	}
+	return ids, nil
+}
+
+func (c *Catalog) query(ctx context.Context, sql string, args ...any) ([]ropeline.Event, error) {
+	rows, err := c.pool.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, ropeline.Unavailable(err)
+	}
+	events, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (ropeline.Event, error) {
+		var e ropeline.Event
+		err := row.Scan(&e.ID, &e.Name, &e.Description, &e.StartsAt, &e.DropAt, &e.ClosesAt,
+			&e.Venue.ID, &e.Venue.Name, &e.Venue.Address, &e.Venue.City, &e.Venue.TimeZone)
+		return e, err
+	})
+	if err == nil {
+		err = c.loadTypes(ctx, events)
+	}
+	if err != nil {
+		return nil, ropeline.Unavailable(err)
+	}
+	return events, nil
+}
+
+func (c *Catalog) loadTypes(ctx context.Context, events []ropeline.Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	index := make(map[ropeline.EventID]int, len(events))
+	ids := make([]ropeline.EventID, len(events))
+	for i, e := range events {
+		index[e.ID], ids[i] = i, e.ID
+	}
+	rows, err := c.pool.Query(ctx, `
+		select event_id, id, name, price_minor, currency, max_per_order, max_per_fan
+		from ticket_types where event_id = any($1) order by event_id, ordinal`, ids)
+	if err != nil {
+		return err
+	}
+	var (
+		event ropeline.EventID
+		t     ropeline.TicketType
+	)
+	_, err = pgx.ForEachRow(rows, []any{&event, &t.ID, &t.Name, &t.Price.Minor, &t.Price.Currency, &t.MaxPerOrder, &t.MaxPerFan}, func() error {
+		e := &events[index[event]]
+		e.TicketTypes = append(e.TicketTypes, t)
+		return nil
+	})
+	return err
+}

@@ -1,0 +1,70 @@
+package catalog
+
+import (
+	"regexp"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/ropeline/ropeline"
+)
+
+var currencyForm = regexp.MustCompile(`^[A-Z]{3}$`)
+
+// Bounds of an event, generous for people and tight for mistakes.
+const (
+	mostTypes    = 50
+	mostCapacity = 10_000_000
+	mostPrice    = 100_000_000_00
+	mostLimit    = 1_000
+)
+
+func validate(e ropeline.Event) error {
+	invalid := func(format string, args ...any) error {
+		return ropeline.Errorf(ropeline.CodeInvalidRequest, format, args...)
+	}
+	switch {
+	case !text(e.Name, 1, 200):
+		return invalid("The event needs a name of 1 to 200 characters.")
+	case !text(e.Description, 0, 10_000):
+		return invalid("The description is longer than 10,000 characters.")
+	case !text(e.Venue.Name, 1, 200):
+		return invalid("The venue needs a name of 1 to 200 characters.")
+	case !text(e.Venue.Address, 0, 500) || !text(e.Venue.City, 0, 200):
+		return invalid("The venue's address or city is too long.")
+	case e.DropAt.IsZero() || e.ClosesAt.IsZero() || e.StartsAt.IsZero():
+		return invalid("drop_at, closes_at and starts_at are required.")
+	case !e.ClosesAt.After(e.DropAt):
+		return invalid("closes_at must come after drop_at.")
+	case e.DropAt.Year() > 9999 || e.ClosesAt.Year() > 9999 || e.StartsAt.Year() > 9999:
+		return invalid("A date lies too far ahead.")
+	case len(e.TicketTypes) == 0 || len(e.TicketTypes) > mostTypes:
+		return invalid("The event needs 1 to %d ticket types.", mostTypes)
+	}
+	if _, err := time.LoadLocation(e.Venue.TimeZone); err != nil || e.Venue.TimeZone == "" {
+		return invalid("The venue's time_zone must be an IANA name such as Europe/Vienna.")
+	}
+	for _, t := range e.TicketTypes {
+		switch {
+		case !text(t.Name, 1, 100):
+			return invalid("A ticket type needs a name of 1 to 100 characters.")
+		case t.Price.Minor < 0 || t.Price.Minor > mostPrice:
+			return invalid("The price of %q is out of range.", t.Name)
+		case !currencyForm.MatchString(t.Price.Currency):
+			return invalid("The currency of %q must be an ISO 4217 code such as EUR.", t.Name)
+		case t.Price.Currency != e.TicketTypes[0].Price.Currency:
+			return invalid("All ticket types of an event must have one currency.")
+		case t.Capacity < 0 || t.Capacity > mostCapacity:
+			return invalid("The capacity of %q must be 0 to %d.", t.Name, mostCapacity)
+		case t.MaxPerOrder < 1 || t.MaxPerOrder > mostLimit || t.MaxPerFan < 1 || t.MaxPerFan > mostLimit:
+			return invalid("The limits of %q must be 1 to %d.", t.Name, mostLimit)
+		}
+	}
+	return nil
+}
+
+// text tells whether s has the length and is text that Postgres can keep.
+func text(s string, least, most int) bool {
+	n := utf8.RuneCountInString(s)
+	return n >= least && n <= most && utf8.ValidString(s) && !strings.ContainsRune(s, 0) && (least == 0 || strings.TrimSpace(s) != "")
+}

@@ -1,0 +1,43 @@
+package identity
+
+import (
+	"encoding/base64"
+	"strings"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/internal/keyring"
+)
+
+// Fans mints and checks the signed anonymous identities of fans.
+type Fans struct {
+	keys *keyring.Keyring
+}
+
+// NewFans makes the mint.
+func NewFans(keys *keyring.Keyring) *Fans { return &Fans{keys: keys} }
+
+// Mint makes a new fan.
+func (f *Fans) Mint() (ropeline.FanID, string) {
+	fan := ropeline.NewID[ropeline.FanID]()
+	return fan, f.Token(fan)
+}
+
+// Token is the fan's signed identity: "<fan id>.<22 characters of base64url>".
+func (f *Fans) Token(fan ropeline.FanID) string {
+	mac := f.keys.MAC(keyring.PurposeFan, []byte(fan))
+	return string(fan) + "." + base64.RawURLEncoding.EncodeToString(mac)
+}
+
+// Parse checks a token; code unauthenticated when it is not one of ours.
+func (f *Fans) Parse(token string) (ropeline.FanID, error) {
+	id, signature, _ := strings.Cut(token, ".")
+	fan, err := ropeline.ParseID[ropeline.FanID](id)
+	if err == nil {
+		var mac [16]byte
+		n, decodeErr := base64.RawURLEncoding.Strict().Decode(mac[:], []byte(signature)[:min(len(signature), 22)])
+		if decodeErr == nil && n == len(mac) && len(signature) == 22 && f.keys.CheckMAC(keyring.PurposeFan, []byte(fan), mac[:]) {
+			return fan, nil
+		}
+	}
+	return "", ropeline.Errorf(ropeline.CodeUnauthenticated, "The fan's token is not valid.")
+}

@@ -1,0 +1,98 @@
+package identity
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"fmt"
+	"strings"
+
+	"golang.org/x/crypto/argon2"
+
+	"github.com/ropeline/ropeline"
+)
+
+// argon2id with the second recommended option of RFC 9106, section 4, at
+// 19 MiB and two passes as OWASP's password storage cheat sheet gives it.
+const (
+	argonMemory  = 19 * 1024 // KiB
+	argonTime    = 2
+	argonThreads = 1
+	argonKey     = 32
+	argonSalt    = 16
+
+	mostPassword = 256 // bytes; longer ones are refused before any hashing
+	atOnce       = 4   // hashes computed at the same time: 76 MiB at the most
+)
+
+// hasher computes argon2id, a few at a time.
+type hasher struct {
+	seats chan struct{}
+	none  string // the hash of nobody's password, to spend the same time on
+}
+
+func newHasher() *hasher {
+	h := &hasher{seats: make(chan struct{}, atOnce)}
+	h.none = encode(make([]byte, argonSalt), make([]byte, argonKey))
+	return h
+}
+
+func (h *hasher) hash(ctx context.Context, password string) (string, error) {
+	salt := make([]byte, argonSalt)
+	rand.Read(salt)
+	key, err := h.derive(ctx, password, salt)
+	if err != nil {
+		return "", err
+	}
+	return encode(salt, key), nil
+}
+
+// check compares in constant time; an empty hash never matches.
+func (h *hasher) check(ctx context.Context, hash, password string) (bool, error) {
+	if len(password) > mostPassword {
+		return false, nil
+	}
+	known := hash != ""
+	if !known {
+		hash = h.none
+	}
+	salt, want, err := decode(hash)
+	if err != nil {
+		return false, err
+	}
+	key, err := h.derive(ctx, password, salt)
+	if err != nil {
+		return false, err
+	}
+	return known && subtle.ConstantTimeCompare(key, want) == 1, nil
+}
+
+func (h *hasher) derive(ctx context.Context, password string, salt []byte) ([]byte, error) {
+	select {
+	case h.seats <- struct{}{}:
+		defer func() { <-h.seats }()
+	case <-ctx.Done():
+		return nil, ropeline.Unavailable(ctx.Err())
+	}
+	return argon2.IDKey([]byte(password), salt, argonTime, argonMemory, argonThreads, argonKey), nil
+}
+
+// encode writes the PHC string format.
+func encode(salt, key []byte) string {
+	b64 := base64.RawStdEncoding
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, argonMemory, argonTime, argonThreads,
+		b64.EncodeToString(salt), b64.EncodeToString(key))
+}
+
+func decode(hash string) (salt, key []byte, err error) {
+	parts := strings.Split(hash, "$")
+	if len(parts) != 6 || parts[1] != "argon2id" {
+		return nil, nil, fmt.Errorf("identity: a password hash is not in PHC form")
+	}
+	b64 := base64.RawStdEncoding
+	if salt, err = b64.DecodeString(parts[4]); err == nil {
+		key, err = b64.DecodeString(parts[5])
+	}
+	return salt, key, err
+}
