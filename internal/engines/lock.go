@@ -34,7 +34,12 @@ func (l *lock) tryAlone() bool {
 // holders of a shared lock also hold the gate.
 func (l *lock) share() error { return l.flock(syscall.LOCK_SH) }
 
-func (l *lock) release() { l.file.Close() }
+// release unlocks before it closes: a child being forked may hold a copy of the
+// file until its exec.
+func (l *lock) release() {
+	l.flock(syscall.LOCK_UN)
+	l.file.Close()
+}
 
 func (l *lock) flock(how int) error {
 	for {

@@ -2,11 +2,59 @@ package engines
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
 )
+
+func TestTestIsFreshAndMigrated(t *testing.T) {
+	for range 3 {
+		t.Run("", func(t *testing.T) {
+			pair := Test(t)
+			ctx := t.Context()
+			if n := query(t, pair.DatabaseURL, "SELECT count(*)::text FROM pg_tables WHERE schemaname = 'public'"); n < "2" {
+				t.Errorf("%s tables: the migrations are missing", n)
+			}
+			if _, err := pair.Pool.Exec(ctx, "CREATE TABLE mine ()"); err != nil {
+				t.Error("the database is not fresh:", err)
+			}
+			client := openRedis(t, pair.RedisURL)
+			if n := client.DBSize(ctx).Val(); n != 0 {
+				t.Errorf("%d keys in a fresh Redis", n)
+			}
+			if err := client.Set(ctx, "mine", 1, 0).Err(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func TestPairsOfOneMomentDiffer(t *testing.T) {
+	one, two := Test(t), Test(t)
+	if one.DatabaseURL == two.DatabaseURL || one.RedisURL == two.RedisURL {
+		t.Errorf("%v and %v", one, two)
+	}
+}
+
+func TestRunWithGivesEnginesAndTheExitCode(t *testing.T) {
+	binary, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := `test -S "$(echo "$ROPELINE_TEST_REDIS_URL" | sed 's|unix://||; s|?.*||')" || exit 1
+		case "$ROPELINE_TEST_DATABASE_URL" in postgres://*) exit 7;; esac`
+	if code := RunWith([]string{"sh", "-c", script}); code != 7 {
+		t.Errorf("exit code %d, want 7", code)
+	}
+	if code := RunWith([]string{"sh", "-c", "kill -TERM $$"}); code != 128+15 {
+		t.Errorf("exit code %d of a command that was killed", code)
+	}
+	if code := RunWith([]string{binary + " is missing"}); code == 0 {
+		t.Error("a command that is missing succeeded")
+	}
+}
 
 func TestOwnRedisSurvivesKillAndCanBeLost(t *testing.T) {
 	server := TestRedis(t)
