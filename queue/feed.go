@@ -1,0 +1,105 @@
+package queue
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/ropeline/ropeline"
+)
+
+// Kinds of feed entries.
+const (
+	KindAdmitted = "admitted" // fans were called; Admitted names them
+	KindLeft     = "left"     // fans are out of the line; Left names them
+	KindEnded    = "ended"    // a pass or a time to shop ended; Ended names the fans
+	KindResync   = "resync"   // entries were missed, or an epoch began: read the snapshot again
+)
+
+// kindEpoch is the first entry of each epoch; readers see it as a resync.
+const kindEpoch = "epoch"
+
+// FeedLength is about how many entries the stream of an event keeps.
+const FeedLength = 100_000
+
+// Member is a fan by the number that the entry is about.
+type Member struct {
+	Number int64
+	Fan    ropeline.FanID
+}
+
+// FeedEntry is one change of a line. Entries come in order, each once, or
+// there is a resync in their place.
+type FeedEntry struct {
+	ID       string // <epoch>-<seq>: seq is dense within an epoch
+	Kind     string
+	At       time.Time // by Redis' clock
+	Admitted []Member
+	Left     []Member
+	Ended    []Member
+}
+
+// ParseMembers reads "number:fan,number:fan", as scripts write it.
+func ParseMembers(list string) ([]Member, error) {
+	if list == "" {
+		return nil, nil
+	}
+	members := make([]Member, 0, 1+strings.Count(list, ","))
+	for item := range strings.SplitSeq(list, ",") {
+		number, fan, found := strings.Cut(item, ":")
+		n, err := strconv.ParseInt(number, 10, 64)
+		if !found || err != nil || n < 0 || len(fan) != idLength {
+			return nil, fmt.Errorf("queue: %q is not a member of a line", item)
+		}
+		members = append(members, Member{Number: n, Fan: ropeline.FanID(fan)})
+	}
+	return members, nil
+}
+
+func parseEntry(message redis.XMessage) (FeedEntry, error) {
+	kind, _ := message.Values["kind"].(string)
+	at, _ := message.Values["at"].(string)
+	fans, _ := message.Values["fans"].(string)
+	micros, err := strconv.ParseInt(at, 10, 64)
+	if err != nil {
+		return FeedEntry{}, fmt.Errorf("queue: feed entry %s: time %q", message.ID, at)
+	}
+	members, err := ParseMembers(fans)
+	if err != nil {
+		return FeedEntry{}, fmt.Errorf("queue: feed entry %s: %w", message.ID, err)
+	}
+	entry := FeedEntry{ID: message.ID, Kind: kind, At: time.UnixMicro(micros)}
+	switch kind {
+	case KindAdmitted:
+		entry.Admitted = members
+	case KindLeft:
+		entry.Left = members
+	case KindEnded:
+		entry.Ended = members
+	case kindEpoch:
+		entry.Kind = KindResync
+	default:
+		return FeedEntry{}, fmt.Errorf("queue: feed entry %s: kind %q", message.ID, kind)
+	}
+	return entry, nil
+}
+
+// follows tells whether id is the very next entry after last.
+func follows(last, id string) bool {
+	epoch, seq, err := splitOffset(last)
+	return err == nil && id == offset(epoch, seq+1)
+}
+
+func splitOffset(id string) (epoch, seq int64, err error) {
+	a, b, found := strings.Cut(id, "-")
+	if epoch, err = strconv.ParseInt(a, 10, 64); err == nil {
+		seq, err = strconv.ParseInt(b, 10, 64)
+	}
+	if !found || err != nil {
+		return 0, 0, fmt.Errorf("queue: %q is not a feed offset", id)
+	}
+	return epoch, seq, nil
+}

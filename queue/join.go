@@ -1,0 +1,193 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/internal/batch"
+)
+
+type joining struct {
+	event ropeline.EventID
+	fan   ropeline.FanID
+	claim *Place
+}
+
+// Join gives a fan a number in the line of an event; a fan who stands there
+// keeps the number. A claim is an earlier place of the same fan (verified by
+// ParseToken): if its number was lost with Redis, the fan gets it back.
+// Codes: place_invalid for somebody else's claim, event_not_found, unavailable.
+func (l *Line) Join(ctx context.Context, event ropeline.EventID, fan ropeline.FanID, claim *Place) (Place, error) {
+	if len(event) != idLength || len(fan) != idLength {
+		return Place{}, ropeline.Errorf(ropeline.CodeInvalidID, "The fan or the event has no proper identifier.")
+	}
+	if claim != nil && (claim.Event != event || claim.Fan != fan) {
+		return Place{}, ropeline.Errorf(ropeline.CodePlaceInvalid, "This place belongs to another fan or another event.")
+	}
+	place, err := l.joins.Do(ctx, joining{event: event, fan: fan, claim: claim})
+	if _, ours := errors.AsType[*ropeline.Error](err); err != nil && !ours {
+		err = ropeline.Unavailable(err)
+	}
+	return place, err
+}
+
+// joinBatch makes one call for each event of the batch.
+func (l *Line) joinBatch(ctx context.Context, joins []joining) []batch.Result[Place] {
+	results := make([]batch.Result[Place], len(joins))
+	if oneEvent(joins) {
+		l.joinEvent(ctx, joins[0].event, joins, results)
+		return results
+	}
+	indexes := map[ropeline.EventID][]int{}
+	for i := range joins {
+		indexes[joins[i].event] = append(indexes[joins[i].event], i)
+	}
+	done := make(chan struct{})
+	for event, at := range indexes {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			some := make([]joining, len(at))
+			answers := make([]batch.Result[Place], len(at))
+			for i, from := range at {
+				some[i] = joins[from]
+			}
+			l.joinEvent(ctx, event, some, answers)
+			for i, to := range at {
+				results[to] = answers[i]
+			}
+		}()
+	}
+	for range indexes {
+		<-done
+	}
+	return results
+}
+
+func oneEvent(joins []joining) bool {
+	for i := range joins {
+		if joins[i].event != joins[0].event {
+			return false
+		}
+	}
+	return true
+}
+
+// joinEvent calls the script until every fan has a number: again after a line
+// was restored, and again with a new block when the numbers ran out.
+func (l *Line) joinEvent(ctx context.Context, event ropeline.EventID, joins []joining, results []batch.Result[Place]) {
+	fans, claims := packJoins(joins)
+	fail := func(err error) { // those who have no number yet
+		for i := range results {
+			if results[i].Value.Fan == "" {
+				results[i].Err = err
+			}
+		}
+	}
+	for range 6 {
+		reply, err := l.callJoin(ctx, event, fans, claims)
+		if err != nil {
+			fail(ropeline.Unavailable(err))
+			return
+		}
+		if reply.epoch == 0 {
+			if err := l.Restore(ctx, event); err != nil {
+				fail(err)
+				return
+			}
+			continue
+		}
+		l.blocks.told(event, reply.reserved)
+		waiting, err := reply.places(event, joins, results)
+		if err != nil {
+			fail(ropeline.Unavailable(err))
+			return
+		}
+		if !waiting {
+			if reply.reserved-reply.next < lowWater {
+				l.fetchAhead(event, reply.reserved)
+			}
+			return
+		}
+		if l.blocks.coveredTo(event) > reply.reserved {
+			continue // the block that was fetched ahead has come
+		}
+		mark, err := l.reserve(ctx, event, reply.reserved)
+		if err != nil {
+			fail(err)
+			return
+		}
+		l.blocks.learn(event, mark)
+	}
+	fail(ropeline.Unavailable(errLost))
+}
+
+type joinReply struct {
+	epoch, next, reserved int64
+	numbers               string
+}
+
+func (l *Line) callJoin(ctx context.Context, event ropeline.EventID, fans, claims string) (joinReply, error) {
+	keys := KeysOf(event)
+	raw, err := l.scripts.join.Run(ctx, l.redis.Write,
+		[]string{keys.Meta, keys.Waiting, keys.Gone, keys.Lost}, fans, l.blocks.coveredTo(event), claims).Slice()
+	if err != nil {
+		return joinReply{}, err
+	}
+	if len(raw) != 4 {
+		return joinReply{}, replyError("join", raw)
+	}
+	var r joinReply
+	var ok [4]bool
+	r.epoch, ok[0] = raw[0].(int64)
+	r.next, ok[1] = raw[1].(int64)
+	r.reserved, ok[2] = raw[2].(int64)
+	r.numbers, ok[3] = raw[3].(string)
+	if ok != [4]bool{true, true, true, true} {
+		return joinReply{}, replyError("join", raw)
+	}
+	return r, nil
+}
+
+// places fills the results in; waiting is true when some fan has no number yet.
+func (r joinReply) places(event ropeline.EventID, joins []joining, results []batch.Result[Place]) (waiting bool, err error) {
+	rest := r.numbers
+	for i := range joins {
+		number, after, more := strings.Cut(rest, ",")
+		rest = after
+		if more != (i < len(joins)-1) {
+			return false, replyError("join", r.numbers)
+		}
+		if number == "-" {
+			waiting = true
+			continue
+		}
+		n, err := strconv.ParseInt(number, 10, 64)
+		if err != nil || n < 0 || n >= r.next {
+			return false, replyError("join", r.numbers)
+		}
+		results[i].Value = Place{Event: event, Fan: joins[i].fan, Number: n, Epoch: r.epoch}
+	}
+	return waiting, nil
+}
+
+// packJoins writes the fans into one argument, so that a batch costs a handful
+// of allocations and not one for each fan.
+func packJoins(joins []joining) (fans, claims string) {
+	packed := make([]byte, 0, len(joins)*idLength)
+	var claimed []byte
+	for i := range joins {
+		packed = append(packed, joins[i].fan...)
+		if claim := joins[i].claim; claim != nil {
+			claimed = strconv.AppendInt(claimed, int64(i+1), 10)
+			claimed = append(claimed, ':')
+			claimed = strconv.AppendInt(claimed, claim.Number, 10)
+			claimed = append(claimed, ':')
+			claimed = strconv.AppendInt(claimed, claim.Epoch, 10)
+			claimed = append(claimed, ';')
+		}
+	}
+	return string(packed), string(claimed)
+}

@@ -1,0 +1,103 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/internal/batch"
+	"github.com/ropeline/ropeline/internal/keyring"
+	"github.com/ropeline/ropeline/internal/redisdb"
+)
+
+const (
+	joinsPerCall = 256                  // the script refuses more
+	joinWait     = 2 * time.Millisecond // for company
+	joinCalls    = 2                    // one runs in Redis while the next travels
+	callTimeout  = 3 * time.Second      // of one batch, with a restore and a block
+
+	// settle is how long a lost line admits nobody, so that fans of the front,
+	// who poll every few seconds at the most, come back before the rest is served.
+	settle = 5 * time.Second
+)
+
+// Line is the lines of all events. It is safe for concurrent use; Join waits
+// while Run does not run.
+type Line struct {
+	redis   *redisdb.Clients
+	pool    *pgxpool.Pool
+	keys    *keyring.Keyring
+	log     *slog.Logger
+	scripts scripts
+	settle  time.Duration
+
+	joins    *batch.Batcher[joining, Place]
+	restores singleflight.Group
+	blocks   blocks
+	ahead    sync.WaitGroup // reservations of blocks under way
+}
+
+// New makes the line on given engines. It starts nothing: see Run.
+func New(r *redisdb.Clients, pool *pgxpool.Pool, k *keyring.Keyring, log *slog.Logger) *Line {
+	l := &Line{redis: r, pool: pool, keys: k, log: log, scripts: loadScripts(), settle: settle}
+	l.joins = batch.New(batch.Options{Size: joinsPerCall, Wait: joinWait, Calls: joinCalls, Timeout: callTimeout}, l.joinBatch)
+	return l
+}
+
+// Run gathers and sends joins until ctx ends; it returns when every call and
+// every reservation of a block has.
+func (l *Line) Run(ctx context.Context) error {
+	err := l.joins.Run(ctx)
+	l.ahead.Wait()
+	return err
+}
+
+// Open begins the line of a new event, in the transaction that creates the event.
+func (l *Line) Open(ctx context.Context, tx pgx.Tx, event ropeline.EventID) error {
+	if _, err := tx.Exec(ctx, "insert into lines (event_id) values ($1)", event); err != nil {
+		return ropeline.Unavailable(err)
+	}
+	return nil
+}
+
+// Number finds the place of a fan who came without one; false when the fan
+// does not stand in the line. One round trip.
+func (l *Line) Number(ctx context.Context, event ropeline.EventID, fan ropeline.FanID) (Place, bool, error) {
+	keys := KeysOf(event)
+	for range 2 {
+		pipe := l.redis.Read.Pipeline()
+		epoch := pipe.HGet(ctx, keys.Meta, "epoch")
+		score := pipe.ZScore(ctx, keys.Waiting, string(fan))
+		_, err := pipe.Exec(ctx)
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return Place{}, false, ropeline.Unavailable(err)
+		}
+		if errors.Is(epoch.Err(), redis.Nil) {
+			if err := l.Restore(ctx, event); err != nil {
+				return Place{}, false, err
+			}
+			continue
+		}
+		if errors.Is(score.Err(), redis.Nil) {
+			return Place{}, false, nil
+		}
+		e, err := strconv.ParseInt(epoch.Val(), 10, 64)
+		if err != nil {
+			return Place{}, false, ropeline.Unavailable(err)
+		}
+		return Place{Event: event, Fan: fan, Number: int64(score.Val()), Epoch: e}, true, nil
+	}
+	return Place{}, false, ropeline.Unavailable(errLost)
+}
+
+// errLost is the cause when a line goes missing as fast as it is restored.
+var errLost = errors.New("queue: the line is lost again and again")

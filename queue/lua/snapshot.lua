@@ -1,0 +1,21 @@
+-- Purpose: read all that positions are computed from, at one moment.
+-- KEYS: 1 meta, 2 waiting, 3 gone
+-- ARGV: none
+-- Returns: {epoch, next, waiting, admitted, left, seq, from, bits}: bits are the bytes of gone
+--       from byte from, which holds the head of the line, to next; {0} when the line must be restored
+-- Cost: O((next − head) / 8) bytes: 125 KB for a line of a million
+-- Operation: changes nothing (runs by EVALSHA_RO)
+local life = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+local meta = redis.call('HMGET', KEYS[1], 'life', 'epoch', 'next', 'admitted', 'left', 'seq')
+if meta[1] ~= life then
+  return {0}
+end
+local next = tonumber(meta[3])
+local head = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+local from = math.floor((tonumber(head[2]) or next) / 8)
+local bits = ''
+if from * 8 < next then
+  bits = redis.call('GETRANGE', KEYS[3], from, math.floor((next - 1) / 8))
+end
+return {tonumber(meta[2]), next, redis.call('ZCARD', KEYS[2]), tonumber(meta[4]) or 0, tonumber(meta[5]) or 0,
+  tonumber(meta[6]), from, bits}

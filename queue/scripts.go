@@ -1,0 +1,30 @@
+package queue
+
+import (
+	"embed"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed lua/*.lua
+var luaFiles embed.FS
+
+type scripts struct {
+	join, leave, restore, snapshot *redis.Script
+}
+
+func loadScripts() scripts {
+	load := func(name string) *redis.Script {
+		source, err := luaFiles.ReadFile("lua/" + name + ".lua")
+		if err != nil {
+			panic(err) // the file is part of the binary
+		}
+		return redis.NewScript(string(source))
+	}
+	return scripts{
+		join:     load("join"),
+		leave:    load("leave"),
+		restore:  load("restore"),
+		snapshot: load("snapshot"),
+	}
+}
