@@ -1,0 +1,41 @@
+# The words of this house: make run · test · bench · check · build
+
+SHELL := /bin/sh
+export PATH := $(PATH):/usr/local/go/bin
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -X github.com/ropeline/ropeline/internal/app.Version=$(VERSION)
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+BENCHTIME ?= 2s
+
+.PHONY: run test bench check build setup setup-tests clean
+
+# The product, alive: engines, a demo event and its crowd. Ctrl-C stops it, and the data are kept.
+run: setup build
+	@exec ./bin/ropeline
+
+# Every test with the race detector, on one pair of engines for all packages.
+test: setup-tests
+	@go build -o bin/withengines ./internal/engines/withengines
+	./bin/withengines go test -race -timeout 10m ./...
+
+# Each benchmark runs beside its reference.
+bench: setup
+	go test -run '^$$' -bench . -benchtime $(BENCHTIME) ./internal/bench/...
+
+check:
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "run gofmt -w on:" >&2; echo "$$unformatted" >&2; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+build:
+	@CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/ ./cmd/...
+
+setup:
+	@deploy/setup.sh
+
+setup-tests:
+	@deploy/setup.sh --for-tests
+
+clean:
+	rm -rf bin
