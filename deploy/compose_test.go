@@ -19,7 +19,6 @@ type compose struct {
 	Ropeline    any `yaml:"x-ropeline"`
 	Environment any `yaml:"x-environment"`
 	Started     any `yaml:"x-started"`
-	Health      any `yaml:"x-health"`
 }
 
 type service struct {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -92,7 +91,7 @@ func pingRedis(ctx context.Context, socket string) error {
 		return err
 	}
 	if answer != "+PONG\r\n" {
-		return fmt.Errorf("Redis says %s", strconv.Quote(answer))
+		return fmt.Errorf("the answer to PING is %q", answer)
 	}
 	return nil
 }
