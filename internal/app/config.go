@@ -1,0 +1,92 @@
+package app
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The roles of a process.
+const (
+	RoleWeb       = "web"
+	RoleAdmission = "admission"
+	RoleWorker    = "worker"
+)
+
+var allRoles = []string{RoleWeb, RoleAdmission, RoleWorker}
+
+// Config is everything that can be set, by flag or environment. The README's
+// table is held to it by a test.
+type Config struct {
+	DatabaseURL string        `arg:"--database-url,env:DATABASE_URL" placeholder:"URL" help:"PostgreSQL 15 or later; private one when empty"`
+	RedisURL    string        `arg:"--redis-url,env:REDIS_URL" placeholder:"URL" help:"Redis 7 or later, redis+cluster://host:port,… for a cluster; private one when empty"`
+	DataDir     string        `arg:"--data-dir,env:ROPELINE_DATA_DIR" placeholder:"DIR" help:"where private engines keep their data; a place of the user's when empty"`
+	Listen      string        `arg:"--listen,env:ROPELINE_LISTEN" placeholder:"ADDR" default:"127.0.0.1:8080" help:"address of the web role"`
+	PublicURL   string        `arg:"--public-url,env:ROPELINE_PUBLIC_URL" placeholder:"URL" help:"how fans reach the site; http:// and the listening address when empty"`
+	Origins     string        `arg:"--origins,env:ROPELINE_ORIGINS" placeholder:"URLS" help:"more origins, by comma, whose pages may call this site"`
+	Roles       string        `arg:"--roles,env:ROPELINE_ROLES" placeholder:"ROLES" default:"web,admission,worker" help:"what this process does, by comma"`
+	Hold        time.Duration `arg:"--hold,env:ROPELINE_HOLD" placeholder:"DURATION" default:"10m" help:"how long a reservation is held for payment"`
+	LogLevel    string        `arg:"--log-level,env:ROPELINE_LOG_LEVEL" placeholder:"LEVEL" default:"info" help:"debug, info, warn or error"`
+	LogFormat   string        `arg:"--log-format,env:ROPELINE_LOG_FORMAT" placeholder:"FORMAT" default:"text" help:"text or json"`
+}
+
+// DefaultConfig is what the flags' defaults say, for callers that do not parse
+// a command line.
+func DefaultConfig() Config {
+	return Config{Listen: "127.0.0.1:8080", Roles: strings.Join(allRoles, ","), Hold: 10 * time.Minute, LogLevel: "info", LogFormat: "text"}
+}
+
+// Validate names the first setting that cannot be used.
+func (c Config) Validate() error {
+	if (c.DatabaseURL == "") != (c.RedisURL == "") {
+		return fmt.Errorf("set both DATABASE_URL and REDIS_URL, or neither for private engines")
+	}
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		return fmt.Errorf("ROPELINE_LISTEN %q: want host:port", c.Listen)
+	}
+	for _, raw := range append([]string{c.PublicURL}, split(c.Origins)...) {
+		if raw == "" {
+			continue
+		}
+		if u, err := url.Parse(raw); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" {
+			return fmt.Errorf("%q: want http(s)://host[:port]", raw)
+		}
+	}
+	if len(split(c.Roles)) == 0 {
+		return fmt.Errorf("ROPELINE_ROLES is empty: want some of %s", strings.Join(allRoles, ","))
+	}
+	for _, role := range split(c.Roles) {
+		if !slices.Contains(allRoles, role) {
+			return fmt.Errorf("ROPELINE_ROLES: %q is none of %s", role, strings.Join(allRoles, ","))
+		}
+	}
+	if c.Has(RoleWorker) && !c.Has(RoleWeb) && c.PublicURL == "" {
+		return fmt.Errorf("ROPELINE_PUBLIC_URL is needed by a worker without the web role: the sandbox gateway calls it")
+	}
+	if c.Hold < time.Second || c.Hold > 24*time.Hour {
+		return fmt.Errorf("ROPELINE_HOLD %s: want 1s to 24h", c.Hold)
+	}
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel) {
+		return fmt.Errorf("ROPELINE_LOG_LEVEL %q: want debug, info, warn or error", c.LogLevel)
+	}
+	if c.LogFormat != "text" && c.LogFormat != "json" {
+		return fmt.Errorf("ROPELINE_LOG_FORMAT %q: want text or json", c.LogFormat)
+	}
+	return nil
+}
+
+// Has tells whether the process has a role.
+func (c Config) Has(role string) bool { return slices.Contains(split(c.Roles), role) }
+
+func split(list string) []string {
+	var parts []string
+	for part := range strings.SplitSeq(list, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return parts
+}

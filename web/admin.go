@@ -1,0 +1,181 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/admission"
+	"github.com/ropeline/ropeline/checkout"
+)
+
+// rulesBody is how the API writes an event's admission rules. Fields that are
+// left out keep what they are, or at creation the default.
+type rulesBody struct {
+	Version       int64 `json:"version"`
+	RatePerMinute *int  `json:"rate_per_minute"`
+	Burst         *int  `json:"burst"`
+	MaxShoppers   *int  `json:"max_shoppers"`
+	Batch         *int  `json:"batch"`
+	Paused        *bool `json:"paused"`
+	StockGate     *bool `json:"stock_gate"`
+	ShowUpSeconds *int  `json:"show_up_seconds"`
+	ShopSeconds   *int  `json:"shop_seconds"`
+}
+
+const mostSeconds = 86_400 // of the times in the rules; a day
+
+func (b rulesBody) apply(r admission.Rules) (admission.Rules, error) {
+	set(&r.RatePerMinute, b.RatePerMinute)
+	set(&r.Burst, b.Burst)
+	set(&r.MaxShoppers, b.MaxShoppers)
+	set(&r.Batch, b.Batch)
+	set(&r.Paused, b.Paused)
+	set(&r.StockGate, b.StockGate)
+	for _, seconds := range []struct {
+		field string
+		value *int
+		into  *time.Duration
+	}{{"show_up_seconds", b.ShowUpSeconds, &r.ShowUp}, {"shop_seconds", b.ShopSeconds, &r.Shop}} {
+		if seconds.value == nil {
+			continue
+		}
+		if *seconds.value < 0 || *seconds.value > mostSeconds {
+			return r, ropeline.Errorf(ropeline.CodeInvalidRules, "%s must be at most %d.", seconds.field, mostSeconds)
+		}
+		*seconds.into = time.Duration(*seconds.value) * time.Second
+	}
+	return r, r.Validate()
+}
+
+func set[T any](into *T, value *T) {
+	if value != nil {
+		*into = *value
+	}
+}
+
+type rulesView struct {
+	Version       int64     `json:"version"`
+	RatePerMinute int       `json:"rate_per_minute"`
+	Burst         int       `json:"burst"`
+	MaxShoppers   int       `json:"max_shoppers"`
+	Batch         int       `json:"batch"`
+	Paused        bool      `json:"paused"`
+	StockGate     bool      `json:"stock_gate"`
+	ShowUpSeconds int       `json:"show_up_seconds"`
+	ShopSeconds   int       `json:"shop_seconds"`
+	ChangedBy     string    `json:"changed_by"`
+	ChangedAt     time.Time `json:"changed_at"`
+}
+
+func newRulesView(r admission.Rules) rulesView {
+	return rulesView{
+		Version: r.Version, RatePerMinute: r.RatePerMinute, Burst: r.Burst, MaxShoppers: r.MaxShoppers, Batch: r.Batch,
+		Paused: r.Paused, StockGate: r.StockGate,
+		ShowUpSeconds: int(r.ShowUp / time.Second), ShopSeconds: int(r.Shop / time.Second),
+		ChangedBy: r.ChangedBy, ChangedAt: r.ChangedAt,
+	}
+}
+
+// createEvent: POST /admin/events.
+func (s *Server) createEvent(c *gin.Context) error {
+	var body struct {
+		ropeline.Event
+		Rules rulesBody `json:"rules"`
+	}
+	key, err := idempotencyKey(c)
+	if err != nil {
+		return err
+	}
+	if err := readJSON(c, &body); err != nil {
+		return err
+	}
+	rules, err := body.Rules.apply(admission.DefaultRules())
+	if err != nil {
+		return err
+	}
+	for i := range body.TicketTypes {
+		t := &body.TicketTypes[i]
+		t.Price.Currency = strings.ToUpper(t.Price.Currency)
+		if t.MaxPerOrder == 0 {
+			t.MaxPerOrder = 4
+		}
+		if t.MaxPerFan == 0 {
+			t.MaxPerFan = t.MaxPerOrder
+		}
+	}
+	by := account(c)
+	return s.once(c, "create-event:"+string(by.ID), key, body, func(ctx context.Context, tx pgx.Tx) (int, any, error) {
+		event, err := s.CreateEvent(ctx, tx, body.Event, rules, by.Email)
+		if err != nil {
+			return 0, nil, err
+		}
+		return http.StatusCreated, newEventView(event, checkout.FullStock(event)), nil
+	})
+}
+
+// CreateEvent writes an event into every room that keeps a part of it, in one
+// transaction.
+func (s *Server) CreateEvent(ctx context.Context, tx pgx.Tx, event ropeline.Event, rules admission.Rules, by string) (ropeline.Event, error) {
+	event, err := s.catalog.Create(ctx, tx, event)
+	if err != nil {
+		return event, err
+	}
+	if err := s.line.Open(ctx, tx, event.ID); err != nil {
+		return event, err
+	}
+	if err := s.admission.CreateRules(ctx, tx, event.ID, rules, by); err != nil {
+		return event, err
+	}
+	return event, s.checkout.OpenSale(ctx, tx, event)
+}
+
+// getRules: GET /admin/events/{id}/rules, the rules in force and every
+// version before them.
+func (s *Server) getRules(c *gin.Context) error {
+	event, err := s.eventOf(c)
+	if err != nil {
+		return err
+	}
+	history, err := s.admission.History(c.Request.Context(), event.ID)
+	if err != nil {
+		return err
+	}
+	views := make([]rulesView, len(history))
+	for i, r := range history {
+		views[i] = newRulesView(r)
+	}
+	c.JSON(http.StatusOK, gin.H{"history": views})
+	return nil
+}
+
+// putRules: PUT /admin/events/{id}/rules. A version in the body must be the
+// one in force, so that two organizers do not undo each other unseen.
+func (s *Server) putRules(c *gin.Context) error {
+	event, err := s.eventOf(c)
+	if err != nil {
+		return err
+	}
+	var body rulesBody
+	if err := readJSON(c, &body); err != nil {
+		return err
+	}
+	rules, err := s.admission.Rules(c.Request.Context(), event.ID)
+	if err != nil {
+		return err
+	}
+	if rules, err = body.apply(rules); err != nil {
+		return err
+	}
+	rules, err = s.admission.SetRules(c.Request.Context(), event.ID, rules, body.Version, account(c).Email)
+	if err != nil {
+		return err
+	}
+	c.JSON(http.StatusOK, newRulesView(rules))
+	return nil
+}

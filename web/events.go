@@ -1,0 +1,117 @@
+package web
+
+import (
+	"encoding/base64"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/catalog"
+	"github.com/ropeline/ropeline/checkout"
+)
+
+const eventsPerPage = 50
+
+// eventView is an event as the API shows it.
+type eventView struct {
+	ropeline.Event
+	Phase       ropeline.Phase   `json:"phase"`
+	TicketTypes []ticketTypeView `json:"ticket_types"`
+}
+
+type ticketTypeView struct {
+	ropeline.TicketType
+	Available int `json:"available"`
+}
+
+func newEventView(event ropeline.Event, stock checkout.Stock) eventView {
+	view := eventView{Event: event, Phase: event.PhaseAt(time.Now(), stock.SoldOut()), TicketTypes: []ticketTypeView{}}
+	for _, t := range event.TicketTypes {
+		level := stock.Types[t.ID]
+		t.Capacity = level.Capacity
+		view.TicketTypes = append(view.TicketTypes, ticketTypeView{TicketType: t, Available: level.Available()})
+	}
+	return view
+}
+
+// listEvents: GET /events, the latest drop first, in pages.
+func (s *Server) listEvents(c *gin.Context) error {
+	if wantsPage(c.Request) {
+		return s.eventsPage(c)
+	}
+	events, next, err := s.eventList(c)
+	if err != nil {
+		return err
+	}
+	c.JSON(http.StatusOK, gin.H{"events": events, "next": next})
+	return nil
+}
+
+// eventList reads the page of the list that the cursor in the query names.
+func (s *Server) eventList(c *gin.Context) (views []eventView, next string, err error) {
+	after, err := parseCursor(c.Query("after"))
+	if err != nil {
+		return nil, "", err
+	}
+	events, err := s.catalog.List(c.Request.Context(), after, eventsPerPage)
+	if err != nil {
+		return nil, "", err
+	}
+	views = []eventView{}
+	for _, event := range events {
+		stock, err := s.checkout.Available(c.Request.Context(), event.ID)
+		if err != nil {
+			return nil, "", err
+		}
+		views = append(views, newEventView(event, stock))
+	}
+	if len(events) == eventsPerPage {
+		last := events[len(events)-1]
+		next = formatCursor(catalog.Cursor{DropAt: last.DropAt, ID: last.ID})
+	}
+	return views, next, nil
+}
+
+// getEvent: GET /events/{id}.
+func (s *Server) getEvent(c *gin.Context) error {
+	event, err := s.eventOf(c)
+	if err != nil {
+		return err
+	}
+	stock, err := s.checkout.Available(c.Request.Context(), event.ID)
+	if err != nil {
+		return err
+	}
+	if wantsPage(c.Request) {
+		return s.eventPage(c, event, stock)
+	}
+	c.Header("Cache-Control", "public, max-age=1")
+	c.Header("Vary", "Accept")
+	c.JSON(http.StatusOK, newEventView(event, stock))
+	return nil
+}
+
+// A cursor is "<drop in Unix microseconds>.<event id>" in base64url.
+func formatCursor(cur catalog.Cursor) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(cur.DropAt.UnixMicro(), 10) + "." + string(cur.ID)))
+}
+
+func parseCursor(text string) (catalog.Cursor, error) {
+	if text == "" {
+		return catalog.Cursor{}, nil
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	if err == nil {
+		at, id, _ := strings.Cut(string(raw), ".")
+		micros, err := strconv.ParseInt(at, 10, 64)
+		event, idErr := ropeline.ParseID[ropeline.EventID](id)
+		if err == nil && idErr == nil && micros > -1<<50 && micros < 1<<57 {
+			return catalog.Cursor{DropAt: time.UnixMicro(micros), ID: event}, nil
+		}
+	}
+	return catalog.Cursor{}, ropeline.Errorf(ropeline.CodeInvalidRequest, "The cursor in \"after\" is not one of ours.")
+}

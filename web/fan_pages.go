@@ -1,0 +1,215 @@
+package web
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/checkout"
+	"github.com/ropeline/ropeline/web/pages"
+)
+
+func (s *Server) offer(event ropeline.Event, stock checkout.Stock) pages.Offer {
+	offer := pages.Offer{Event: event, Phase: event.PhaseAt(time.Now(), stock.SoldOut()), Available: map[ropeline.TicketTypeID]int{}}
+	for id, level := range stock.Types {
+		offer.Available[id] = level.Available()
+	}
+	return offer
+}
+
+// offerOf finds the event in the path as it stands now.
+func (s *Server) offerOf(c *gin.Context) (pages.Offer, error) {
+	event, err := s.eventOf(c)
+	if err != nil {
+		return pages.Offer{}, err
+	}
+	stock, err := s.checkout.Available(c.Request.Context(), event.ID)
+	return s.offer(event, stock), err
+}
+
+// eventsPage: GET /.
+func (s *Server) eventsPage(c *gin.Context) error {
+	views, next, err := s.eventList(c)
+	if err != nil {
+		return err
+	}
+	page := pages.EventsView{}
+	for _, v := range views {
+		offer := pages.Offer{Event: v.Event, Phase: v.Phase, Available: map[ropeline.TicketTypeID]int{}}
+		for _, t := range v.TicketTypes {
+			offer.Available[t.ID] = t.Available
+		}
+		page.Events = append(page.Events, offer)
+	}
+	if next != "" {
+		page.Next = "/?after=" + next
+	}
+	return s.pages.Events(c.Writer, page)
+}
+
+func (s *Server) eventPage(c *gin.Context, event ropeline.Event, stock checkout.Stock) error {
+	c.Header("Vary", "Accept")
+	view := pages.EventView{Offer: s.offer(event, stock)}
+	if status, err := s.standing(c); err == nil {
+		view.InLine = status.Standing == ropeline.StandingWaiting || status.Standing == ropeline.StandingAdmitted
+		view.Shopping = status.Standing == ropeline.StandingShopping
+	}
+	return s.pages.Event(c.Writer, view)
+}
+
+// joinForm: POST /events/{id}/line, the join of a page without JavaScript.
+func (s *Server) joinForm(c *gin.Context) error {
+	if _, _, err := s.joinLine(c); err != nil {
+		return err
+	}
+	c.Redirect(http.StatusSeeOther, "/events/"+c.Param("event")+"/line")
+	return nil
+}
+
+// linePage: GET /events/{id}/line, the waiting page.
+func (s *Server) linePage(c *gin.Context) error {
+	offer, err := s.offerOf(c)
+	if err != nil {
+		return err
+	}
+	status, err := s.standing(c)
+	switch ropeline.CodeOf(err) {
+	case ropeline.CodeNotInLine:
+		if _, cookieErr := c.Request.Cookie(cookiePlace + string(offer.ID)); cookieErr == nil {
+			status.Standing = ropeline.StandingGone
+		}
+	case ropeline.CodeUnauthenticated:
+	default:
+		if err != nil {
+			return err
+		}
+	}
+	status.Event, status.Phase = offer.ID, offer.Phase
+	view := pages.LineView{Offer: offer, Status: status}
+	if rules, err := s.admission.Rules(c.Request.Context(), offer.ID); err == nil {
+		view.ShowUp = rules.ShowUp
+	}
+	c.Header("Cache-Control", "no-store")
+	return s.pages.Line(c.Writer, view)
+}
+
+// shopPage: GET /events/{id}/shop, for admitted fans; the others are led back
+// to the line.
+func (s *Server) shopPage(c *gin.Context) error {
+	offer, err := s.offerOf(c)
+	if err != nil {
+		return err
+	}
+	fan, err := s.fan(c)
+	if err == nil {
+		shopper, err := s.shopper(c, offer.ID, fan)
+		if err == nil {
+			c.Header("Cache-Control", "no-store")
+			view := pages.ShopView{Offer: offer, ShopUntil: shopper.ShopUntil}
+			held, found, err := s.checkout.Held(c.Request.Context(), offer.ID, fan)
+			if err != nil {
+				return err
+			}
+			if found {
+				view.Reservation = &pages.Reservation{ID: held.ID, Total: held.Total, Deadline: held.Deadline, Items: bill(offer.Event, held.Items)}
+			}
+			return s.pages.Shop(c.Writer, view)
+		}
+	}
+	c.Redirect(http.StatusSeeOther, "/events/"+string(offer.ID)+"/line")
+	return nil
+}
+
+// bill names the items of a reservation or an order.
+func bill(event ropeline.Event, items []checkout.Item) []pages.Item {
+	lines := make([]pages.Item, 0, len(items))
+	for _, item := range items {
+		line := pages.Item{Quantity: item.Quantity, Unit: item.Unit}
+		for _, t := range event.TicketTypes {
+			if t.ID == item.TicketType {
+				line.Name = t.Name
+			}
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+func (s *Server) orderPage(c *gin.Context, view orderView) error {
+	event, err := s.catalog.Event(c.Request.Context(), view.Event)
+	if err != nil {
+		return err
+	}
+	page := pages.OrderView{
+		Event: event, ID: view.ID, State: string(view.State), Email: view.Email, Items: bill(event, view.Items),
+		Total: view.Total, CreatedAt: view.CreatedAt, Deadline: view.Deadline, Tickets: ticketPages(view.Tickets),
+	}
+	if view.Payment != nil {
+		page.Payment = pages.Payment{State: string(view.Payment.State), Page: view.Payment.Page}
+	}
+	return s.pages.Order(c.Writer, page)
+}
+
+func ticketPages(views []ticketView) []pages.Ticket {
+	tickets := make([]pages.Ticket, 0, len(views))
+	for _, v := range views {
+		tickets = append(tickets, pages.Ticket{ID: v.ID, Name: v.Name, Code: v.Code, State: string(v.State)})
+	}
+	return tickets
+}
+
+func (s *Server) ticketsPage(c *gin.Context, views []ticketView) error {
+	page := pages.TicketsView{}
+	index := map[ropeline.OrderID]int{}
+	for _, v := range views {
+		at, known := index[v.Order]
+		if !known {
+			event, err := s.catalog.Event(c.Request.Context(), v.Event)
+			if err != nil {
+				return err
+			}
+			at = len(page.Groups)
+			index[v.Order] = at
+			page.Groups = append(page.Groups, pages.TicketGroup{Event: event, Order: v.Order})
+		}
+		page.Groups[at].Tickets = append(page.Groups[at].Tickets, ticketPages([]ticketView{v})...)
+	}
+	return s.pages.Tickets(c.Writer, page)
+}
+
+// sandboxPage: GET /sandbox/pay/{ref}, where a real gateway's card form would
+// be. Only the fan whose order it is gets the client secret.
+func (s *Server) sandboxPage(c *gin.Context) error {
+	fan, err := s.fan(c)
+	if err != nil {
+		return err
+	}
+	order, err := s.checkout.OrderByPayment(c.Request.Context(), s.sandbox.Name(), c.Param("ref"), fan)
+	if err != nil {
+		return err
+	}
+	event, err := s.catalog.Event(c.Request.Context(), order.Event)
+	if err != nil {
+		return err
+	}
+	c.Header("Cache-Control", "no-store")
+	return s.pages.SandboxPay(c.Writer, pages.SandboxView{
+		Ref: c.Param("ref"), ClientSecret: order.Payment.ClientSecret, Order: order.ID, EventName: event.Name,
+		Items: bill(event, order.Items), Total: order.Total, State: string(order.Payment.State), Deadline: order.Deadline,
+	})
+}
+
+// problemPage shows an error to a person.
+func (s *Server) problemPage(c *gin.Context, p problem) {
+	view := pages.ProblemView{Status: p.Status, Code: p.Code, Detail: p.Detail}
+	if id, err := ropeline.ParseID[ropeline.EventID](c.Param("event")); err == nil && p.Code != ropeline.CodeEventNotFound {
+		view.Next = pages.Link{Text: "Back to the event", Href: "/events/" + string(id)}
+	}
+	c.Header("Cache-Control", "no-store")
+	if err := s.pages.Problem(c.Writer, view); err != nil {
+		s.log.Error("problem page", "error", err)
+	}
+	c.Abort()
+}

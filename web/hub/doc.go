@@ -1,0 +1,30 @@
+// Package hub keeps the sockets of waiting fans and tells each of them where
+// it stands. It also answers polls, from the same facts in the same words.
+//
+// # How it is built
+//
+// One Room per event and node. A room follows the line through queue.Watch (a
+// bitmap snapshot a second, and the feed of admissions) and reads the event's
+// phase and rules once a second. From these it computes any fan's status
+// without asking an engine; only a fan whose number is gone costs a look at
+// Redis, to fetch the pass.
+//
+// A connection costs one reading goroutine and no buffers of its own: frames
+// are built when they are written, by a pool of writers that a shard shares.
+// What waits for a connection is a mark, not a frame, so the latest state wins
+// by construction and a slow fan cannot make frames pile up. A write that
+// takes 5 s ends the connection with a typed reason; while it blocks, other
+// writers of the pool serve the rest.
+//
+//	feed ──► Room.admitted ─┐
+//	ticker ─► Room.beat ────┼─► mark ─► shard queue ─► writer ─► status ─► socket
+//	phase ──► Room.beat ────┘
+//
+// # Failure
+//
+// Redis away: the snapshot ages, positions stand still, sockets stay open; the
+// feed resumes by id when Redis is back, so no admission goes unheard. A lost
+// line (a new epoch) re-registers each connected fan under its own number and
+// says so by the epoch in the frame. A node that dies drops its sockets; fans
+// reconnect elsewhere with their place. Close tells every socket 4002.
+package hub

@@ -1,0 +1,169 @@
+package hub
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/queue"
+)
+
+const (
+	beat    = time.Second // how often a room looks at the event and at its sockets
+	nShards = 16
+)
+
+// Room is one event on one node.
+type Room struct {
+	hub     *Hub
+	event   ropeline.EventID
+	watch   *queue.Watch
+	facts   atomic.Pointer[facts]
+	shards  [nShards]shard
+	sockets atomic.Int64
+	used    atomic.Int64 // Unix seconds of the last request
+	ready   chan struct{}
+}
+
+// facts are what a room knows besides the line itself.
+type facts struct {
+	phase  ropeline.Phase
+	paused bool
+	rate   int // admissions per minute, as the organizer set it
+}
+
+func newRoom(h *Hub, event ropeline.EventID) *Room {
+	r := &Room{hub: h, event: event, ready: make(chan struct{})}
+	r.used.Store(time.Now().Unix())
+	for i := range r.shards {
+		r.shards[i].init(r)
+	}
+	r.watch = queue.NewWatch(h.line, event, r.heard)
+	return r
+}
+
+// run follows the line and beats until ctx ends or nobody has used the room
+// for a while, and then ends every socket.
+func (r *Room) run(parent context.Context) {
+	ctx, cancel := context.WithCancel(parent)
+	defer cancel()
+	var parts sync.WaitGroup
+	parts.Go(func() {
+		if err := r.watch.Run(ctx); err != nil && ctx.Err() == nil {
+			r.hub.log.Error("watch ended", "event", r.event, "error", err)
+		}
+	})
+	r.firstLook(ctx)
+	ticker := time.NewTicker(beat)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case now := <-ticker.C:
+			changed := r.look(ctx)
+			r.beat(now, changed)
+			if r.hub.retire(r) {
+				cancel()
+			}
+		}
+	}
+	r.closeAll(Shutdown)
+	parts.Wait()
+}
+
+// firstLook makes the room ready as soon as it knows the line and the facts.
+func (r *Room) firstLook(ctx context.Context) {
+	for ctx.Err() == nil {
+		r.look(ctx)
+		if r.facts.Load() != nil && r.watch.Snapshot() != nil {
+			close(r.ready)
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// look refreshes the facts; it tells whether fans should hear of a change now.
+// What cannot be read stays as it was.
+func (r *Room) look(ctx context.Context) (changed bool) {
+	ctx, cancel := context.WithTimeout(ctx, beat)
+	defer cancel()
+	old := r.facts.Load()
+	event, err := r.hub.catalog.Event(ctx, r.event)
+	if err != nil {
+		return false
+	}
+	next := facts{}
+	if old != nil {
+		next = *old
+	}
+	stock, err := r.hub.checkout.Available(ctx, r.event)
+	if err != nil && old == nil {
+		return false
+	}
+	next.phase = event.PhaseAt(time.Now(), err == nil && stock.SoldOut() || err != nil && old.phase == ropeline.PhaseSoldOut)
+	rules, err := r.hub.admission.Rules(ctx, r.event)
+	if err == nil {
+		next.paused, next.rate = rules.Paused, rules.RatePerMinute
+	} else if old == nil {
+		return false
+	}
+	r.facts.Store(&next)
+	return old != nil && (old.phase != next.phase || old.paused != next.paused)
+}
+
+// heard is called by the watch for each entry of the feed: the sockets of the
+// fans it names are told at once.
+func (r *Room) heard(entry queue.FeedEntry) {
+	if entry.Resync {
+		r.markAll()
+		return
+	}
+	for _, admitted := range entry.Admitted {
+		r.shardOf(admitted.Fan).markFan(admitted.Fan)
+	}
+}
+
+// beat marks the sockets whose next frame or ping is due; all of them when
+// something changed that everybody should know.
+func (r *Room) beat(now time.Time, all bool) {
+	closed := r.facts.Load().phase == ropeline.PhaseClosed
+	for i := range r.shards {
+		r.shards[i].beat(now, all || closed)
+	}
+}
+
+func (r *Room) markAll() {
+	for i := range r.shards {
+		r.shards[i].beat(time.Now(), true)
+	}
+}
+
+func (r *Room) closeAll(reason Reason) {
+	for i := range r.shards {
+		r.shards[i].closeAll(reason)
+	}
+}
+
+// cadence is how often a fan hears, by the distance from the head: close to it
+// every second, far back every ten, with a fifth of jitter.
+func cadence(position int64) time.Duration {
+	var d time.Duration
+	switch {
+	case position < 200:
+		d = time.Second
+	case position < 1_000:
+		d = 2 * time.Second
+	case position < 10_000:
+		d = 5 * time.Second
+	default:
+		d = 10 * time.Second
+	}
+	return d - d/10 + rand.N(d/5)
+}

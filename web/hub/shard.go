@@ -1,0 +1,132 @@
+package hub
+
+import (
+	"sync"
+	"time"
+
+	"github.com/ropeline/ropeline"
+)
+
+const mostSocketsPerFan = 8
+
+// shard is a part of a room's sockets with its own lock and writers.
+type shard struct {
+	room    *Room
+	mu      sync.Mutex
+	fans    map[ropeline.FanID]*socket // a fan's sockets are linked by next
+	queue   []*socket                  // marked, in the order of marking
+	writers int
+	closed  bool
+}
+
+func (s *shard) init(r *Room) {
+	s.room = r
+	s.fans = map[ropeline.FanID]*socket{}
+}
+
+func (r *Room) shardOf(fan ropeline.FanID) *shard {
+	// The last characters of an id are random.
+	return &r.shards[fan[len(fan)-2]%nShards]
+}
+
+// add takes a socket in; false when the room has closed or the fan has too many.
+func (s *shard) add(k *socket) (Reason, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return Shutdown, false
+	}
+	n := 0
+	for other := s.fans[k.fan]; other != nil; other = other.next {
+		n++
+	}
+	if n >= mostSocketsPerFan {
+		return Crowded, false
+	}
+	k.next = s.fans[k.fan]
+	s.fans[k.fan] = k
+	s.room.sockets.Add(1)
+	s.mark(k)
+	return Reason{}, true
+}
+
+// remove takes a socket out; it reports whether it was there.
+func (s *shard) remove(k *socket) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := s.fans[k.fan]
+	if at == k {
+		if k.next == nil {
+			delete(s.fans, k.fan)
+		} else {
+			s.fans[k.fan] = k.next
+		}
+	} else {
+		for at != nil && at.next != k {
+			at = at.next
+		}
+		if at == nil {
+			return false
+		}
+		at.next = k.next
+	}
+	s.room.sockets.Add(-1)
+	return true
+}
+
+// markFan marks all sockets of a fan, to ask Redis about it.
+func (s *shard) markFan(fan ropeline.FanID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k := s.fans[fan]; k != nil; k = k.next {
+		k.ask = true
+		s.mark(k)
+	}
+}
+
+func (s *shard) beat(now time.Time, all bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.fans {
+		for ; k != nil; k = k.next {
+			if all || !now.Before(k.due) || !now.Before(k.pingDue) {
+				s.mark(k)
+			}
+		}
+	}
+}
+
+func (s *shard) closeAll(reason Reason) {
+	s.mu.Lock()
+	s.closed = true
+	sockets := make([]*socket, 0, len(s.fans))
+	for _, k := range s.fans {
+		for ; k != nil; k = k.next {
+			sockets = append(sockets, k)
+		}
+	}
+	s.mu.Unlock()
+	for _, k := range sockets {
+		k.end(reason)
+	}
+	for _, k := range sockets {
+		<-k.done
+	}
+}
+
+// mark asks for a frame. A socket that is marked already, or is being written
+// to, is not queued twice: whoever writes looks again. Needs the lock.
+func (s *shard) mark(k *socket) {
+	if k.marked {
+		return
+	}
+	k.marked = true
+	if k.writing {
+		return
+	}
+	s.queue = append(s.queue, k)
+	if s.writers < mostWriters && s.writers < len(s.queue) {
+		s.writers++
+		go s.write()
+	}
+}

@@ -1,0 +1,38 @@
+package hub
+
+import "time"
+
+// mostWriters bounds the goroutines that write for one shard. They live only
+// while sockets are marked. A socket that takes nothing holds one of them for
+// writeTimeout at most and is then gone, so a crowd of such sockets delays the
+// others only while it is larger than nShards × mostWriters.
+const (
+	mostWriters  = 64
+	writeTimeout = 5 * time.Second
+)
+
+// write serves the shard's queue until it is empty.
+func (s *shard) write() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.queue) > 0 {
+		k := s.queue[0]
+		s.queue[0] = nil
+		s.queue = s.queue[1:]
+		ask := k.ask
+		k.marked, k.writing, k.ask = false, true, false
+		s.mu.Unlock()
+
+		now := time.Now()
+		due, pingDue, alive := k.tell(now, k.due, k.pingDue, ask)
+
+		s.mu.Lock()
+		k.due, k.pingDue, k.writing = due, pingDue, false
+		if alive && k.marked { // marked again meanwhile
+			k.marked = false
+			s.mark(k)
+		}
+	}
+	s.queue = nil
+	s.writers--
+}

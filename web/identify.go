@@ -1,0 +1,141 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/queue"
+)
+
+// The cookies and headers that carry what a fan holds. API clients use the
+// headers; a browser has the cookies, which scripts cannot read.
+const (
+	cookieFan     = "ropeline_fan"
+	cookiePlace   = "ropeline_place_"   // + event
+	cookieShopper = "ropeline_shopper_" // + event
+	cookieSession = "ropeline_session"
+
+	headerPlace   = "Ropeline-Place"
+	headerShopper = "Ropeline-Shopper"
+
+	fanLife   = 400 * 24 * time.Hour // the longest that browsers keep (RFC 6265bis)
+	placeLife = 7 * 24 * time.Hour
+)
+
+// fan finds who asks; code unauthenticated for nobody.
+func (s *Server) fan(c *gin.Context) (ropeline.FanID, error) {
+	if token, ok := bearer(c.Request); ok {
+		return s.fans.Parse(token)
+	}
+	cookie, err := c.Request.Cookie(cookieFan)
+	if err != nil {
+		return "", ropeline.Errorf(ropeline.CodeUnauthenticated, "Join a line first: the answer brings your identity.")
+	}
+	return s.fans.Parse(cookie.Value)
+}
+
+// fanOrMint is fan, but gives an identity to somebody who shows none, or in a
+// cookie one that is not ours. The token is "" when the fan had one already.
+func (s *Server) fanOrMint(c *gin.Context) (fan ropeline.FanID, token string, err error) {
+	fan, err = s.fan(c)
+	if err == nil {
+		return fan, "", nil
+	}
+	if _, explicit := bearer(c.Request); explicit {
+		return "", "", err
+	}
+	fan, token = s.fans.Mint()
+	s.setCookie(c, cookieFan, token, "/", fanLife)
+	return fan, token, nil
+}
+
+// place finds the place that the fan shows for an event: nil when none is
+// shown, place_invalid when a header shows a false one. A cookie that is not
+// valid any more counts as none.
+func (s *Server) place(c *gin.Context, event ropeline.EventID, fan ropeline.FanID) (*queue.Place, error) {
+	token, explicit := c.GetHeader(headerPlace), true
+	if token == "" {
+		cookie, err := c.Request.Cookie(cookiePlace + string(event))
+		if err != nil {
+			return nil, nil
+		}
+		token, explicit = cookie.Value, false
+	}
+	place, err := s.line.ParseToken(token)
+	if err == nil && (place.Event != event || place.Fan != fan) {
+		err = ropeline.Errorf(ropeline.CodePlaceInvalid, "The place belongs to another fan or event.")
+	}
+	if err != nil {
+		if explicit {
+			return nil, err
+		}
+		return nil, nil
+	}
+	return &place, nil
+}
+
+// keepPlace hands the place to the fan's browser.
+func (s *Server) keepPlace(c *gin.Context, place queue.Place, token string) {
+	s.setCookie(c, cookiePlace+string(place.Event), token, "/events/"+string(place.Event), placeLife)
+}
+
+// shopperToken is the token that the fan got on entering, or "".
+func shopperToken(c *gin.Context, event ropeline.EventID) string {
+	if token := c.GetHeader(headerShopper); token != "" {
+		return token
+	}
+	if cookie, err := c.Request.Cookie(cookieShopper + string(event)); err == nil {
+		return cookie.Value
+	}
+	return ""
+}
+
+func bearer(r *http.Request) (string, bool) {
+	scheme, token, found := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !found || !strings.EqualFold(scheme, "Bearer") {
+		return "", false
+	}
+	return strings.TrimSpace(token), true
+}
+
+func (s *Server) setCookie(c *gin.Context, name, value, path string, life time.Duration) {
+	http.SetCookie(c.Writer, &http.Cookie{
+		Name: name, Value: value, Path: path, MaxAge: int(life / time.Second),
+		HttpOnly: true, Secure: s.secure, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+func (s *Server) dropCookie(c *gin.Context, name, path string) {
+	http.SetCookie(c.Writer, &http.Cookie{
+		Name: name, Path: path, MaxAge: -1, HttpOnly: true, Secure: s.secure, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+// wantsPage tells a browser that navigates from a client of the API.
+func wantsPage(r *http.Request) bool {
+	accept := r.Header.Get("Accept")
+	html := strings.Index(accept, "text/html")
+	if html < 0 {
+		return false
+	}
+	js := strings.Index(accept, "application/json")
+	return js < 0 || html < js
+}
+
+func isForm(r *http.Request) bool {
+	return r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded")
+}
+
+// originOf is scheme://host[:port] of a URL.
+func originOf(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}

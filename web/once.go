@@ -1,0 +1,70 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+
+	"github.com/gin-gonic/gin"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ropeline/ropeline"
+)
+
+// once runs do in a transaction and answers with its result; a request that
+// comes again with its key gets the first answer, written in the same
+// transaction as the effect (I10). Of two at the same time, the second waits
+// for the first. Without a key every request is a new one.
+func (s *Server) once(c *gin.Context, scope, key string, request any, do func(context.Context, pgx.Tx) (int, any, error)) error {
+	ctx := c.Request.Context()
+	canonical, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	hash := sha256.Sum256(canonical)
+	var (
+		status int
+		body   []byte
+	)
+	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		if key != "" {
+			var known []byte
+			tag, err := tx.Exec(ctx, `insert into idempotency_keys (scope, key, request_hash) values ($1, $2, $3) on conflict do nothing`, scope, key, hash[:])
+			if err != nil {
+				return err
+			}
+			if tag.RowsAffected() == 0 {
+				if err := tx.QueryRow(ctx, `select request_hash, status, body from idempotency_keys where scope = $1 and key = $2`,
+					scope, key).Scan(&known, &status, &body); err != nil {
+					return err
+				}
+				if !bytes.Equal(known, hash[:]) {
+					return ropeline.Errorf(ropeline.CodeKeyReused, "This Idempotency-Key came with another body before.")
+				}
+				return nil
+			}
+		}
+		var answer any
+		if status, answer, err = do(ctx, tx); err != nil {
+			return err
+		}
+		if body, err = json.Marshal(answer); err != nil {
+			return err
+		}
+		if key != "" {
+			_, err = tx.Exec(ctx, `update idempotency_keys set status = $3, body = $4 where scope = $1 and key = $2`, scope, key, status, body)
+		}
+		return err
+	})
+	if err != nil {
+		if _, known := errors.AsType[*ropeline.Error](err); !known {
+			err = ropeline.Unavailable(err)
+		}
+		return err
+	}
+	c.Header("Cache-Control", "no-store")
+	c.Data(status, gin.MIMEJSON, body)
+	return nil
+}

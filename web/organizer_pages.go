@@ -1,0 +1,153 @@
+package web
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/catalog"
+	"github.com/ropeline/ropeline/checkout"
+	"github.com/ropeline/ropeline/web/pages"
+)
+
+// loginPage: GET /admin/login.
+func (s *Server) loginPage(c *gin.Context) error {
+	if _, err := s.signedIn(c); err == nil {
+		c.Redirect(http.StatusSeeOther, "/admin")
+		return nil
+	}
+	return s.pages.Login(c.Writer, pages.LoginView{})
+}
+
+func (s *Server) wrongLogin(c *gin.Context, email string, err error) error {
+	return s.pages.Login(c.Writer, pages.LoginView{Email: email, Problem: problemOf(err).Detail})
+}
+
+// organizerPage: GET /admin.
+func (s *Server) organizerPage(c *gin.Context) error {
+	ctx := c.Request.Context()
+	events, err := s.catalog.List(ctx, catalog.Cursor{}, eventsPerPage)
+	if err != nil {
+		return err
+	}
+	page := pages.OrganizerView{Frame: pages.Frame{Organizer: account(c).Email}}
+	for _, event := range events {
+		live, err := s.live(c, event)
+		if err != nil {
+			return err
+		}
+		row := pages.OrganizerRow{Event: event, Phase: live.Phase, Waiting: live.Line.Waiting, Shoppers: live.Shoppers, Revenue: live.Revenue}
+		for _, level := range live.Stock {
+			row.Sold += level.Sold
+			row.Capacity += level.Capacity
+		}
+		page.Events = append(page.Events, row)
+	}
+	c.Header("Cache-Control", "no-store")
+	return s.pages.Organizer(c.Writer, page)
+}
+
+// organizerEventPage: GET /admin/events/{id}.
+func (s *Server) organizerEventPage(c *gin.Context) error {
+	offer, err := s.offerOf(c)
+	if err != nil {
+		return err
+	}
+	history, err := s.admission.History(c.Request.Context(), offer.ID)
+	if err != nil {
+		return err
+	}
+	page := pages.OrganizerEventView{Frame: pages.Frame{Organizer: account(c).Email}, Offer: offer}
+	for _, r := range history {
+		page.History = append(page.History, pages.Rules(newRulesView(r)))
+	}
+	if len(page.History) > 0 {
+		page.Rules = page.History[0]
+	}
+	c.Header("Cache-Control", "no-store")
+	return s.pages.OrganizerEvent(c.Writer, page)
+}
+
+// liveView is what the organizer's desk shows, a second old at most.
+type liveView struct {
+	Phase         ropeline.Phase                    `json:"phase"`
+	Line          lineView                          `json:"line"`
+	Shoppers      int64                             `json:"shoppers"`
+	Entered       int64                             `json:"entered"`
+	NoShows       int64                             `json:"no_shows"`
+	PacePerMinute *float64                          `json:"pace_per_minute,omitempty"` // absent: not known
+	Rules         rulesView                         `json:"rules"`
+	Reservations  map[checkout.ReservationState]int `json:"reservations"`
+	Orders        map[checkout.OrderState]int       `json:"orders"`
+	Stock         []levelView                       `json:"stock"`
+	Revenue       ropeline.Money                    `json:"revenue"`
+	At            time.Time                         `json:"at"`
+}
+
+type lineView struct {
+	Waiting  int64 `json:"waiting"`
+	Admitted int64 `json:"admitted"`
+	Left     int64 `json:"left"`
+	Epoch    int64 `json:"epoch"`
+}
+
+type levelView struct {
+	Name     string `json:"name"`
+	Capacity int    `json:"capacity"`
+	Held     int    `json:"held"`
+	Sold     int    `json:"sold"`
+}
+
+// liveCounts: GET /admin/events/{id}/live.
+func (s *Server) liveCounts(c *gin.Context) error {
+	event, err := s.eventOf(c)
+	if err != nil {
+		return err
+	}
+	live, err := s.live(c, event)
+	if err != nil {
+		return err
+	}
+	c.Header("Cache-Control", "no-store")
+	c.JSON(http.StatusOK, live)
+	return nil
+}
+
+func (s *Server) live(c *gin.Context, event ropeline.Event) (liveView, error) {
+	ctx := c.Request.Context()
+	stock, err := s.checkout.Available(ctx, event.ID)
+	if err != nil {
+		return liveView{}, err
+	}
+	totals, err := s.checkout.Totals(ctx, event.ID)
+	if err != nil {
+		return liveView{}, err
+	}
+	rules, err := s.admission.Rules(ctx, event.ID)
+	if err != nil {
+		return liveView{}, err
+	}
+	room, err := s.hub.Room(ctx, event.ID)
+	if err != nil {
+		return liveView{}, err
+	}
+	counts, err := s.admission.Counts(ctx, event.ID)
+	if err != nil {
+		return liveView{}, err
+	}
+	snapshot, pace := room.Line()
+	view := liveView{
+		Phase:    event.PhaseAt(time.Now(), stock.SoldOut()),
+		Line:     lineView{Waiting: snapshot.Waiting, Admitted: snapshot.Admitted, Left: snapshot.Left, Epoch: snapshot.Epoch},
+		Shoppers: counts.Shoppers, Entered: counts.Entered, NoShows: counts.NoShows, PacePerMinute: pace,
+		Rules: newRulesView(rules), Reservations: totals.Reservations, Orders: totals.Orders, Revenue: totals.Revenue, At: time.Now(),
+	}
+	for _, t := range event.TicketTypes {
+		level := stock.Types[t.ID]
+		view.Stock = append(view.Stock, levelView{Name: t.Name, Capacity: level.Capacity, Held: level.Held, Sold: level.Sold})
+	}
+	return view, nil
+}
+

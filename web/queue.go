@@ -1,0 +1,150 @@
+package web
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/queue"
+)
+
+// eventOf checks the id in the path and finds the event.
+func (s *Server) eventOf(c *gin.Context) (ropeline.Event, error) {
+	id, err := ropeline.ParseID[ropeline.EventID](c.Param("event"))
+	if err != nil {
+		return ropeline.Event{}, ropeline.Errorf(ropeline.CodeEventNotFound, "There is no such event.")
+	}
+	return s.catalog.Event(c.Request.Context(), id)
+}
+
+// join: POST /events/{id}/queue.
+func (s *Server) join(c *gin.Context) error {
+	status, _, err := s.joinLine(c)
+	if err != nil {
+		return err
+	}
+	c.Header("Cache-Control", "no-store")
+	c.JSON(http.StatusCreated, status)
+	return nil
+}
+
+// joinLine puts the fan into the line, or finds the place that the fan has.
+func (s *Server) joinLine(c *gin.Context) (ropeline.Status, queue.Place, error) {
+	none := func(err error) (ropeline.Status, queue.Place, error) {
+		return ropeline.Status{}, queue.Place{}, err
+	}
+	ctx := c.Request.Context()
+	event, err := s.eventOf(c)
+	if err != nil {
+		return none(err)
+	}
+	if err := s.open(c, event); err != nil {
+		return none(err)
+	}
+	fan, token, err := s.fanOrMint(c)
+	if err != nil {
+		return none(err)
+	}
+	room, err := s.hub.Room(ctx, event.ID)
+	if err != nil {
+		return none(err)
+	}
+	claim, err := s.place(c, event.ID, fan)
+	if err != nil {
+		return none(err)
+	}
+	if token == "" { // a fan who was here before may be admitted already
+		if status, place, err := s.admitted(c, room, event.ID, fan); err != nil || status.Standing != "" {
+			return status, place, err
+		}
+	}
+	place, err := s.line.Join(ctx, event.ID, fan, claim)
+	if err != nil {
+		return none(err)
+	}
+	status, place, err := room.Status(ctx, place)
+	if err != nil {
+		return none(err)
+	}
+	status.Place, status.FanToken = s.line.Token(place), token
+	s.keepPlace(c, place, status.Place)
+	return status, place, nil
+}
+
+// open refuses to let fans join before the drop and when nothing can be left.
+func (s *Server) open(c *gin.Context, event ropeline.Event) error {
+	stock, err := s.checkout.Available(c.Request.Context(), event.ID)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	switch event.PhaseAt(now, stock.SoldOut()) {
+	case ropeline.PhaseAnnounced:
+		return &ropeline.Error{Code: ropeline.CodeNotOpen, RetryAfter: event.DropAt.Sub(now),
+			Message: "The line opens at the drop, " + event.DropAt.UTC().Format(time.RFC3339) + "."}
+	case ropeline.PhaseSoldOut:
+		return ropeline.Errorf(ropeline.CodeSoldOut, "Every ticket of this event is sold.")
+	case ropeline.PhaseClosed:
+		return ropeline.Errorf(ropeline.CodeSaleClosed, "The sale of this event has ended.")
+	}
+	return nil
+}
+
+// poll: GET /events/{id}/queue. With a place of today's line it asks no engine.
+func (s *Server) poll(c *gin.Context) error {
+	status, err := s.standing(c)
+	if err != nil {
+		return err
+	}
+	c.Header("Cache-Control", "no-store")
+	c.JSON(http.StatusOK, status)
+	return nil
+}
+
+// socket: GET /events/{id}/queue/ws. Cookies count only for pages of an
+// allowed origin; a client without an Origin must bring its token itself.
+func (s *Server) socket(c *gin.Context) error {
+	origin := c.GetHeader("Origin")
+	if origin != "" && !s.allowed(c.Request, origin) {
+		return ropeline.Errorf(ropeline.CodeCrossOrigin, "Sockets open from this site's own pages only.")
+	}
+	if _, explicit := bearer(c.Request); origin == "" && !explicit {
+		return ropeline.Errorf(ropeline.CodeUnauthenticated, "A client without an Origin shows its token in the Authorization header.")
+	}
+	if !c.IsWebsocket() {
+		return ropeline.Errorf(ropeline.CodeInvalidRequest, "This address speaks WebSocket only.")
+	}
+	room, place, err := s.roomAndPlace(c)
+	if err != nil {
+		return err
+	}
+	if err := room.Serve(c.Writer, c.Request, place); err != nil {
+		s.log.Debug("upgrade failed", "error", err)
+	}
+	return nil
+}
+
+// allowed: the configured origins, or the very host that was asked.
+func (s *Server) allowed(r *http.Request, origin string) bool {
+	return s.origins[origin] || origin == "http://"+r.Host || origin == "https://"+r.Host
+}
+
+// leave: DELETE /events/{id}/queue. Leaving twice is leaving.
+func (s *Server) leave(c *gin.Context) error {
+	event, err := s.eventOf(c)
+	if err != nil {
+		return err
+	}
+	fan, err := s.fan(c)
+	if err != nil {
+		return err
+	}
+	if err := s.line.Leave(c.Request.Context(), event.ID, fan, ropeline.NewID[string]()); err != nil {
+		return err
+	}
+	s.dropCookie(c, cookiePlace+string(event.ID), "/events/"+string(event.ID))
+	c.Status(http.StatusNoContent)
+	return nil
+}

@@ -1,0 +1,122 @@
+package web
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/checkout"
+)
+
+const mostWait = 10 * time.Second // that a Prefer: wait=N may ask for
+
+// reserve: POST /events/{id}/reserve-tickets. 202 while the clerk has not
+// decided, 201 when the tickets are held, a problem when they are not.
+func (s *Server) reserve(c *gin.Context) error {
+	event, err := s.eventOf(c)
+	if err != nil {
+		return err
+	}
+	fan, err := s.fan(c)
+	if err != nil {
+		return err
+	}
+	shopper, err := s.shopper(c, event.ID, fan)
+	if err != nil {
+		return err
+	}
+	key, err := idempotencyKey(c)
+	if err != nil {
+		return err
+	}
+	if key == "" {
+		key = ropeline.NewID[string]()
+	}
+	var body struct {
+		Items []ropeline.Item `json:"items"`
+	}
+	if err := readJSON(c, &body); err != nil {
+		return err
+	}
+	wait := preferredWait(c.GetHeader("Prefer"))
+	reservation, err := s.checkout.Reserve(c.Request.Context(), checkout.Request{
+		Event: event.ID, Fan: fan, PassID: shopper.PassID, Items: body.Items, Key: key,
+	}, wait)
+	if err != nil {
+		return err
+	}
+	if wait > 0 {
+		c.Header("Preference-Applied", "wait="+strconv.Itoa(int(wait/time.Second)))
+	}
+	c.Header("Location", "/reservations/"+string(reservation.ID))
+	c.Header("Cache-Control", "no-store")
+	switch reservation.State {
+	case checkout.ReservationQueued:
+		c.JSON(http.StatusAccepted, reservation)
+	case checkout.ReservationRejected:
+		return ropeline.Errorf(reservation.Reason, "%s", reservation.Message)
+	default:
+		c.JSON(http.StatusCreated, reservation)
+	}
+	return nil
+}
+
+// getReservation: GET /reservations/{id}.
+func (s *Server) getReservation(c *gin.Context) error {
+	fan, id, err := s.reservationOf(c)
+	if err != nil {
+		return err
+	}
+	reservation, err := s.checkout.Reservation(c.Request.Context(), id, fan)
+	if err != nil {
+		return err
+	}
+	c.Header("Cache-Control", "no-store")
+	c.JSON(http.StatusOK, reservation)
+	return nil
+}
+
+// releaseReservation: DELETE /reservations/{id} gives held tickets back.
+func (s *Server) releaseReservation(c *gin.Context) error {
+	fan, id, err := s.reservationOf(c)
+	if err != nil {
+		return err
+	}
+	if err := s.checkout.Release(c.Request.Context(), id, fan, mostWait); err != nil {
+		return err
+	}
+	c.Status(http.StatusNoContent)
+	return nil
+}
+
+func (s *Server) reservationOf(c *gin.Context) (ropeline.FanID, ropeline.ReservationID, error) {
+	fan, err := s.fan(c)
+	if err != nil {
+		return "", "", err
+	}
+	id, err := ropeline.ParseReservationID(c.Param("reservation"))
+	if err != nil {
+		return "", "", ropeline.Errorf(ropeline.CodeReservationNotFound, "There is no such reservation.")
+	}
+	return fan, id, nil
+}
+
+// preferredWait reads "wait=N" (seconds) of a Prefer header, RFC 7240.
+func preferredWait(prefer string) time.Duration {
+	for part := range strings.SplitSeq(prefer, ",") {
+		value, found := strings.CutPrefix(strings.TrimSpace(strings.ToLower(part)), "wait=")
+		if !found {
+			continue
+		}
+		seconds, err := strconv.ParseUint(value, 10, 16)
+		if err != nil {
+			return 0
+		}
+		return min(time.Duration(seconds)*time.Second, mostWait)
+	}
+	return 0
+}

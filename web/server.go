@@ -1,0 +1,157 @@
+package web
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/ulule/limiter/v3"
+
+	"github.com/ropeline/ropeline/admission"
+	"github.com/ropeline/ropeline/catalog"
+	"github.com/ropeline/ropeline/checkout"
+	"github.com/ropeline/ropeline/checkout/payment/sandbox"
+	"github.com/ropeline/ropeline/identity"
+	"github.com/ropeline/ropeline/internal/redisdb"
+	"github.com/ropeline/ropeline/queue"
+	"github.com/ropeline/ropeline/web/hub"
+	"github.com/ropeline/ropeline/web/pages"
+)
+
+// Options are the rooms that the server stands in front of.
+type Options struct {
+	PublicURL string   // as fans see it, e.g. https://tickets.example
+	Origins   []string // more origins that may open sockets and post, besides PublicURL's
+
+	Pool      *pgxpool.Pool
+	Redis     *redisdb.Clients
+	Catalog   *catalog.Catalog
+	Line      *queue.Line
+	Admission *admission.Admission
+	Checkout  *checkout.Checkout
+	Sandbox   *sandbox.Provider // nil when a real gateway is configured
+	Fans      *identity.Fans
+	Accounts  *identity.Accounts
+	Metrics   *prometheus.Registry
+	Log       *slog.Logger
+}
+
+// Server answers HTTP. Run keeps its live hub; Handler serves meanwhile.
+type Server struct {
+	pool      *pgxpool.Pool
+	redis     *redisdb.Clients
+	catalog   *catalog.Catalog
+	line      *queue.Line
+	admission *admission.Admission
+	checkout  *checkout.Checkout
+	sandbox   *sandbox.Provider
+	fans      *identity.Fans
+	accounts  *identity.Accounts
+	hub       *hub.Hub
+	pages     *pages.Renderer
+	log       *slog.Logger
+	registry  *prometheus.Registry
+	metrics   metrics
+
+	origins    map[string]bool
+	secure     bool // cookies only over https
+	loginLimit *limiter.Limiter
+	handler    http.Handler
+}
+
+// New wires the routes.
+func New(o Options) (*Server, error) {
+	renderer, err := pages.New()
+	if err != nil {
+		return nil, err
+	}
+	loginLimit, err := newLoginLimit(o.Redis)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		pool: o.Pool, redis: o.Redis, catalog: o.Catalog, line: o.Line, admission: o.Admission,
+		checkout: o.Checkout, sandbox: o.Sandbox, fans: o.Fans, accounts: o.Accounts,
+		hub:   hub.New(o.Catalog, o.Line, o.Admission, o.Checkout, o.Metrics, o.Log),
+		pages: renderer, log: o.Log, registry: o.Metrics, metrics: newMetrics(o.Metrics),
+		origins: map[string]bool{originOf(o.PublicURL): true},
+		secure:  strings.HasPrefix(o.PublicURL, "https://"), loginLimit: loginLimit,
+	}
+	for _, origin := range o.Origins {
+		s.origins[originOf(origin)] = true
+	}
+	s.handler = s.protect(s.routes())
+	return s, nil
+}
+
+// Handler is the whole site.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Run serves the live hub until ctx ends.
+func (s *Server) Run(ctx context.Context) error { return s.hub.Run(ctx) }
+
+func (s *Server) routes() *gin.Engine {
+	gin.SetMode(gin.ReleaseMode)
+	g := gin.New()
+	g.SetTrustedProxies(nil)
+	g.HandleMethodNotAllowed = true
+	g.Use(s.recover, s.measure)
+	g.NoRoute(s.handle(noRoute))
+	g.NoMethod(s.handle(noMethod))
+
+	g.GET("/", s.handle(s.eventsPage))
+	g.GET("/events", s.handle(s.listEvents))
+	g.GET("/events/:event", s.handle(s.getEvent))
+	g.POST("/events/:event/queue", s.handle(s.join))
+	g.GET("/events/:event/queue", s.handle(s.poll))
+	g.DELETE("/events/:event/queue", s.handle(s.leave))
+	g.GET("/events/:event/queue/ws", s.handle(s.socket))
+	g.POST("/events/:event/enter", s.handle(s.enter))
+	g.POST("/events/:event/reserve-tickets", s.handle(s.reserve))
+	g.GET("/events/:event/line", s.handle(s.linePage))
+	g.POST("/events/:event/line", s.handle(s.joinForm))
+	g.GET("/events/:event/shop", s.handle(s.shopPage))
+	g.GET("/reservations/:reservation", s.handle(s.getReservation))
+	g.DELETE("/reservations/:reservation", s.handle(s.releaseReservation))
+	g.POST("/orders", s.handle(s.placeOrder))
+	g.GET("/orders/:order", s.handle(s.getOrder))
+	g.GET("/users/me/tickets", s.handle(s.myTickets))
+	g.GET("/tickets/:ticket/qr.png", s.handle(s.ticketQR))
+	g.POST("/payments/webhook", s.handle(s.webhook))
+	if s.sandbox != nil {
+		g.GET("/sandbox/pay/:ref", s.handle(s.sandboxPage))
+		g.POST("/sandbox/intents/:ref/confirm", s.handle(s.sandboxConfirm))
+	}
+
+	g.GET("/admin/login", s.handle(s.loginPage))
+	g.POST("/admin/login", s.handle(s.login))
+	g.POST("/admin/logout", s.handle(s.logout))
+	admin := g.Group("/admin", s.organizersOnly)
+	admin.GET("", s.handle(s.organizerPage))
+	admin.POST("/events", s.handle(s.createEvent))
+	admin.GET("/events/:event", s.handle(s.organizerEventPage))
+	admin.GET("/events/:event/live", s.handle(s.liveCounts))
+	admin.GET("/events/:event/rules", s.handle(s.getRules))
+	admin.PUT("/events/:event/rules", s.handle(s.putRules))
+
+	g.GET("/healthz", s.handle(s.healthz))
+	g.GET("/readyz", s.handle(s.readyz))
+	g.GET("/metrics", s.metricsHandler())
+	static := gin.WrapH(s.pages.Static())
+	g.GET("/static/*file", static)
+	g.HEAD("/static/*file", static)
+	return g
+}
+
+// handle turns a handler that may fail into gin's kind.
+func (s *Server) handle(f func(*gin.Context) error) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		if err := f(c); err != nil {
+			s.fail(c, err)
+		}
+	}
+}
