@@ -1,0 +1,57 @@
+package admission
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/internal/keyring"
+	"github.com/ropeline/ropeline/internal/redisdb"
+	"github.com/ropeline/ropeline/queue"
+)
+
+// Admission is the admission of all events. It is safe for concurrent use.
+type Admission struct {
+	redis   *redisdb.Clients
+	pool    *pgxpool.Pool
+	keys    *keyring.Keyring
+	line    *queue.Line
+	log     *slog.Logger
+	scripts scripts
+}
+
+// New makes the admission on given engines. It starts nothing: see Run.
+func New(r *redisdb.Clients, pool *pgxpool.Pool, k *keyring.Keyring, line *queue.Line, log *slog.Logger) *Admission {
+	return &Admission{redis: r, pool: pool, keys: k, line: line, log: log, scripts: loadScripts()}
+}
+
+// push brings rules to Redis; at is the clock in microseconds, "" for Redis'.
+func (a *Admission) push(ctx context.Context, event ropeline.EventID, r Rules, at string) error {
+	keys := keysOf(event)
+	reply, err := a.scripts.rules.Run(ctx, a.redis.Write, []string{keys.rules, keys.state}, at,
+		r.Version, r.RatePerMinute, r.Burst, r.MaxShoppers, r.Batch, r.Paused, r.StockGate,
+		r.ShowUp.Milliseconds(), r.Shop.Milliseconds()).Int64()
+	if err != nil {
+		return ropeline.Unavailable(err)
+	}
+	if reply != 0 && reply != 1 {
+		return ropeline.Unavailable(replyError("rules", reply))
+	}
+	return nil
+}
+
+// heal brings the rules of one event from Postgres to a Redis that has none.
+func (a *Admission) heal(ctx context.Context, event ropeline.EventID) error {
+	r, err := a.Rules(ctx, event)
+	if err != nil {
+		return err
+	}
+	return a.push(ctx, event, r, "")
+}
+
+func replyError(script string, reply any) error {
+	return fmt.Errorf("admission: script %s answered %v", script, reply)
+}

@@ -1,0 +1,136 @@
+package admission
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/ropeline/ropeline"
+)
+
+const columns = `version, rate_per_minute, burst, max_shoppers, batch, paused, stock_gate,
+	show_up_seconds, shop_seconds, changed_by, changed_at`
+
+// CreateRules writes the first rules of a new event, in the transaction that
+// creates the event. The first tick brings them to Redis.
+func (a *Admission) CreateRules(ctx context.Context, tx pgx.Tx, event ropeline.EventID, r Rules, by string) error {
+	if err := r.Validate(); err != nil {
+		return err
+	}
+	r.Version = 1
+	if _, err := insertRules(ctx, tx, event, r, by); err != nil {
+		return ropeline.Unavailable(err)
+	}
+	return nil
+}
+
+// SetRules makes a new version and puts it in force. With expectVersion > 0,
+// the code is rules_conflict when another version is in force by now.
+func (a *Admission) SetRules(ctx context.Context, event ropeline.EventID, r Rules, expectVersion int64, by string) (Rules, error) {
+	if err := r.Validate(); err != nil {
+		return Rules{}, err
+	}
+	conflict := ropeline.Errorf(ropeline.CodeRulesConflict, "The rules were changed meanwhile. Look at them again.")
+	for range 5 {
+		current, err := a.Rules(ctx, event)
+		if err != nil {
+			return Rules{}, err
+		}
+		if expectVersion > 0 && current.Version != expectVersion {
+			return Rules{}, conflict
+		}
+		r.Version = current.Version + 1
+		set, err := insertRules(ctx, a.pool, event, r, by)
+		if isUnique(err) {
+			continue // somebody else made this version; with an expected one, the next look tells
+		}
+		if err != nil {
+			return Rules{}, ropeline.Unavailable(err)
+		}
+		if err := a.push(ctx, event, set, ""); err != nil {
+			a.log.WarnContext(ctx, "new rules wait for the next healing", "event", event, "version", set.Version, "err", err)
+		}
+		return set, nil
+	}
+	return Rules{}, conflict
+}
+
+// Rules are those in force; event_not_found for an event without any.
+func (a *Admission) Rules(ctx context.Context, event ropeline.EventID) (Rules, error) {
+	latest, err := a.latest(ctx, []ropeline.EventID{event})
+	if err != nil {
+		return Rules{}, err
+	}
+	r, found := latest[event]
+	if !found {
+		return Rules{}, ropeline.Errorf(ropeline.CodeEventNotFound, "There is no such event.")
+	}
+	return r, nil
+}
+
+// History is every version of an event's rules, the oldest first.
+func (a *Admission) History(ctx context.Context, event ropeline.EventID) ([]Rules, error) {
+	rows, err := a.pool.Query(ctx, "select "+columns+" from admission_rules where event_id = $1 order by version", event)
+	if err != nil {
+		return nil, ropeline.Unavailable(err)
+	}
+	history, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Rules, error) { return scanRules(row) })
+	if err != nil {
+		return nil, ropeline.Unavailable(err)
+	}
+	return history, nil
+}
+
+func (a *Admission) latest(ctx context.Context, events []ropeline.EventID) (map[ropeline.EventID]Rules, error) {
+	rows, err := a.pool.Query(ctx, "select distinct on (event_id) "+columns+`, event_id
+		from admission_rules where event_id = any($1) order by event_id, version desc`, events)
+	if err != nil {
+		return nil, ropeline.Unavailable(err)
+	}
+	defer rows.Close()
+	latest := make(map[ropeline.EventID]Rules, len(events))
+	for rows.Next() {
+		var event ropeline.EventID
+		r, err := scanRules(rows, &event)
+		if err != nil {
+			return nil, ropeline.Unavailable(err)
+		}
+		latest[event] = r
+	}
+	if err := rows.Err(); err != nil {
+		return nil, ropeline.Unavailable(err)
+	}
+	return latest, nil
+}
+
+func scanRules(row pgx.CollectableRow, more ...any) (Rules, error) {
+	var r Rules
+	var showUp, shop int64
+	err := row.Scan(append([]any{&r.Version, &r.RatePerMinute, &r.Burst, &r.MaxShoppers, &r.Batch, &r.Paused, &r.StockGate,
+		&showUp, &shop, &r.ChangedBy, &r.ChangedAt}, more...)...)
+	r.ShowUp, r.Shop = time.Duration(showUp)*time.Second, time.Duration(shop)*time.Second
+	return r, err
+}
+
+type querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+func insertRules(ctx context.Context, q querier, event ropeline.EventID, r Rules, by string) (Rules, error) {
+	err := q.QueryRow(ctx, `
+		insert into admission_rules (event_id, version, rate_per_minute, burst, max_shoppers, batch, paused, stock_gate,
+			show_up_seconds, shop_seconds, changed_by)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) returning changed_at`,
+		event, r.Version, r.RatePerMinute, r.Burst, r.MaxShoppers, r.Batch, r.Paused, r.StockGate,
+		int64(r.ShowUp/time.Second), int64(r.Shop/time.Second), by).Scan(&r.ChangedAt)
+	r.ChangedBy = by
+	return r, err
+}
+
+func isUnique(err error) bool {
+	failure, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && failure.Code == "23505"
+}

@@ -1,0 +1,155 @@
+package admission
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/ropeline/ropeline"
+)
+
+const (
+	tickEvery   = 100 * time.Millisecond
+	lookEvery   = time.Second
+	tickTimeout = 3 * time.Second // of a tick that has to restore a line
+)
+
+// Run ticks every event that events lists, until ctx ends; it returns when all
+// ticks have. Each second it asks for the list again, compares the rules in
+// Redis with Postgres, and records in Postgres how far the line was admitted.
+// Each event has a goroutine of its own: one that fails holds up no other.
+func (a *Admission) Run(ctx context.Context, events func(context.Context) ([]ropeline.EventID, error)) error {
+	running := map[ropeline.EventID]*ticking{}
+	var all sync.WaitGroup
+	defer all.Wait()
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		if ids, err := events(ctx); err == nil {
+			a.follow(ctx, &all, running, ids)
+		} else if ctx.Err() == nil {
+			a.log.WarnContext(ctx, "list the events to admit for", "err", err)
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// follow starts and stops goroutines so that they are those of ids, and hands
+// each the rules that Postgres has.
+func (a *Admission) follow(ctx context.Context, all *sync.WaitGroup, running map[ropeline.EventID]*ticking, ids []ropeline.EventID) {
+	listed := make(map[ropeline.EventID]bool, len(ids))
+	for _, id := range ids {
+		listed[id] = true
+		if running[id] == nil {
+			t := &ticking{admission: a, event: id, rules: make(chan Rules, 1), high: -1}
+			var own context.Context
+			own, t.stop = context.WithCancel(ctx)
+			running[id] = t
+			all.Go(func() { t.run(own) })
+		}
+	}
+	for id, t := range running {
+		if !listed[id] {
+			t.stop()
+			delete(running, id)
+		}
+	}
+	latest, err := a.latest(ctx, ids)
+	if err != nil {
+		if ctx.Err() == nil {
+			a.log.WarnContext(ctx, "read the rules", "err", err)
+		}
+		return
+	}
+	for id, r := range latest {
+		select {
+		case running[id].rules <- r:
+		default: // it has not looked at the last ones yet
+		}
+	}
+}
+
+// ticking is the loop of one event.
+type ticking struct {
+	admission *Admission
+	event     ropeline.EventID
+	stop      context.CancelFunc
+	rules     chan Rules // in force, by Postgres; once a second
+
+	version int64 // in force, by Redis
+	seen    int64 // the highest number admitted, by Redis
+	high    int64 // the same, as far as this node has told Postgres
+	failing bool
+}
+
+func (t *ticking) run(ctx context.Context) {
+	defer t.stop()
+	t.seen = -1
+	first := time.NewTimer(rand.N(tickEvery)) // nodes do not tick in step
+	defer first.Stop()
+	select {
+	case <-first.C:
+	case <-ctx.Done():
+		return
+	}
+	ticker := time.NewTicker(tickEvery)
+	defer ticker.Stop()
+	for {
+		t.runOnce(ctx)
+		select {
+		case <-ticker.C:
+		case r := <-t.rules:
+			t.settle(ctx, r)
+		case <-ctx.Done():
+			t.settle(context.WithoutCancel(ctx), Rules{})
+			return
+		}
+	}
+}
+
+func (t *ticking) runOnce(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, tickTimeout)
+	defer cancel()
+	ticked, err := t.admission.Tick(ctx, t.event)
+	if err != nil {
+		if !t.failing && ctx.Err() == nil {
+			t.admission.log.WarnContext(ctx, "tick", "event", t.event, "err", err)
+			t.failing = true
+		}
+		return
+	}
+	if t.failing {
+		t.admission.log.InfoContext(ctx, "ticking again", "event", t.event)
+		t.failing = false
+	}
+	t.version, t.seen = ticked.Version, max(t.seen, ticked.AdmittedHigh)
+	if len(ticked.Admitted) > 0 || ticked.NoShows > 0 {
+		t.admission.log.DebugContext(ctx, "tick", "event", t.event, "admitted", len(ticked.Admitted),
+			"no_shows", ticked.NoShows, "waiting", ticked.Waiting, "shoppers", ticked.Shoppers)
+	}
+}
+
+// settle is the second's work: tell Redis newer rules, and Postgres how far
+// the line was admitted.
+func (t *ticking) settle(ctx context.Context, r Rules) {
+	ctx, cancel := context.WithTimeout(ctx, tickTimeout)
+	defer cancel()
+	a := t.admission
+	if r.Version > t.version && t.version > 0 {
+		if err := a.push(ctx, t.event, r, ""); err != nil {
+			a.log.WarnContext(ctx, "heal the rules", "event", t.event, "err", err)
+		}
+	}
+	if t.seen > t.high {
+		if err := a.line.RecordAdmitted(ctx, t.event, t.seen); err != nil {
+			a.log.WarnContext(ctx, "record the admitted", "event", t.event, "err", err)
+			return
+		}
+		t.high = t.seen
+	}
+}

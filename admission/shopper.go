@@ -1,0 +1,112 @@
+package admission
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/queue"
+)
+
+// ShopperState is how far an admitted fan has come.
+type ShopperState string
+
+// The states. A shopper who is done, or whose time is over, is none any more.
+const (
+	StateAdmitted ShopperState = "admitted" // has a pass
+	StateEntered  ShopperState = "entered"  // has redeemed it
+)
+
+// Shopper is a fan who was let out of the line.
+type Shopper struct {
+	Event      ropeline.EventID
+	Fan        ropeline.FanID
+	Number     int64
+	Epoch      int64  // of the line at the admission
+	PassID     string // "<epoch>.<number>": unique within the event
+	State      ShopperState
+	AdmittedAt time.Time
+	PassUntil  time.Time
+	ShopUntil  time.Time // zero until entered
+}
+
+// Shopper finds the record of a fan; false for one who was not admitted, or
+// whose time is over.
+func (a *Admission) Shopper(ctx context.Context, event ropeline.EventID, fan ropeline.FanID) (Shopper, bool, error) {
+	record, err := a.redis.Read.HGet(ctx, keysOf(event).shoppers, string(fan)).Result()
+	if errors.Is(err, redis.Nil) {
+		return Shopper{}, false, nil
+	}
+	if err != nil {
+		return Shopper{}, false, ropeline.Unavailable(err)
+	}
+	s, err := parseRecord(event, fan, record)
+	if err != nil {
+		return Shopper{}, false, ropeline.Unavailable(err)
+	}
+	return s, time.Now().Before(s.until()), nil // the sweep may still come
+}
+
+// Done frees the place of a shopper who has bought or gives up; for a fan who
+// is no shopper it does nothing. A pass that was not redeemed is void then.
+func (a *Admission) Done(ctx context.Context, event ropeline.EventID, fan ropeline.FanID) error {
+	line, keys := queue.KeysOf(event), keysOf(event)
+	reply, err := a.scripts.done.Run(ctx, a.redis.Write, []string{
+		keys.state, keys.shoppers, keys.deadlines, keys.holding, keys.redeemed, line.Meta, line.Feed}, string(fan)).Int64()
+	if err != nil {
+		return ropeline.Unavailable(err)
+	}
+	if reply != 0 && reply != 1 {
+		return ropeline.Unavailable(replyError("done", reply))
+	}
+	return nil
+}
+
+// until is when the shopper's time in the present state ends.
+func (s Shopper) until() time.Time {
+	if s.State == StateEntered {
+		return s.ShopUntil
+	}
+	return s.PassUntil
+}
+
+// parseRecord reads "epoch:number:admitted:pass until:shop until", times in
+// milliseconds, as the scripts write it.
+func parseRecord(event ropeline.EventID, fan ropeline.FanID, record string) (Shopper, error) {
+	fields := strings.Split(record, ":")
+	if len(fields) != 5 {
+		return Shopper{}, fmt.Errorf("admission: %q is not a shopper's record", record)
+	}
+	var n [5]int64
+	for i := range n {
+		var err error
+		if n[i], err = strconv.ParseInt(fields[i], 10, 64); err != nil || n[i] < 0 {
+			return Shopper{}, fmt.Errorf("admission: %q is not a shopper's record", record)
+		}
+	}
+	s := Shopper{
+		Event:      event,
+		Fan:        fan,
+		Epoch:      n[0],
+		Number:     n[1],
+		PassID:     passID(n[0], n[1]),
+		State:      StateAdmitted,
+		AdmittedAt: time.UnixMilli(n[2]),
+		PassUntil:  time.UnixMilli(n[3]),
+	}
+	if n[4] > 0 {
+		s.State, s.ShopUntil = StateEntered, time.UnixMilli(n[4])
+	}
+	return s, nil
+}
+
+// passID names an admission: within an epoch a number is admitted once.
+func passID(epoch, number int64) string {
+	return strconv.FormatInt(epoch, 10) + "." + strconv.FormatInt(number, 10)
+}
