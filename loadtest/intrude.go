@@ -1,0 +1,109 @@
+package loadtest
+
+import (
+	"context"
+	"net/http"
+	"sync"
+
+	"github.com/ropeline/ropeline"
+)
+
+// The tricks: what an intruder tries while it has no right to. Each must be
+// refused with a 4xx. otherBody belongs to I10, the rest to I11.
+const (
+	noPass        = "no_pass"        // reserves without having entered
+	forgedShopper = "forged_shopper" // reserves with a changed token
+	othersShopper = "others_shopper" // reserves with another fan's token
+	forgedPass    = "forged_pass"    // enters with a changed pass
+	othersPass    = "others_pass"    // enters with another fan's pass
+	otherBody     = "other_body"     // uses an Idempotency-Key for another request
+)
+
+var tricks = []string{noPass, forgedShopper, othersShopper, forgedPass, othersPass}
+
+// loot is what careless fans let others see: the last pass and the last
+// shopper token.
+type loot struct {
+	mu            sync.Mutex
+	pass, shopper struct {
+		owner int
+		token string
+	}
+}
+
+func (l *loot) dropPass(owner int, token string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pass.owner, l.pass.token = owner, token
+}
+
+func (l *loot) dropShopper(owner int, token string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.shopper.owner, l.shopper.token = owner, token
+}
+
+func (l *loot) take() (pass, shopper string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pass.token, l.shopper.token
+}
+
+// intrude tries the fan's trick, if it has one, once it stands in the line.
+func (f *fan) intrude(ctx context.Context) Outcome {
+	if f.plan.trick == "" || f.status.Standing != ropeline.StandingWaiting {
+		return ""
+	}
+	pass, shopper := f.scene.loot.take()
+	switch trick := f.plan.trick; trick {
+	case forgedPass, othersPass:
+		if trick == forgedPass || pass == "" {
+			trick, pass = forgedPass, forge(pass, f.place)
+		}
+		f.trick(ctx, trick, "/enter", f.header(), map[string]string{"pass": pass})
+	default:
+		header := f.header()
+		switch {
+		case trick == noPass:
+		case trick == forgedShopper || shopper == "":
+			trick = forgedShopper
+			header.Set("Ropeline-Shopper", forge(shopper, f.place))
+		default:
+			header.Set("Ropeline-Shopper", shopper)
+		}
+		header.Set("Idempotency-Key", f.key())
+		header.Set("Prefer", "wait=2")
+		f.trick(ctx, trick, "/reserve-tickets", header, map[string]any{"items": f.choose()})
+	}
+	return ""
+}
+
+func (f *fan) trick(ctx context.Context, trick, rest string, header http.Header, body any) answer {
+	return f.ask(ctx, request{step: StepIntrude, trick: trick, method: "POST", path: f.path(rest), header: header, body: body}, nil)
+}
+
+// tryOtherBody sends the key of a reservation with another quantity.
+func (f *fan) tryOtherBody(ctx context.Context, key string, items []ropeline.Item) {
+	other := append([]ropeline.Item(nil), items...)
+	if other[0].Quantity++; other[0].Quantity > 2 {
+		other[0].Quantity = 1
+	}
+	header := f.header()
+	header.Set("Idempotency-Key", key)
+	f.trick(ctx, otherBody, "/reserve-tickets", header, map[string]any{"items": other})
+}
+
+// forge changes one character in the middle of a token; without one it takes
+// the fan's place for it, which is signed for another purpose.
+func forge(token, place string) string {
+	if len(token) < 8 {
+		return place
+	}
+	raw, at := []byte(token), len(token)/2
+	if raw[at] == 'A' {
+		raw[at] = 'B'
+	} else {
+		raw[at] = 'A'
+	}
+	return string(raw)
+}

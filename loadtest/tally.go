@@ -1,0 +1,119 @@
+package loadtest
+
+import (
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/ropeline/ropeline"
+)
+
+// Latencies are kept from 1 µs to one minute, to three significant digits.
+const slowest = int64(time.Minute / time.Microsecond)
+
+// Tally is a Sink that counts: the funnel, the outcomes by behaviour, the
+// problems met, and the latency of each step.
+type Tally struct {
+	Run      RunFacts
+	Took     time.Duration
+	Funnel   Funnel
+	Outcomes map[Outcome]int
+	By       map[string]map[Outcome]int // behaviour → outcome → fans
+	Problems map[Problem]int
+	Latency  map[Step]*hdrhistogram.Histogram // microseconds
+	Waited   *hdrhistogram.Histogram          // from the first number to admission, milliseconds
+
+	fans map[int]*progress
+}
+
+// Funnel counts the fans who came at least so far, and the tickets they got.
+type Funnel struct{ Arrived, Joined, Admitted, Entered, Held, Ordered, Paid, Tickets int }
+
+// Problem is what answers were not good for.
+type Problem struct {
+	Step Step
+	Code string
+}
+
+type progress struct {
+	joinedAt                                         int64
+	joined, admitted, entered, held, ordered, bought bool
+}
+
+// NewTally returns an empty Tally.
+func NewTally() *Tally {
+	return &Tally{
+		Outcomes: make(map[Outcome]int),
+		By:       make(map[string]map[Outcome]int),
+		Problems: make(map[Problem]int),
+		Latency:  make(map[Step]*hdrhistogram.Histogram),
+		Waited:   hdrhistogram.New(1, int64(24*time.Hour/time.Millisecond), 3),
+		fans:     make(map[int]*progress),
+	}
+}
+
+// See counts o.
+func (t *Tally) See(o Observation) {
+	t.Took = max(t.Took, time.Duration(o.T)*time.Microsecond)
+	switch {
+	case o.Run != nil:
+		t.Run = *o.Run
+		return
+	case o.Step == StepEnd:
+		t.end(o)
+		return
+	case o.Took > 0 && o.Status > 0:
+		if t.Latency[o.Step] == nil {
+			t.Latency[o.Step] = hdrhistogram.New(1, slowest, 3)
+		}
+		t.Latency[o.Step].RecordValue(min(o.Took, slowest))
+	}
+	if o.Code != "" && o.Step != StepIntrude {
+		t.Problems[Problem{o.Step, o.Code}]++
+	}
+	p := t.fans[o.Fan]
+	if p == nil {
+		p = &progress{}
+		t.fans[o.Fan] = p
+		t.Funnel.Arrived++
+	}
+	t.advance(p, o)
+}
+
+// advance moves a fan down the funnel.
+func (t *Tally) advance(p *progress, o Observation) {
+	pass := func(gate *bool, count *int, open bool) bool {
+		if *gate || !open {
+			return false
+		}
+		*gate = true
+		*count++
+		return true
+	}
+	if o.Line != nil {
+		if pass(&p.joined, &t.Funnel.Joined, true) {
+			p.joinedAt = o.T
+		}
+		if pass(&p.admitted, &t.Funnel.Admitted, o.Line.Standing == ropeline.StandingAdmitted) {
+			t.Waited.RecordValue(max(1, (o.T-p.joinedAt)/1000))
+		}
+	}
+	ok := o.Status >= 200 && o.Status < 300
+	pass(&p.entered, &t.Funnel.Entered, ok && o.Step == StepEnter)
+	if s := o.Sale; s != nil {
+		pass(&p.held, &t.Funnel.Held, s.Order == "" && s.State == "held")
+		pass(&p.ordered, &t.Funnel.Ordered, o.Step == StepOrder)
+		if pass(&p.bought, &t.Funnel.Paid, s.Order != "" && s.State == "paid") {
+			t.Funnel.Tickets += len(s.Tickets)
+		}
+	}
+}
+
+func (t *Tally) end(o Observation) {
+	delete(t.fans, o.Fan) // nothing follows: what is kept is bounded by the fans at once
+	t.Outcomes[o.Outcome]++
+	if t.By[o.Is] == nil {
+		t.By[o.Is] = make(map[Outcome]int)
+	}
+	t.By[o.Is][o.Outcome]++
+}
