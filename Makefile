@@ -16,7 +16,7 @@ run: setup build
 
 # Every test with the race detector, on one pair of engines for all packages.
 test: setup-tests
-	@go build -o bin/withengines ./internal/engines/withengines
+	@go build -buildvcs=false -o bin/withengines ./internal/engines/withengines
 	./bin/withengines go test -race -timeout 10m ./...
 
 # Each benchmark runs beside its reference.
@@ -29,7 +29,7 @@ check:
 	go run $(STATICCHECK) ./...
 
 build:
-	@CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/ ./cmd/...
+	@CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags "$(LDFLAGS)" -o bin/ ./cmd/...
 
 setup:
 	@deploy/setup.sh

@@ -16,9 +16,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// postgresConf is written at every start. ALTER SYSTEM goes to a file of its
-// own and wins over it, for machines that need other sizes.
+// postgresConf is written at every start. It begins with what initdb found out
+// about the machine, such as the kind of shared memory that works. ALTER SYSTEM
+// goes to a file of its own and wins, for machines that need other sizes.
 const postgresConf = `# Written by ropeline at every start; change settings with ALTER SYSTEM.
+include 'postgres/postgresql.conf'
 listen_addresses = ''
 port = 5432
 unix_socket_permissions = 0700
