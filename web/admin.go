@@ -11,7 +11,6 @@ import (
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/admission"
-	"github.com/ropeline/ropeline/checkout"
 )
 
 // rulesBody is how the API writes an event's admission rules. Fields that are
@@ -115,7 +114,7 @@ func (s *Server) createEvent(c *gin.Context) error {
 		if err != nil {
 			return 0, nil, err
 		}
-		return http.StatusCreated, newEventView(event, checkout.FullStock(event)), nil
+		return http.StatusCreated, newEventView(event, unsold(event)), nil
 	})
 }
 

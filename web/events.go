@@ -28,14 +28,23 @@ type ticketTypeView struct {
 	Available int `json:"available"`
 }
 
-func newEventView(event ropeline.Event, stock checkout.Stock) eventView {
+func newEventView(event ropeline.Event, stock checkout.Stocks) eventView {
 	view := eventView{Event: event, Phase: event.PhaseAt(time.Now(), stock.SoldOut()), TicketTypes: []ticketTypeView{}}
 	for _, t := range event.TicketTypes {
 		level := stock.Types[t.ID]
 		t.Capacity = level.Capacity
-		view.TicketTypes = append(view.TicketTypes, ticketTypeView{TicketType: t, Available: level.Available()})
+		view.TicketTypes = append(view.TicketTypes, ticketTypeView{TicketType: t, Available: max(level.Left(), 0)})
 	}
 	return view
+}
+
+// unsold is the stock of an event that was just created.
+func unsold(event ropeline.Event) checkout.Stocks {
+	stock := checkout.Stocks{Types: map[ropeline.TicketTypeID]checkout.Stock{}}
+	for _, t := range event.TicketTypes {
+		stock.Types[t.ID] = checkout.Stock{Capacity: t.Capacity}
+	}
+	return stock
 }
 
 // listEvents: GET /events, the latest drop first, in pages.

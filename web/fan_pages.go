@@ -11,10 +11,10 @@ import (
 	"github.com/ropeline/ropeline/web/pages"
 )
 
-func (s *Server) offer(event ropeline.Event, stock checkout.Stock) pages.Offer {
+func (s *Server) offer(event ropeline.Event, stock checkout.Stocks) pages.Offer {
 	offer := pages.Offer{Event: event, Phase: event.PhaseAt(time.Now(), stock.SoldOut()), Available: map[ropeline.TicketTypeID]int{}}
 	for id, level := range stock.Types {
-		offer.Available[id] = level.Available()
+		offer.Available[id] = max(level.Left(), 0)
 	}
 	return offer
 }
@@ -49,7 +49,7 @@ func (s *Server) eventsPage(c *gin.Context) error {
 	return s.pages.Events(c.Writer, page)
 }
 
-func (s *Server) eventPage(c *gin.Context, event ropeline.Event, stock checkout.Stock) error {
+func (s *Server) eventPage(c *gin.Context, event ropeline.Event, stock checkout.Stocks) error {
 	c.Header("Vary", "Accept")
 	view := pages.EventView{Offer: s.offer(event, stock)}
 	if status, err := s.standing(c); err == nil {
@@ -113,7 +113,7 @@ func (s *Server) shopPage(c *gin.Context) error {
 				return err
 			}
 			if found {
-				view.Reservation = &pages.Reservation{ID: held.ID, Total: held.Total, Deadline: held.Deadline, Items: bill(offer.Event, held.Items)}
+				view.Reservation = &pages.Reservation{ID: held.ID, Total: held.Total(), Deadline: held.Deadline, Items: bill(offer.Event, held.Items)}
 			}
 			return s.pages.Shop(c.Writer, view)
 		}
@@ -123,10 +123,10 @@ func (s *Server) shopPage(c *gin.Context) error {
 }
 
 // bill names the items of a reservation or an order.
-func bill(event ropeline.Event, items []checkout.Item) []pages.Item {
+func bill(event ropeline.Event, items []checkout.ReservedItem) []pages.Item {
 	lines := make([]pages.Item, 0, len(items))
 	for _, item := range items {
-		line := pages.Item{Quantity: item.Quantity, Unit: item.Unit}
+		line := pages.Item{Quantity: item.Quantity, Unit: item.Unit()}
 		for _, t := range event.TicketTypes {
 			if t.ID == item.TicketType {
 				line.Name = t.Name

@@ -72,18 +72,18 @@ func (s *Server) organizerEventPage(c *gin.Context) error {
 
 // liveView is what the organizer's desk shows, a second old at most.
 type liveView struct {
-	Phase         ropeline.Phase                    `json:"phase"`
-	Line          lineView                          `json:"line"`
-	Shoppers      int64                             `json:"shoppers"`
-	Entered       int64                             `json:"entered"`
-	NoShows       int64                             `json:"no_shows"`
-	PacePerMinute *float64                          `json:"pace_per_minute,omitempty"` // absent: not known
-	Rules         rulesView                         `json:"rules"`
-	Reservations  map[checkout.ReservationState]int `json:"reservations"`
-	Orders        map[checkout.OrderState]int       `json:"orders"`
-	Stock         []levelView                       `json:"stock"`
-	Revenue       ropeline.Money                    `json:"revenue"`
-	At            time.Time                         `json:"at"`
+	Phase         ropeline.Phase                      `json:"phase"`
+	Line          lineView                            `json:"line"`
+	Shoppers      int64                               `json:"shoppers"`
+	Entered       int64                               `json:"entered"`
+	NoShows       int64                               `json:"no_shows"`
+	PacePerMinute *float64                            `json:"pace_per_minute,omitempty"` // absent: not known
+	Rules         rulesView                           `json:"rules"`
+	Reservations  map[checkout.ReservationState]int64 `json:"reservations"`
+	Orders        map[checkout.OrderState]int64       `json:"orders"`
+	Stock         []levelView                         `json:"stock"`
+	Revenue       ropeline.Money                      `json:"revenue"`
+	At            time.Time                           `json:"at"`
 }
 
 type lineView struct {
@@ -142,7 +142,7 @@ func (s *Server) live(c *gin.Context, event ropeline.Event) (liveView, error) {
 		Phase:    event.PhaseAt(time.Now(), stock.SoldOut()),
 		Line:     lineView{Waiting: snapshot.Waiting, Admitted: snapshot.Admitted, Left: snapshot.Left, Epoch: snapshot.Epoch},
 		Shoppers: counts.Shoppers, Entered: counts.Entered, NoShows: counts.NoShows, PacePerMinute: pace,
-		Rules: newRulesView(rules), Reservations: totals.Reservations, Orders: totals.Orders, Revenue: totals.Revenue, At: time.Now(),
+		Rules: newRulesView(rules), Reservations: totals.Reservations, Orders: totals.Orders, Revenue: revenue(event, totals), At: time.Now(),
 	}
 	for _, t := range event.TicketTypes {
 		level := stock.Types[t.ID]
@@ -151,3 +151,10 @@ func (s *Server) live(c *gin.Context, event ropeline.Event) (liveView, error) {
 	return view, nil
 }
 
+// revenue is the sum of the event's one currency.
+func revenue(event ropeline.Event, totals checkout.Totals) ropeline.Money {
+	if len(totals.Revenue) > 0 {
+		return totals.Revenue[0]
+	}
+	return ropeline.Money{Currency: event.TicketTypes[0].Price.Currency}
+}

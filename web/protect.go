@@ -11,7 +11,6 @@ import (
 	"github.com/ropeline/ropeline/web/pages"
 )
 
-
 // protect wraps the whole site: headers, the size of bodies, and requests
 // that a foreign page makes a browser send.
 func (s *Server) protect(next http.Handler) http.Handler {

@@ -12,6 +12,48 @@ import (
 	"github.com/ropeline/ropeline/checkout"
 )
 
+// reservationView is a reservation as the API shows it. Prices and deadline
+// are known once the clerk has decided.
+type reservationView struct {
+	ID       ropeline.ReservationID    `json:"id"`
+	Event    ropeline.EventID          `json:"event"`
+	State    checkout.ReservationState `json:"state"`
+	Reason   ropeline.Code             `json:"reason,omitempty"`
+	Message  string                    `json:"message,omitempty"`
+	Items    []itemView                `json:"items"`
+	Total    *ropeline.Money           `json:"total,omitempty"`
+	Deadline *time.Time                `json:"deadline,omitempty"`
+}
+
+type itemView struct {
+	TicketType ropeline.TicketTypeID `json:"ticket_type"`
+	Quantity   int                   `json:"quantity"`
+	Unit       *ropeline.Money       `json:"unit,omitempty"`
+}
+
+func newReservationView(r checkout.Reservation) reservationView {
+	view := reservationView{ID: r.ID, Event: r.Event, State: r.State, Reason: r.Reason, Message: r.Message}
+	decided := !r.Deadline.IsZero()
+	view.Items = viewItems(r.Items, decided)
+	if decided {
+		total := r.Total()
+		view.Total, view.Deadline = &total, &r.Deadline
+	}
+	return view
+}
+
+func viewItems(items []checkout.ReservedItem, priced bool) []itemView {
+	views := make([]itemView, len(items))
+	for i, item := range items {
+		views[i] = itemView{TicketType: item.TicketType, Quantity: item.Quantity}
+		if priced {
+			unit := item.Unit()
+			views[i].Unit = &unit
+		}
+	}
+	return views
+}
+
 const mostWait = 10 * time.Second // that a Prefer: wait=N may ask for
 
 // reserve: POST /events/{id}/reserve-tickets. 202 while the clerk has not
@@ -56,11 +98,11 @@ func (s *Server) reserve(c *gin.Context) error {
 	c.Header("Cache-Control", "no-store")
 	switch reservation.State {
 	case checkout.ReservationQueued:
-		c.JSON(http.StatusAccepted, reservation)
+		c.JSON(http.StatusAccepted, newReservationView(reservation))
 	case checkout.ReservationRejected:
 		return ropeline.Errorf(reservation.Reason, "%s", reservation.Message)
 	default:
-		c.JSON(http.StatusCreated, reservation)
+		c.JSON(http.StatusCreated, newReservationView(reservation))
 	}
 	return nil
 }
@@ -76,7 +118,7 @@ func (s *Server) getReservation(c *gin.Context) error {
 		return err
 	}
 	c.Header("Cache-Control", "no-store")
-	c.JSON(http.StatusOK, reservation)
+	c.JSON(http.StatusOK, newReservationView(reservation))
 	return nil
 }
 

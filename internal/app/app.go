@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -50,6 +51,7 @@ type App struct {
 	Admission *admission.Admission
 	Checkout  *checkout.Checkout
 	Accounts  *identity.Accounts
+	Fans      *identity.Fans
 
 	web    *web.Server    // nil without the web role
 	worker *worker.Worker // nil without the worker role
@@ -125,6 +127,7 @@ func (a *App) openRooms(ctx context.Context) error {
 	a.Admission = admission.New(a.redis, a.pool, keys, a.Line, a.log)
 	a.Checkout = checkout.New(a.redis, a.pool, keys, gateway, a.log, checkout.Options{Hold: a.config.Hold})
 	a.Accounts = identity.NewAccounts(a.pool)
+	a.Fans = identity.NewFans(keys)
 
 	if a.config.Has(RoleWorker) {
 		a.worker = worker.New(worker.Options{
@@ -136,7 +139,7 @@ func (a *App) openRooms(ctx context.Context) error {
 		a.web, err = web.New(web.Options{
 			PublicURL: a.url, Origins: split(a.config.Origins),
 			Pool: a.pool, Redis: a.redis, Catalog: a.Catalog, Line: a.Line, Admission: a.Admission,
-			Checkout: a.Checkout, Sandbox: gateway, Fans: identity.NewFans(keys), Accounts: a.Accounts,
+			Checkout: a.Checkout, Sandbox: gateway, Fans: a.Fans, Accounts: a.Accounts,
 			Metrics: registry, Log: a.log,
 		})
 	}
@@ -146,6 +149,15 @@ func (a *App) openRooms(ctx context.Context) error {
 // live lists the events whose line moves now.
 func (a *App) live(ctx context.Context) ([]ropeline.EventID, error) {
 	return a.Catalog.Live(ctx, dropLead)
+}
+
+// CreateEvent makes an event with its rules and stock, in the name of somebody.
+func (a *App) CreateEvent(ctx context.Context, event ropeline.Event, rules admission.Rules, by string) (created ropeline.Event, err error) {
+	err = pgx.BeginFunc(ctx, a.pool, func(tx pgx.Tx) error {
+		created, err = a.web.CreateEvent(ctx, tx, event, rules, by)
+		return err
+	})
+	return created, err
 }
 
 // URL is where fans reach the site.

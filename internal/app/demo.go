@@ -9,7 +9,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ropeline/ropeline"
@@ -31,7 +30,7 @@ const (
 
 // demo shows the product alive: all roles, an event whose drop is near, and a
 // crowd of synthetic fans over the real API.
-func demo(ctx context.Context, c Config, fans int, stdout, stderr io.Writer) (err error) {
+func demo(ctx context.Context, c Config, crowd bool, stdout, stderr io.Writer) (err error) {
 	if c.LogLevel == "info" {
 		c.LogLevel = "warn" // the terminal belongs to the few lines below
 	}
@@ -59,9 +58,9 @@ func demo(ctx context.Context, c Config, fans int, stdout, stderr io.Writer) (er
 	fmt.Fprintf(stdout, "\nropeline is running.\n\n  fans         %s/events/%s\n  organizers   %s/admin\n  stop         Ctrl-C (the data is kept)\n\n",
 		app.URL(), event.ID, app.URL())
 	if left := time.Until(event.DropAt); left > 0 {
-		fmt.Fprintf(stdout, "The drop of %q opens in %d seconds; %d synthetic fans will join it.\n", event.Name, int(left.Seconds()), fans)
+		fmt.Fprintf(stdout, "The drop of %q opens in %d seconds.\n", event.Name, int(left.Seconds()))
 	} else {
-		fmt.Fprintf(stdout, "The drop of %q goes on; %d synthetic fans will join it.\n", event.Name, fans)
+		fmt.Fprintf(stdout, "The drop of %q goes on.\n", event.Name)
 	}
 	if err := app.announceOwner(ctx, stdout); err != nil {
 		return err
@@ -69,7 +68,7 @@ func demo(ctx context.Context, c Config, fans int, stdout, stderr io.Writer) (er
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return app.Run(ctx) })
 	g.Go(func() error {
-		if err := app.drops(ctx, event, fans, stdout); ctx.Err() == nil {
+		if err := app.drops(ctx, event, crowd, stdout); ctx.Err() == nil {
 			return err
 		}
 		return nil
@@ -82,9 +81,9 @@ func printOwner(w io.Writer, password string) {
 }
 
 // drops sends the crowd to one drop after another, forever.
-func (a *App) drops(ctx context.Context, event ropeline.Event, fans int, stdout io.Writer) error {
+func (a *App) drops(ctx context.Context, event ropeline.Event, crowd bool, stdout io.Writer) error {
 	for ctx.Err() == nil {
-		if err := a.crowd(ctx, event, fans); err != nil {
+		if err := a.untilSoldOut(ctx, event, crowd); err != nil {
 			return err
 		}
 		var err error
@@ -96,14 +95,14 @@ func (a *App) drops(ctx context.Context, event ropeline.Event, fans int, stdout 
 	return nil
 }
 
-// crowd keeps synthetic fans around until the event is sold out.
-func (a *App) crowd(parent context.Context, event ropeline.Event, fans int) error {
+// untilSoldOut keeps the crowd around until the event is sold out.
+func (a *App) untilSoldOut(parent context.Context, event ropeline.Event, crowd bool) error {
 	ctx, cancel := context.WithCancel(parent)
 	defer cancel()
 	var g errgroup.Group
-	if fans > 0 {
+	if crowd {
 		g.Go(func() error {
-			err := loadtest.Demo(ctx, loadtest.DemoOptions{BaseURL: a.URL(), Event: event.ID, Fans: fans, Log: a.log})
+			err := loadtest.Demo(ctx, a.URL(), event.ID, a.log)
 			if ctx.Err() != nil {
 				return nil
 			}
@@ -145,23 +144,19 @@ func (a *App) demoEvent(ctx context.Context) (ropeline.Event, error) {
 	return a.seedEvent(ctx, demoLead)
 }
 
-func (a *App) seedEvent(ctx context.Context, lead time.Duration) (event ropeline.Event, err error) {
+func (a *App) seedEvent(ctx context.Context, lead time.Duration) (ropeline.Event, error) {
 	drop := time.Now().Add(lead).Truncate(time.Second)
 	rules := admission.DefaultRules()
 	rules.RatePerMinute, rules.Burst, rules.MaxShoppers = demoRate, 5, demoShoppers
 	rules.ShowUp, rules.Shop = 45*time.Second, 3*time.Minute
-	err = pgx.BeginFunc(ctx, a.pool, func(tx pgx.Tx) (err error) {
-		event, err = a.web.CreateEvent(ctx, tx, ropeline.Event{
-			Name:        "The Tightrope Sessions",
-			Description: "An evening of songs without a net. A demonstration: the crowd in the line is synthetic, the line is real.",
-			Venue:       ropeline.Venue{Name: "Old Rope Walk", Address: "1 Hemp Lane", City: "Vienna", TimeZone: "Europe/Vienna"},
-			StartsAt:    drop.AddDate(0, 2, 0), DropAt: drop, ClosesAt: drop.Add(demoLife),
-			TicketTypes: []ropeline.TicketType{
-				{Name: "Standing", Price: ropeline.Money{Minor: 4500, Currency: "EUR"}, Capacity: demoTickets * 3 / 4, MaxPerOrder: 4, MaxPerFan: 4},
-				{Name: "Balcony", Price: ropeline.Money{Minor: 7200, Currency: "EUR"}, Capacity: demoTickets / 4, MaxPerOrder: 2, MaxPerFan: 2},
-			},
-		}, rules, "demo")
-		return err
-	})
-	return event, err
+	return a.CreateEvent(ctx, ropeline.Event{
+		Name:        "The Tightrope Sessions",
+		Description: "An evening of songs without a net. A demonstration: the crowd in the line is synthetic, the line is real.",
+		Venue:       ropeline.Venue{Name: "Old Rope Walk", Address: "1 Hemp Lane", City: "Vienna", TimeZone: "Europe/Vienna"},
+		StartsAt:    drop.AddDate(0, 2, 0), DropAt: drop, ClosesAt: drop.Add(demoLife),
+		TicketTypes: []ropeline.TicketType{
+			{Name: "Standing", Price: ropeline.Money{Minor: 4500, Currency: "EUR"}, Capacity: demoTickets * 3 / 4, MaxPerOrder: 4, MaxPerFan: 4},
+			{Name: "Balcony", Price: ropeline.Money{Minor: 7200, Currency: "EUR"}, Capacity: demoTickets / 4, MaxPerOrder: 2, MaxPerFan: 2},
+		},
+	}, rules, "demo")
 }

@@ -31,7 +31,7 @@ type commands struct {
 }
 
 type demoCommand struct {
-	Fans int `arg:"--fans" default:"300" placeholder:"N" help:"synthetic fans around at a time; 0 for none"`
+	NoCrowd bool `arg:"--no-crowd" help:"no synthetic fans"`
 }
 
 type healthCommand struct {
@@ -88,9 +88,9 @@ func run(ctx context.Context, c commands, stdout, stderr io.Writer) error {
 		return resetOwner(ctx, c.Config, stdout, newLog(c.Config, stderr))
 	}
 	if c.Demo == nil {
-		c.Demo = &demoCommand{Fans: 300}
+		c.Demo = &demoCommand{}
 	}
-	return demo(ctx, c.Config, c.Demo.Fans, stdout, stderr)
+	return demo(ctx, c.Config, !c.Demo.NoCrowd, stdout, stderr)
 }
 
 func newLog(c Config, w io.Writer) *slog.Logger {

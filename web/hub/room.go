@@ -121,12 +121,14 @@ func (r *Room) look(ctx context.Context) (changed bool) {
 // heard is called by the watch for each entry of the feed: the sockets of the
 // fans it names are told at once.
 func (r *Room) heard(entry queue.FeedEntry) {
-	if entry.Resync {
+	if entry.Kind == queue.KindResync {
 		r.markAll()
 		return
 	}
-	for _, admitted := range entry.Admitted {
-		r.shardOf(admitted.Fan).markFan(admitted.Fan)
+	for _, members := range [][]queue.Member{entry.Admitted, entry.Left, entry.Ended} {
+		for _, member := range members {
+			r.shardOf(member.Fan).markFan(member.Fan)
+		}
 	}
 }
 

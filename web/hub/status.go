@@ -55,7 +55,7 @@ func (r *Room) status(ctx context.Context, place queue.Place, ask bool) (ropelin
 // Shopper is the status of a fan whom admission has let in.
 func (r *Room) Shopper(shopper admission.Shopper, place queue.Place) ropeline.Status {
 	st := r.base(r.watch.Snapshot(), place)
-	if shopper.Entered() {
+	if shopper.State == admission.StateEntered {
 		st.Standing, st.ShopUntil = ropeline.StandingShopping, &shopper.ShopUntil
 	} else {
 		st.Standing, st.PassUntil = ropeline.StandingAdmitted, &shopper.PassUntil

@@ -1,0 +1,9 @@
+package app
+
+import (
+	"testing"
+
+	"github.com/ropeline/ropeline/internal/engines"
+)
+
+func TestMain(m *testing.M) { engines.Main(m) }

@@ -1,0 +1,120 @@
+package bench
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/admission"
+	"github.com/ropeline/ropeline/checkout"
+)
+
+// BenchmarkReserve compares reserving one ticket on one event, HTTP in to
+// answer out, durable, at 128 connections, with one transaction with SELECT …
+// FOR UPDATE per reservation in plain pgx, without HTTP, on the same Postgres
+// by as many goroutines over as many connections as the program has. Every
+// round sells the whole stock of a new event, and fails when it is not exactly
+// sold.
+func BenchmarkReserve(b *testing.B) {
+	const connections, n, reference = 128, 20_000, 3_000
+	h := openHouse(b)
+	figures := rounds{}
+	for b.Loop() {
+		plain := plainReservations(b, h, connections, reference)
+		event := h.event(b, n)
+		requests := reservations(h, event, n)
+		rate, p99 := load(b, h.address, connections, n, http.StatusCreated, func(i int) []byte { return requests[i] })
+		held := heldTickets(b, h, event.ID)
+		if held != n {
+			b.Fatalf("%d of %d tickets are held", held, n)
+		}
+		if violations, err := checkout.Audit(b.Context(), h.Pool(), event.ID); err != nil || len(violations) > 0 {
+			b.Fatalf("audit: %v %v", violations, err)
+		}
+		figures.add("reservations/s", rate)
+		figures.add("p99-ms", float64(p99.Microseconds())/1000)
+		figures.add("plain-sql/s", plain)
+		figures.add("x-plain-sql", rate/plain)
+	}
+	figures.report(b)
+}
+
+// reservations are requests of so many admitted fans for one ticket each.
+func reservations(h *house, event ropeline.Event, n int) [][]byte {
+	body := `{"items":[{"ticket_type":"` + string(event.TicketTypes[0].ID) + `","quantity":1}]}`
+	requests := make([][]byte, n)
+	for i := range requests {
+		fan, token := h.Fans.Mint()
+		shopper := h.Admission.ShopperToken(admission.Shopper{
+			Event: event.ID, Fan: fan, PassID: ropeline.NewID[string](), ShopUntil: time.Now().Add(time.Hour),
+		})
+		requests[i] = postJSON("/events/"+string(event.ID)+"/reserve-tickets", h.address,
+			"Authorization: Bearer "+token+"\r\nRopeline-Shopper: "+shopper+"\r\nPrefer: wait=10\r\nIdempotency-Key: k\r\n", body)
+	}
+	return requests
+}
+
+func heldTickets(b *testing.B, h *house, event ropeline.EventID) (held int) {
+	b.Helper()
+	if err := h.Pool().QueryRow(b.Context(), "select sum(held) from stock where event_id = $1", event).Scan(&held); err != nil {
+		b.Fatal(err)
+	}
+	return held
+}
+
+// plainReservations reserves n times the plain way and returns the rate.
+func plainReservations(b *testing.B, h *house, workers, n int) float64 {
+	b.Helper()
+	ctx := b.Context()
+	if _, err := h.Pool().Exec(ctx, `
+		create table if not exists plain_stock (id int primary key, capacity int, held int, check (held <= capacity));
+		create table if not exists plain_reservations (id text primary key, fan_id text, quantity int, deadline timestamptz);
+		truncate plain_stock, plain_reservations;
+		insert into plain_stock values (1, 1000000, 0)`); err != nil {
+		b.Fatal(err)
+	}
+	var (
+		wg     sync.WaitGroup
+		next   atomic.Int64
+		failed atomic.Pointer[error]
+	)
+	start := time.Now()
+	for range workers {
+		wg.Go(func() {
+			for int(next.Add(1)) <= n && failed.Load() == nil {
+				if err := plainReservation(ctx, h); err != nil {
+					failed.Store(&err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := failed.Load(); err != nil {
+		b.Fatal(*err)
+	}
+	return float64(n) / time.Since(start).Seconds()
+}
+
+func plainReservation(ctx context.Context, h *house) error {
+	return pgx.BeginFunc(ctx, h.Pool(), func(tx pgx.Tx) error {
+		var left int
+		if err := tx.QueryRow(ctx, "select capacity - held from plain_stock where id = 1 for update").Scan(&left); err != nil {
+			return err
+		}
+		if left < 1 {
+			return pgx.ErrNoRows
+		}
+		if _, err := tx.Exec(ctx, "update plain_stock set held = held + 1 where id = 1"); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, "insert into plain_reservations values ($1, $2, 1, now() + interval '10 minutes')",
+			ropeline.NewID[string](), ropeline.NewID[string]())
+		return err
+	})
+}
