@@ -1,0 +1,118 @@
+package checkout
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"time"
+
+	"github.com/ropeline/ropeline"
+)
+
+// answer is what a clerk decided about one letter.
+type answer struct {
+	Letter   string           `json:"l"`
+	Fan      ropeline.FanID   `json:"f"`
+	Hash     requestHash      `json:"h"`
+	State    ReservationState `json:"s"`
+	Reason   ropeline.Code    `json:"r,omitempty"`
+	Message  string           `json:"m,omitempty"`
+	Items    []ReservedItem   `json:"i,omitempty"`
+	Created  int64            `json:"c"` // Unix microseconds
+	Deadline int64            `json:"d"`
+}
+
+func encodeAnswers(answers []answer) string {
+	if len(answers) == 0 {
+		return ""
+	}
+	text, _ := json.Marshal(answers)
+	return string(text)
+}
+
+// reservation is the answer as the caller gets it.
+func (a answer) reservation(id ropeline.ReservationID) Reservation {
+	return Reservation{
+		ID: id, Event: id.Event(), Fan: a.Fan, State: a.State, Reason: a.Reason, Message: a.Message,
+		Items: a.Items, CreatedAt: time.UnixMicro(a.Created), Deadline: time.UnixMicro(a.Deadline), hash: a.Hash,
+	}
+}
+
+// waiters are the callers on this node who wait for a clerk's answer.
+type waiters struct {
+	mu      sync.Mutex
+	waiting map[string][]chan answer // by letter id
+}
+
+func newWaiters() *waiters { return &waiters{waiting: map[string][]chan answer{}} }
+
+// join returns a channel that gets the answer to a letter, and how to leave.
+func (w *waiters) join(letter string) (<-chan answer, func()) {
+	ch := make(chan answer, 1)
+	w.mu.Lock()
+	w.waiting[letter] = append(w.waiting[letter], ch)
+	w.mu.Unlock()
+	return ch, func() { w.leave(letter, ch) }
+}
+
+func (w *waiters) leave(letter string, ch chan answer) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	list := w.waiting[letter]
+	for i := range list {
+		if list[i] == ch {
+			list = append(list[:i], list[i+1:]...)
+			break
+		}
+	}
+	if len(list) == 0 {
+		delete(w.waiting, letter)
+		return
+	}
+	w.waiting[letter] = list
+}
+
+func (w *waiters) idle() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.waiting) == 0
+}
+
+// tell hands the answers to those who wait for them.
+func (w *waiters) tell(answers []answer) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, a := range answers {
+		for _, ch := range w.waiting[a.Letter] {
+			ch <- a // it has room: each is told once
+		}
+		delete(w.waiting, a.Letter)
+	}
+}
+
+// listen hears the answers to every event until ctx ends. The subscription is
+// a hint: who hears nothing reads Postgres.
+func (c *Checkout) listen(ctx context.Context) error {
+	subscription := c.mailbox.redis.Read.PSubscribe(ctx, answersOfAll)
+	defer subscription.Close()
+	messages := subscription.Channel()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case message, open := <-messages:
+			if !open {
+				return nil
+			}
+			if c.waiters.idle() {
+				continue // other nodes' callers
+			}
+			var answers []answer
+			if err := json.Unmarshal([]byte(message.Payload), &answers); err != nil {
+				c.log.WarnContext(ctx, "answers not understood", "event", eventOfChannel(message.Channel), "err", err)
+				continue
+			}
+			c.waiters.tell(answers)
+		}
+	}
+}

@@ -1,0 +1,90 @@
+package checkout
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/checkout/payment"
+	"github.com/ropeline/ropeline/internal/batch"
+	"github.com/ropeline/ropeline/internal/keyring"
+	"github.com/ropeline/ropeline/internal/redisdb"
+)
+
+// Options are what an installation or a test may choose.
+type Options struct {
+	// Hold is how long a reservation holds its stock; default 10 minutes.
+	Hold time.Duration
+	// Wake asks a worker to run Serve for an event. The generation is new with
+	// each wake-up. Without it only the sweep finds a mailbox nobody serves.
+	Wake func(ctx context.Context, event ropeline.EventID, generation int64) error
+	// Abandon is how long after an order has ended its unpaid payment is left
+	// open for money that comes late; default 15 minutes.
+	Abandon time.Duration
+	// Watch is how long a payment is pending before the gateway is asked, in
+	// case its webhook was lost; doubled with each time. Default 1 minute.
+	Watch time.Duration
+	// Grip is how long a worker has a payment's duty for itself; default 15 s.
+	Grip time.Duration
+	// MailboxLimit is the most requests that may wait for one clerk; default 50,000.
+	MailboxLimit int
+}
+
+func (o Options) withDefaults() Options {
+	fill := func(d *time.Duration, value time.Duration) {
+		if *d <= 0 {
+			*d = value
+		}
+	}
+	fill(&o.Hold, 10*time.Minute)
+	fill(&o.Abandon, 15*time.Minute)
+	fill(&o.Watch, time.Minute)
+	fill(&o.Grip, 15*time.Second)
+	if o.MailboxLimit <= 0 {
+		o.MailboxLimit = mostWaiting
+	}
+	return o
+}
+
+// Checkout is the box office on one node; safe for concurrent use.
+type Checkout struct {
+	mailbox  *mailbox
+	pool     *pgxpool.Pool
+	keys     *keyring.Keyring
+	provider payment.Provider
+	log      *slog.Logger
+	options  Options
+
+	posts   *batch.Batcher[post, pushed]
+	waiters *waiters
+	sales   *sales
+}
+
+// New opens the box office. Reserve and Release work while Run does.
+func New(r *redisdb.Clients, pool *pgxpool.Pool, k *keyring.Keyring, provider payment.Provider, log *slog.Logger, options Options) *Checkout {
+	options = options.withDefaults()
+	c := &Checkout{
+		mailbox: &mailbox{redis: r, most: options.MailboxLimit}, pool: pool, keys: k, provider: provider, log: log, options: options,
+		waiters: newWaiters(), sales: newSales(pool),
+	}
+	c.posts = batch.New(batch.Options{Size: batchSize, Wait: time.Millisecond, Calls: 4, Timeout: 2 * time.Second}, c.pushBatch)
+	return c
+}
+
+// Run gathers pushes and hears answers until ctx ends. Pushes end first, so
+// that whoever was taken in still hears the answer if it comes in time.
+func (c *Checkout) Run(ctx context.Context) error {
+	hearing, deaf := context.WithCancel(context.WithoutCancel(ctx))
+	var g errgroup.Group
+	g.Go(func() error { return c.listen(hearing) })
+	err := c.posts.Run(ctx)
+	deaf()
+	if heard := g.Wait(); err == nil {
+		err = heard
+	}
+	return err
+}

@@ -1,0 +1,268 @@
+package checkout
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/ropeline/ropeline"
+)
+
+// Batch tells what a clerk has committed, to whom it concerns.
+type Batch struct {
+	Event    ropeline.EventID
+	Version  int64 // rises with each batch of the event
+	Left     int64 // tickets that nobody holds or owns
+	Requests int   // letters answered
+	Holding  []ropeline.FanID
+	Ended    []ropeline.FanID // fans whose hold has ended without a sale
+	Owed     []ropeline.PaymentID
+}
+
+// linger is how long a clerk waits for letters before it closes.
+const linger = 300 * time.Millisecond
+
+// service is one clerk's turn at one event.
+type service struct {
+	*Checkout
+	event  ropeline.EventID
+	token  string
+	fence  int64
+	report func(Batch)
+}
+
+// Serve is the clerk: it takes the event's lease, serves until the mailbox has
+// been empty for a moment, and closes. Somebody else serving is no error. When
+// ctx ends it finishes its batch, gives the lease back and wakes a successor.
+// report (may be nil) is called after each commit and must be quick.
+func (c *Checkout) Serve(ctx context.Context, event ropeline.EventID, report func(Batch)) error {
+	s := &service{Checkout: c, event: event, token: rand.Text(), report: report}
+	held, err := c.mailbox.lease(ctx, event, s.token, true)
+	if err != nil || !held {
+		return err
+	}
+	ctx, lost := context.WithCancel(ctx)
+	renewed := make(chan struct{})
+	go func() {
+		defer close(renewed)
+		s.renew(ctx, lost)
+	}()
+	err = s.serve(ctx)
+	// The order of the end: no renewal any more, then the lease, then the
+	// wake-up of the next clerk, if letters are left.
+	lost()
+	<-renewed
+	s.leave(context.WithoutCancel(ctx))
+	if errors.Is(err, errFenced) {
+		c.log.InfoContext(ctx, "clerk gives way to another", "event", event)
+		return nil
+	}
+	return err
+}
+
+// renew keeps the lease while a batch takes its time.
+func (s *service) renew(ctx context.Context, lost context.CancelFunc) {
+	ticker := time.NewTicker(leaseTime / 3)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if held, err := s.mailbox.lease(ctx, s.event, s.token, false); err == nil && !held {
+			lost()
+			return
+		}
+	}
+}
+
+func (s *service) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	_, generation, err := s.mailbox.close(ctx, s.event, s.token, true)
+	if err != nil {
+		s.log.WarnContext(ctx, "lease not given back, it ends by itself", "event", s.event, "err", err)
+	}
+	s.wake(ctx, s.event, generation)
+}
+
+func (s *service) serve(ctx context.Context) error {
+	var err error
+	if s.fence, err = s.raiseFence(ctx); err != nil && !errors.Is(err, errNoSale) {
+		return err
+	}
+	homeless := err != nil
+	var decided []envelope
+	var answers string
+	limit, busy := batchSize, time.Now()
+	more := false
+	for {
+		letters, held, err := s.mailbox.trim(context.WithoutCancel(ctx), s.event, s.token, decided, answers, limit)
+		if err != nil {
+			return err
+		}
+		if !held || ctx.Err() != nil {
+			return nil
+		}
+		decided, answers = letters, ""
+		switch {
+		case len(letters) == 0 && !more:
+			if stop, err := s.idle(ctx, busy); stop || err != nil {
+				return err
+			}
+			continue
+		case homeless:
+			s.log.WarnContext(ctx, "letters for an event without a sale dropped", "event", s.event, "letters", len(letters))
+			more = false
+			continue
+		}
+		busy = time.Now()
+		answers, more, err = s.batch(ctx, letters)
+		switch {
+		case err == nil:
+			limit = batchSize
+		case spoiled(err) && len(letters) > 1:
+			// One letter spoils the batch: take half, until it is alone.
+			limit, decided, more = len(letters)/2, nil, false
+		case spoiled(err) && len(letters) == 1:
+			s.log.ErrorContext(ctx, "letter dropped: Postgres refuses what it leads to", "event", s.event, "letter", letters[0].id, "err", err)
+			limit, more = batchSize, false
+		default:
+			return err
+		}
+	}
+}
+
+// idle waits for letters with growing patience; after linger it closes, if the
+// mailbox is still empty then.
+func (s *service) idle(ctx context.Context, busy time.Time) (stop bool, err error) {
+	quiet := time.Since(busy)
+	if quiet >= linger {
+		closed, _, err := s.mailbox.close(ctx, s.event, s.token, false)
+		return closed, err
+	}
+	timer := time.NewTimer(min(max(quiet/8, time.Millisecond), 10*time.Millisecond))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	return false, nil
+}
+
+// raiseFence makes this clerk the newest: whoever served before is refused by
+// its next batch.
+func (s *service) raiseFence(ctx context.Context) (fence int64, err error) {
+	err = s.pool.QueryRow(ctx, "update sales set fence = fence + 1 where event_id = $1 returning fence", s.event).Scan(&fence)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = errNoSale
+	}
+	return fence, err
+}
+
+// batch decides letters, and what is due, in one transaction.
+func (s *service) batch(ctx context.Context, envelopes []envelope) (answers string, more bool, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTime)
+	defer cancel()
+	letters := make([]letter, 0, len(envelopes))
+	for _, e := range envelopes {
+		l, err := parseLetter(s.event, e.id, e.body)
+		if err != nil {
+			s.log.ErrorContext(ctx, "letter dropped: it cannot be read", "event", s.event, "err", err)
+			continue
+		}
+		letters = append(letters, l)
+	}
+	pooled, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return "", false, err
+	}
+	// A connection with a transaction open is closed by the pool, which rolls
+	// it back: no path out of here can leave one behind.
+	defer pooled.Release()
+	d, err := s.read(ctx, pooled.Conn(), s.event, letters)
+	if err != nil {
+		return "", false, err
+	}
+	if d.fence != s.fence {
+		return "", false, errFenced
+	}
+	told := d.decide(letters)
+	version, err := s.write(ctx, pooled.Conn(), s.event, d.ledger)
+	if err != nil {
+		return "", false, err
+	}
+	if s.report != nil {
+		s.report(d.ledger.summary(s.event, version, len(told)))
+	}
+	return encodeAnswers(told), len(d.dueIDs) == dueLimit || len(d.claims) == dueLimit, nil
+}
+
+// decide goes through the batch: first money that has come, then orders that
+// can never be paid, then holds that have ended, then the letters in order.
+func (d *desk) decide(letters []letter) []answer {
+	for _, c := range d.claims {
+		if c.duty == DutySettle {
+			d.ledger.settle(c)
+		}
+	}
+	for _, c := range d.claims {
+		if c.duty == DutyUnwind {
+			d.ledger.unwind(c)
+		}
+	}
+	for _, id := range d.dueIDs {
+		d.ledger.expire(id)
+	}
+	answers := make([]answer, 0, len(letters))
+	for _, l := range letters {
+		var e *entry
+		switch l.Kind {
+		case letterReserve:
+			e = d.ledger.reserve(l)
+		case letterRelease:
+			e = d.ledger.release(l)
+		}
+		if e != nil {
+			answers = append(answers, answer{
+				Letter: l.id(), Fan: e.Fan, Hash: e.hash, State: e.State, Reason: e.Reason, Message: e.Message,
+				Items: e.Items, Created: e.CreatedAt.UnixMicro(), Deadline: e.Deadline.UnixMicro(),
+			})
+		}
+	}
+	return answers
+}
+
+func (l *ledger) summary(event ropeline.EventID, version int64, requests int) Batch {
+	b := Batch{Event: event, Version: version, Left: l.left(), Requests: requests}
+	for _, e := range l.fresh {
+		if e.State == ReservationHeld {
+			b.Holding = append(b.Holding, e.Fan)
+		}
+	}
+	for _, e := range l.changed {
+		if e.State == ReservationExpired || e.State == ReservationReleased {
+			b.Ended = append(b.Ended, e.Fan)
+		}
+	}
+	for _, c := range l.accepted {
+		b.Owed = append(b.Owed, c.payment)
+	}
+	for _, c := range l.refused {
+		b.Owed = append(b.Owed, c.payment)
+	}
+	return b
+}
+
+// spoiled tells an error of the data (SQLSTATE classes 22 and 23) from one of
+// the engine: the same data fails again.
+func spoiled(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (strings.HasPrefix(e.Code, "22") || strings.HasPrefix(e.Code, "23"))
+}

@@ -1,0 +1,161 @@
+package checkout
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ropeline/ropeline"
+)
+
+// dueLimit bounds the holds and the payments that one batch looks after.
+const dueLimit = 256
+
+// errFenced means that another clerk has begun since; this one must stop and
+// must not trim.
+var errFenced = errors.New("checkout: another clerk serves this event")
+
+// errNoSale means that the event has no stock to sell.
+var errNoSale = errors.New("checkout: the event has no sale")
+
+// desk is what a batch reads under the lock, beside the ledger.
+type desk struct {
+	ledger *ledger
+	fence  int64
+	dueIDs []ropeline.ReservationID // holds whose deadline has come
+	claims []claim
+}
+
+// read begins the transaction, takes the lock on the sale and reads all that
+// the batch concerns, in one round trip. Each statement sees what was
+// committed before the lock was given, since it takes its own snapshot.
+func (c *Checkout) read(ctx context.Context, conn *pgx.Conn, event ropeline.EventID, letters []letter) (*desk, error) {
+	ids := make([]string, 0, len(letters))
+	fans := make([]string, 0, len(letters))
+	for _, l := range letters {
+		if l.Kind != letterDue {
+			ids = append(ids, string(l.Reservation))
+		}
+		if l.Kind == letterReserve {
+			fans = append(fans, string(l.Fan))
+		}
+	}
+	l := &ledger{
+		hold:         c.options.Hold,
+		shelves:      map[ropeline.TicketTypeID]*shelf{},
+		fans:         make(map[fanShelf]int, len(fans)),
+		reservations: make(map[ropeline.ReservationID]*entry, len(ids)),
+	}
+	d := &desk{ledger: l, fence: -1}
+	batch := &pgx.Batch{}
+	batch.Queue("begin")
+	// A plan made while the tables were small would read them whole, and pgx
+	// keeps plans: every look of the clerk has an index.
+	batch.Queue("set local enable_seqscan = off")
+	batch.Queue(`
+		select s.fence, e.drop_at, e.closes_at from sales s join events e on e.id = s.event_id
+		where s.event_id = $1 for update of s`, event).QueryRow(func(row pgx.Row) error {
+		err := row.Scan(&d.fence, &l.opens, &l.closes)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return errNoSale
+		}
+		return err
+	})
+	batch.Queue(`
+		select s.ticket_type_id, s.capacity, s.held, s.sold, t.max_per_order, t.max_per_fan, t.price_minor, t.currency
+		from stock s join ticket_types t on t.id = s.ticket_type_id where s.event_id = $1`, event).Query(l.readShelves)
+	if len(ids) > 0 {
+		batch.Queue("select "+reservationColumns+" from reservations where id = any($1)", ids).Query(l.readReservations)
+	}
+	if len(fans) > 0 {
+		batch.Queue(fanSums+"r.event_id = $1 and r.fan_id = any($2) and r.state in ('held', 'converted') group by 1, 2", event, fans).Query(l.readFans)
+	}
+	batch.Queue("select "+reservationColumns+` from reservations
+		where event_id = $1 and state = 'held' and deadline <= clock_timestamp() order by deadline limit $2`, event, dueLimit).
+		Query(func(rows pgx.Rows) error {
+			due, err := pgx.CollectRows(rows, scanReservation)
+			for i := range due {
+				d.dueIDs = append(d.dueIDs, due[i].ID)
+				l.add(due[i])
+			}
+			return err
+		})
+	c.queueClaims(batch, d, event)
+	batch.Queue("select clock_timestamp()").QueryRow(func(row pgx.Row) error { return row.Scan(&l.now) })
+	return d, conn.SendBatch(ctx, batch).Close()
+}
+
+// queueClaims reads the payments that wait for the clerk. Their rows are
+// locked, but one that is locked already is left for the next batch: nobody
+// may hold the clerk up.
+func (c *Checkout) queueClaims(batch *pgx.Batch, d *desk, event ropeline.EventID) {
+	l := d.ledger
+	const owed = "p.event_id = $1 and p.duty in ('settle', 'unwind')"
+	batch.Queue(`
+		select p.id, p.duty, o.id, o.state, o.reservation_id from payments p join orders o on o.id = p.order_id
+		where `+owed+" order by p.duty_at limit $2 for update of p skip locked", event, dueLimit).
+		Query(func(rows pgx.Rows) error {
+			var err error
+			d.claims, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (k claim, err error) {
+				return k, row.Scan(&k.payment, &k.duty, &k.order, &k.orderState, &k.reservation)
+			})
+			return err
+		})
+	batch.Queue("select "+reservationColumns+` from reservations where id in (
+		select o.reservation_id from payments p join orders o on o.id = p.order_id where `+owed+")", event).Query(l.readReservations)
+	batch.Queue(fanSums+`(r.event_id, r.fan_id) in (
+			select o.event_id, o.fan_id from payments p join orders o on o.id = p.order_id where `+owed+`)
+		and r.state in ('held', 'converted') group by 1, 2`, event).Query(l.readFans)
+}
+
+const fanSums = `
+	select r.fan_id, i.ticket_type, sum(i.quantity)::int
+	from reservations r, jsonb_to_recordset(r.items) as i(ticket_type text, quantity int)
+	where `
+
+func (l *ledger) add(r Reservation) {
+	if _, known := l.reservations[r.ID]; !known {
+		l.reservations[r.ID] = &entry{Reservation: r}
+	}
+}
+
+func (l *ledger) readReservations(rows pgx.Rows) error {
+	all, err := pgx.CollectRows(rows, scanReservation)
+	for i := range all {
+		l.add(all[i])
+	}
+	return err
+}
+
+func (l *ledger) readFans(rows pgx.Rows) error {
+	var at fanShelf
+	var sum int
+	_, err := pgx.ForEachRow(rows, []any{&at.fan, &at.ticketType, &sum}, func() error {
+		l.fans[at] = sum
+		return nil
+	})
+	return err
+}
+
+func (l *ledger) readShelves(rows pgx.Rows) error {
+	var id ropeline.TicketTypeID
+	var s shelf
+	_, err := pgx.ForEachRow(rows, []any{&id, &s.capacity, &s.held, &s.sold, &s.maxPerOrder, &s.maxPerFan, &s.unit.Minor, &s.unit.Currency}, func() error {
+		each := s
+		l.shelves[id] = &each
+		return nil
+	})
+	return err
+}
+
+func encodeItems(items []ReservedItem) string {
+	text, _ := json.Marshal(items)
+	return string(text)
+}
+
+// commitTime bounds one batch's transaction, so that a Postgres that hangs
+// does not keep a clerk for ever.
+const commitTime = 10 * time.Second

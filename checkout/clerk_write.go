@@ -1,0 +1,182 @@
+package checkout
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ropeline/ropeline"
+)
+
+// write writes what the ledger has decided and commits, in one round trip. It
+// returns the sale's new version.
+func (c *Checkout) write(ctx context.Context, conn *pgx.Conn, event ropeline.EventID, l *ledger) (version int64, err error) {
+	batch := &pgx.Batch{}
+	l.queueReservations(batch, event)
+	l.queueStock(batch)
+	l.queueOrders(batch)
+	l.queueOutbox(batch, event)
+	batch.Queue("update sales set version = version + 1 where event_id = $1 returning version", event).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&version) })
+	batch.Queue("commit")
+	return version, conn.SendBatch(ctx, batch).Close()
+}
+
+func (l *ledger) queueReservations(batch *pgx.Batch, event ropeline.EventID) {
+	if n := len(l.fresh); n > 0 {
+		ids, fans, passes := make([]string, n), make([]string, n), make([]string, n)
+		hashes, states, items := make([][]byte, n), make([]string, n), make([]string, n)
+		reasons, messages, deadlines := make([]string, n), make([]string, n), make([]time.Time, n)
+		for i, e := range l.fresh {
+			ids[i], fans[i], passes[i] = string(e.ID), string(e.Fan), e.pass
+			hashes[i], states[i], items[i] = e.hash[:], string(e.State), encodeItems(e.Items)
+			reasons[i], messages[i], deadlines[i] = string(e.Reason), e.Message, e.Deadline
+		}
+		batch.Queue(`
+			insert into reservations (id, event_id, fan_id, pass_id, request_hash, state, reason, message, items, deadline, created_at, ended_at)
+			select u.id, $1, u.fan, u.pass, u.hash, u.state, u.reason, u.message, u.items::jsonb, u.deadline, $2,
+				case when u.state <> 'held' then $2 end
+			from unnest($3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::text[], $9::text[], $10::text[], $11::timestamptz[])
+				as u(id, fan, pass, hash, state, reason, message, items, deadline)`,
+			event, l.now, ids, fans, passes, hashes, states, reasons, messages, items, deadlines)
+	}
+	if n := len(l.changed); n > 0 {
+		// In the order of their ids: whoever else locks several does the same.
+		slices.SortFunc(l.changed, func(a, b *entry) int { return compare(a.ID, b.ID) })
+		ids, states := make([]string, n), make([]string, n)
+		for i, e := range l.changed {
+			ids[i], states[i] = string(e.ID), string(e.State)
+		}
+		batch.Queue(`
+			update reservations r set state = u.state, ended_at = coalesce(r.ended_at, $1)
+			from unnest($2::text[], $3::text[]) as u(id, state) where r.id = u.id`, l.now, ids, states)
+	}
+}
+
+func (l *ledger) queueStock(batch *pgx.Batch) {
+	var ids []string
+	var held, sold []int32
+	for id, s := range l.shelves {
+		if s.moved {
+			ids, held, sold = append(ids, string(id)), append(held, int32(s.held)), append(sold, int32(s.sold))
+		}
+	}
+	if len(ids) > 0 {
+		batch.Queue(`
+			update stock s set held = u.held, sold = u.sold
+			from unnest($1::text[], $2::int[], $3::int[]) as u(id, held, sold) where s.ticket_type_id = u.id`, ids, held, sold)
+	}
+}
+
+// queueOrders carries the decisions over to orders and payments. An order may
+// have been placed since the ledger was read; the update of its reservation
+// has waited for that, so these statements see it.
+func (l *ledger) queueOrders(batch *pgx.Batch) {
+	for _, end := range []struct {
+		reservation ReservationState
+		order       OrderState
+		kind        string
+	}{{ReservationExpired, OrderExpired, "OrderExpired"}, {ReservationReleased, OrderCanceled, "OrderCanceled"}} {
+		var ids []string
+		for _, e := range l.changed {
+			if e.State == end.reservation {
+				ids = append(ids, string(e.ID))
+			}
+		}
+		if len(ids) == 0 {
+			continue
+		}
+		// A payment of an expired order is left open: the money may come yet.
+		batch.Queue(`
+			with ended as (
+				update orders set state = $2, ended_at = $3, accepted_at = null
+				where reservation_id = any($1) and state = 'pending'
+				returning id, event_id, fan_id, reservation_id
+			), void as (
+				update payments p set duty = 'void', duty_at = $3, attempts = 0 from ended
+				where p.order_id = ended.id and $2 = 'canceled' and p.state in ('created', 'pending', 'authorized')
+			)
+			insert into outbox (event_id, kind, subject, payload)
+			select event_id, $4, id, jsonb_build_object('order', id, 'fan', fan_id, 'reservation', reservation_id) from ended`,
+			ids, string(end.order), l.now, end.kind)
+	}
+	if len(l.accepted) > 0 {
+		payments, orders := split(l.accepted)
+		batch.Queue("update payments set duty = 'capture', duty_at = $2, attempts = 0 where id = any($1)", payments, l.now)
+		batch.Queue("update orders set accepted_at = $2 where id = any($1)", orders, l.now)
+	}
+	if len(l.refused) > 0 {
+		payments, _ := split(l.refused)
+		batch.Queue("update payments set duty = 'void', duty_at = $2, attempts = 0 where id = any($1)", payments, l.now)
+	}
+	if len(l.unwound) > 0 {
+		payments, orders := split(l.unwound)
+		batch.Queue("update payments set duty = null where id = any($1)", payments)
+		// A late order whose capture failed stays expired; its stock is back.
+		batch.Queue("update orders set accepted_at = null where id = any($1) and state = 'expired'", orders)
+	}
+}
+
+func (l *ledger) queueOutbox(batch *pgx.Batch, event ropeline.EventID) {
+	var kinds, subjects, payloads []string
+	tell := func(kind, subject string, payload any) {
+		text, _ := json.Marshal(payload)
+		kinds, subjects, payloads = append(kinds, kind), append(subjects, subject), append(payloads, string(text))
+	}
+	// One message a batch: a drop would drown its readers otherwise.
+	if news := l.news(l.fresh); len(news) > 0 {
+		tell("ReservationsDecided", string(event), map[string]any{"reservations": news})
+	}
+	if news := l.news(l.changed); len(news) > 0 {
+		tell("ReservationsEnded", string(event), map[string]any{"reservations": news})
+	}
+	for _, a := range l.accepted {
+		tell("OrderAccepted", string(a.order), map[string]any{"order": a.order, "payment": a.payment, "late": a.orderState == OrderExpired})
+	}
+	for _, r := range l.refused {
+		tell("PaymentRefused", string(r.order), map[string]any{"order": r.order, "payment": r.payment})
+	}
+	if len(kinds) > 0 {
+		batch.Queue(`
+			insert into outbox (event_id, kind, subject, payload)
+			select $1, u.kind, u.subject, u.payload::jsonb from unnest($2::text[], $3::text[], $4::text[]) as u(kind, subject, payload)`,
+			event, kinds, subjects, payloads)
+	}
+}
+
+// reservationNews is what the outbox tells of a reservation.
+type reservationNews struct {
+	ID       ropeline.ReservationID `json:"id"`
+	Fan      ropeline.FanID         `json:"fan"`
+	State    ReservationState       `json:"state"`
+	Reason   ropeline.Code          `json:"reason,omitempty"`
+	Deadline time.Time              `json:"deadline"`
+}
+
+func (l *ledger) news(entries []*entry) []reservationNews {
+	news := make([]reservationNews, len(entries))
+	for i, e := range entries {
+		news[i] = reservationNews{ID: e.ID, Fan: e.Fan, State: e.State, Reason: e.Reason, Deadline: e.Deadline.UTC()}
+	}
+	return news
+}
+
+func split(claims []claim) (payments, orders []string) {
+	for _, c := range claims {
+		payments, orders = append(payments, string(c.payment)), append(orders, string(c.order))
+	}
+	return payments, orders
+}
+
+func compare[S ~string](a, b S) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,41 @@
+// Package checkout sells: the mailbox, the clerk, stock, reservations, orders,
+// payments and tickets.
+//
+// # The way of a reservation
+//
+//	fan ─► Reserve ─► push.lua ─► mailbox (Redis list) ─► wake-up, if nobody serves
+//	          ▲                         │ ≤ 256 letters
+//	          │                         ▼
+//	          │                   clerk (Serve): one lease per event
+//	          │                         │ decides one at a time, in order (ledger)
+//	          │                         ▼
+//	          │              one Postgres transaction a batch
+//	          │              (lock on the sale, fence, stock, rows, outbox)
+//	          │                         │ after the commit
+//	          └──── answers ◄─── trim.lua: publish, trim, read the next letters
+//
+//	held ─► PlaceOrder ─► payment created ─► gateway ─► Webhook: authorized, duty settle
+//	     ─► clerk: converted, duty capture ─► Perform: captured, tickets issued
+//
+// # What can fail, and what then
+//
+//   - A push whose answer was lost is repeated; a letter that waits is not put
+//     in twice, and one that was decided is answered with what is stored.
+//   - A clerk that dies leaves its lease for three seconds; then the next push
+//     or the sweep wakes another one. Letters are trimmed only after the commit,
+//     so what was committed is recognised by its id and answered, not decided
+//     again.
+//   - Two clerks at once (a lease lost in a pause) waste time: the transaction
+//     begins with the lock on the sale's row and compares the fence, which every
+//     clerk raises when it begins. CHECK (held + sold <= capacity) is the last line.
+//   - Redis lost: requests that were waiting are lost and must be repeated by
+//     their callers (a repeat has the same id). What is held, ordered or paid is
+//     in Postgres and goes on as soon as letters can be pushed again.
+//   - Postgres lost: nothing is decided; letters wait, callers hear "queued".
+//   - A gateway that does not answer is asked again with the same key. What is
+//     owed to a payment is its row's duty, and a sweep finds it: no payment stays
+//     authorized or captured without either tickets or its money back.
+//
+// Every change of stock is made by the clerk: reserve, release, expire, settle,
+// unwind. No gateway is called inside it.
+package checkout

@@ -1,0 +1,77 @@
+package checkout
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ropeline/ropeline"
+)
+
+// OpenSales lists the events whose mailboxes may get letters: those whose sale
+// has not ended for a day.
+func (c *Checkout) OpenSales(ctx context.Context) ([]ropeline.EventID, error) {
+	return collect[ropeline.EventID](ctx, c, `
+		select s.event_id from sales s join events e on e.id = s.event_id
+		where e.closes_at > now() - interval '1 day' order by 1`)
+}
+
+// DueEvents lists the events whose clerk has something to do in Postgres: a
+// hold that has run out, a payment to settle or an order to unwind.
+func (c *Checkout) DueEvents(ctx context.Context) ([]ropeline.EventID, error) {
+	return collect[ropeline.EventID](ctx, c, `
+		select distinct event_id from reservations where state = 'held' and deadline <= now()
+		union select event_id from payments where duty in ('settle', 'unwind') and duty_at <= now()`)
+}
+
+// OwedPayments lists payments whose duty is due, the longest waiting first.
+func (c *Checkout) OwedPayments(ctx context.Context, limit int) ([]ropeline.PaymentID, error) {
+	return collect[ropeline.PaymentID](ctx, c, `
+		select id from payments where duty in ('create', 'watch', 'capture', 'void') and duty_at <= now() order by duty_at limit $1`, limit)
+}
+
+// OwedRefunds lists refunds that are not at their end, the longest waiting first.
+func (c *Checkout) OwedRefunds(ctx context.Context, limit int) ([]ropeline.RefundID, error) {
+	return collect[ropeline.RefundID](ctx, c, `
+		select id from refunds where state in ('created', 'transit') and due_at <= now() order by due_at limit $1`, limit)
+}
+
+func collect[T any](ctx context.Context, c *Checkout, sql string, args ...any) ([]T, error) {
+	rows, err := c.pool.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[T])
+}
+
+// Nudge makes the event's clerk look at what is due in Postgres, and wakes one
+// when nobody serves.
+func (c *Checkout) Nudge(ctx context.Context, event ropeline.EventID) error {
+	generation, _, err := c.mailbox.push(ctx, event, []letter{{Kind: letterDue}})
+	if err != nil {
+		return err
+	}
+	c.wake(ctx, event, generation)
+	return nil
+}
+
+// nudgeSoon is Nudge after a commit: the row is what counts, and the sweep
+// finds it when the nudge fails.
+func (c *Checkout) nudgeSoon(ctx context.Context, event ropeline.EventID) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if err := c.Nudge(ctx, event); err != nil {
+		c.log.WarnContext(ctx, "clerk not nudged, the sweep will", "event", event, "err", err)
+	}
+}
+
+// WakeUnserved wakes a clerk for the event if letters wait and nobody serves.
+func (c *Checkout) WakeUnserved(ctx context.Context, event ropeline.EventID) (woken bool, err error) {
+	generation, _, err := c.mailbox.push(ctx, event, nil)
+	if err != nil {
+		return false, err
+	}
+	c.wake(ctx, event, generation)
+	return generation != 0, nil
+}

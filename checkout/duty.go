@@ -1,0 +1,254 @@
+package checkout
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/checkout/payment"
+)
+
+// Performed is what came of a payment's duty.
+type Performed struct {
+	Event ropeline.EventID
+	Fan   ropeline.FanID
+	Paid  bool // the order has just been paid, its tickets are there
+}
+
+// owed is a payment whose duty somebody has taken up.
+type owed struct {
+	payment    ropeline.PaymentID
+	provider   string
+	ref, key   string
+	state      PaymentState
+	duty       Duty
+	attempts   int
+	amount     ropeline.Money
+	order      ropeline.OrderID
+	orderState OrderState
+	orderEnd   *time.Time
+	event      ropeline.EventID
+	fan        ropeline.FanID
+	email      string
+	now        time.Time
+}
+
+// gatewayTime bounds one call to a gateway; it is less than the default grip,
+// so that nobody else takes a duty up while its call is under way.
+const gatewayTime = 10 * time.Second
+
+// Perform does what a payment is owed: open, ask after, capture or void it.
+// A duty that is not due, or that another worker has taken up, is left alone.
+// What fails stays owed, and is due again after a growing pause.
+func (c *Checkout) Perform(ctx context.Context, id ropeline.PaymentID) (Performed, error) {
+	return c.perform(ctx, id, false)
+}
+
+func (c *Checkout) perform(ctx context.Context, id ropeline.PaymentID, ours bool) (Performed, error) {
+	o, found, err := c.takeUp(ctx, id, ours)
+	if err != nil || !found {
+		return Performed{}, err
+	}
+	done := Performed{Event: o.event, Fan: o.fan}
+	// From here on the effect is worth more than the caller's patience.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), gatewayTime+5*time.Second)
+	defer cancel()
+	switch {
+	case o.provider != NoProvider && o.provider != c.provider.Name():
+		err = fmt.Errorf("payment %s belongs to the provider %q, this house has %q", id, o.provider, c.provider.Name())
+	case o.duty == DutyCreate:
+		err = c.open(ctx, o)
+	case o.duty == DutyWatch:
+		err = c.watch(ctx, o)
+	case o.duty == DutyCapture:
+		done.Paid, err = c.capture(ctx, o)
+	case o.duty == DutyVoid:
+		err = c.void(ctx, o)
+	}
+	if err != nil {
+		_, later := c.pool.Exec(ctx, `
+			update payments set duty_at = now() + least(interval '0.5 seconds' * power(2, least(attempts, 10)), interval '1 minute')
+			where id = $1 and duty = $2`, id, o.duty)
+		return done, errors.Join(fmt.Errorf("payment %s, duty %s: %w", id, o.duty, err), later)
+	}
+	return done, nil
+}
+
+// takeUp makes a due duty this worker's for a grip's time. ours: the caller
+// wrote the row and has it already.
+func (c *Checkout) takeUp(ctx context.Context, id ropeline.PaymentID, ours bool) (o owed, found bool, err error) {
+	err = c.pool.QueryRow(ctx, `
+		update payments p set attempts = attempts + 1, duty_at = clock_timestamp() + $2::interval from orders o
+		where p.id = $1 and o.id = p.order_id and p.duty in ('create', 'watch', 'capture', 'void') and (p.duty_at <= clock_timestamp() or $3)
+		returning p.id, p.provider, coalesce(p.provider_ref, ''), p.idempotency_key, p.state, p.duty, p.attempts, p.amount_minor, p.currency,
+			o.id, o.state, o.ended_at, o.event_id, o.fan_id, o.email, clock_timestamp()`, id, c.options.Grip, ours).
+		Scan(&o.payment, &o.provider, &o.ref, &o.key, &o.state, &o.duty, &o.attempts, &o.amount.Minor, &o.amount.Currency,
+			&o.order, &o.orderState, &o.orderEnd, &o.event, &o.fan, &o.email, &o.now)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return o, false, nil
+	}
+	return o, err == nil, err
+}
+
+// open creates the intent. The key was written with the row, so a call whose
+// answer was lost is repeated without a second intent.
+func (c *Checkout) open(ctx context.Context, o owed) error {
+	object, err := c.create(ctx, o)
+	if payment.Permanent(err) {
+		c.log.ErrorContext(ctx, "gateway refuses the payment", "payment", o.payment, "err", err)
+		object = payment.Object{Status: payment.StatusFailed, Decline: reason(err)}
+	} else if err != nil {
+		return err
+	}
+	return c.observe(ctx, o.payment, object)
+}
+
+func (c *Checkout) create(ctx context.Context, o owed) (payment.Object, error) {
+	ctx, cancel := context.WithTimeout(ctx, gatewayTime)
+	defer cancel()
+	return c.provider.Create(ctx, payment.Intent{
+		PaymentID: o.payment, OrderID: o.order, EventID: o.event, Amount: o.amount, Email: o.email, IdempotencyKey: o.key,
+	})
+}
+
+// watch asks the gateway how a pending payment stands, and gives it up when
+// its order has ended long ago.
+func (c *Checkout) watch(ctx context.Context, o owed) error {
+	object, err := c.get(ctx, o.ref)
+	if err != nil {
+		return err
+	}
+	if err := c.observe(ctx, o.payment, object); err != nil {
+		return err
+	}
+	if o.orderEnd != nil && o.now.Sub(*o.orderEnd) > c.options.Abandon {
+		_, err = c.pool.Exec(ctx, "update payments set duty = 'void', duty_at = now(), attempts = 0 where id = $1 and duty = 'watch'", o.payment)
+		return err
+	}
+	pause := min(c.options.Watch<<min(o.attempts, 10), 10*max(c.options.Watch, time.Minute))
+	_, err = c.pool.Exec(ctx, "update payments set duty_at = now() + $2::interval where id = $1 and duty = 'watch'", o.payment, pause)
+	return err
+}
+
+func (c *Checkout) get(ctx context.Context, ref string) (payment.Object, error) {
+	ctx, cancel := context.WithTimeout(ctx, gatewayTime)
+	defer cancel()
+	return c.provider.Get(ctx, ref)
+}
+
+// capture takes the money of an accepted order and issues its tickets.
+func (c *Checkout) capture(ctx context.Context, o owed) (paid bool, err error) {
+	if o.provider != NoProvider {
+		call, cancel := context.WithTimeout(ctx, gatewayTime)
+		defer cancel()
+		object, err := c.provider.Capture(call, o.ref, o.key+":capture")
+		if payment.Permanent(err) {
+			// Refused for good, unless somebody else has captured it.
+			why := reason(err)
+			if object, err = c.get(ctx, o.ref); err != nil {
+				return false, err
+			}
+			if object.Status == payment.StatusAuthorized {
+				object.Status, object.Decline = payment.StatusFailed, why
+			}
+		}
+		if err != nil {
+			return false, err
+		}
+		if object.Status != payment.StatusCaptured {
+			return false, c.observe(ctx, o.payment, object)
+		}
+	}
+	err = pgx.BeginFunc(ctx, c.pool, func(tx pgx.Tx) error {
+		paid, err = c.recordPaid(ctx, tx, o)
+		return err
+	})
+	return paid && err == nil, err
+}
+
+// recordPaid writes that the money is ours: payment, order, tickets and news
+// in one transaction. It does nothing when that was done before.
+func (c *Checkout) recordPaid(ctx context.Context, tx pgx.Tx, o owed) (bool, error) {
+	var state PaymentState
+	var duty *Duty
+	var orderState OrderState
+	var items []byte
+	var now time.Time
+	err := tx.QueryRow(ctx, `
+		select p.state, p.duty, o.state, r.items, clock_timestamp()
+		from payments p join orders o on o.id = p.order_id join reservations r on r.id = o.reservation_id
+		where p.id = $1 for update of p, o`, o.payment).Scan(&state, &duty, &orderState, &items, &now)
+	if err != nil {
+		return false, err
+	}
+	if state == PaymentConfirmed {
+		return false, nil
+	}
+	if duty == nil || *duty != DutyCapture {
+		return false, fmt.Errorf("its duty has changed while it was captured")
+	}
+	if err := errors.Join(paymentMoves.move(state, PaymentConfirmed), orderMoves.move(orderState, OrderPaid)); err != nil {
+		return false, err
+	}
+	var bought []ReservedItem
+	if err := json.Unmarshal(items, &bought); err != nil {
+		return false, err
+	}
+	batch := &pgx.Batch{}
+	batch.Queue("update payments set state = $2, duty = null, changed_at = $3 where id = $1", o.payment, PaymentConfirmed, now)
+	batch.Queue("update orders set state = $2, ended_at = $3 where id = $1", o.order, OrderPaid, now)
+	issue(batch, o.order, o.event, o.fan, bought, now)
+	batch.Queue(`
+		insert into outbox (event_id, kind, subject, payload) values
+		($1, 'PaymentConfirmed', $2, jsonb_build_object('payment', $2::text, 'order', $3::text, 'amount_minor', $4::bigint, 'currency', $5::text)),
+		($1, 'OrderPaid', $3, jsonb_build_object('order', $3::text, 'fan', $6::text)),
+		($1, 'TicketsIssued', $3, jsonb_build_object('order', $3::text, 'tickets', (select jsonb_agg(id order by ordinal) from tickets where order_id = $3)))`,
+		o.event, o.payment, o.order, o.amount.Minor, o.amount.Currency, o.fan)
+	return true, tx.SendBatch(ctx, batch).Close()
+}
+
+// void lets the money of a payment go that will not be used. One that was
+// captured all the same is given back.
+func (c *Checkout) void(ctx context.Context, o owed) error {
+	if o.provider == NoProvider {
+		return c.observe(ctx, o.payment, payment.Object{Status: payment.StatusCanceled})
+	}
+	if o.ref == "" {
+		// The gateway may have opened it and the answer was lost; the same key
+		// finds it.
+		object, err := c.create(ctx, o)
+		if payment.Permanent(err) {
+			return c.observe(ctx, o.payment, payment.Object{Status: payment.StatusFailed, Decline: reason(err)})
+		}
+		if err != nil {
+			return err
+		}
+		o.ref = object.Ref
+	}
+	call, cancel := context.WithTimeout(ctx, gatewayTime)
+	defer cancel()
+	object, err := c.provider.Cancel(call, o.ref, o.key+":cancel")
+	if payment.Permanent(err) {
+		object, err = c.get(ctx, o.ref)
+	}
+	if err != nil {
+		return err
+	}
+	switch object.Status {
+	case payment.StatusCanceled, payment.StatusFailed, payment.StatusCaptured:
+		return c.observe(ctx, o.payment, object)
+	}
+	return fmt.Errorf("the gateway says it is still %s", object.Status)
+}
+
+func reason(err error) string {
+	if e, ok := errors.AsType[*payment.Error](err); ok {
+		return e.Reason
+	}
+	return ""
+}

@@ -1,0 +1,217 @@
+package checkout
+
+import (
+	"time"
+
+	"github.com/ropeline/ropeline"
+)
+
+// ledger is the clerk's desk: the stock and the rows that a batch concerns, as
+// they are under the lock. Its methods decide one thing at a time, in memory,
+// and leave behind what is to be written. It reads no clock and no engine.
+type ledger struct {
+	now    time.Time
+	hold   time.Duration
+	opens  time.Time
+	closes time.Time
+
+	shelves      map[ropeline.TicketTypeID]*shelf
+	fans         map[fanShelf]int // tickets a fan holds or has bought
+	reservations map[ropeline.ReservationID]*entry
+
+	fresh    []*entry // decided first in this batch
+	changed  []*entry // existed, and changed state
+	accepted []claim  // orders whose stock is sold now
+	refused  []claim  // payments to be let go
+	unwound  []claim  // orders that gave their stock back
+}
+
+// shelf is the stock of one ticket type with its limits.
+type shelf struct {
+	capacity, held, sold   int
+	maxPerOrder, maxPerFan int
+	unit                   ropeline.Money
+	moved                  bool
+}
+
+func (s *shelf) left() int { return s.capacity - s.held - s.sold }
+
+type fanShelf struct {
+	fan        ropeline.FanID
+	ticketType ropeline.TicketTypeID
+}
+
+// entry is a reservation on the desk.
+type entry struct {
+	Reservation
+	pass  string
+	isNew bool
+	moved bool
+}
+
+// claim is a payment that needs the clerk, with its order.
+type claim struct {
+	payment     ropeline.PaymentID
+	duty        Duty
+	order       ropeline.OrderID
+	orderState  OrderState
+	reservation ropeline.ReservationID
+}
+
+// reserve decides a request; one that was decided before stays as it is.
+func (l *ledger) reserve(q letter) *entry {
+	if e, known := l.reservations[q.Reservation]; known {
+		return e
+	}
+	e := &entry{Reservation: q.queued(), pass: q.Pass, isNew: true}
+	e.CreatedAt, e.Deadline = l.now, l.now
+	for i := range e.Items {
+		if s := l.shelves[e.Items[i].TicketType]; s != nil {
+			e.Items[i].UnitMinor, e.Items[i].Currency = s.unit.Minor, s.unit.Currency
+		}
+	}
+	if refusal := l.refusal(e); refusal != nil {
+		e.State, e.Reason, e.Message = ReservationRejected, refusal.Code, refusal.Message
+	} else {
+		e.State, e.Deadline = ReservationHeld, l.now.Add(l.hold)
+		l.count(e, 1, 1, 0)
+	}
+	l.reservations[e.ID] = e
+	l.fresh = append(l.fresh, e)
+	return e
+}
+
+// refusal is why a request cannot be held; nil when it can.
+func (l *ledger) refusal(e *entry) *ropeline.Error {
+	switch {
+	case l.now.Before(l.opens):
+		return ropeline.Errorf(ropeline.CodeNotOpen, "The sale has not begun.")
+	case !l.now.Before(l.closes):
+		return ropeline.Errorf(ropeline.CodeSaleClosed, "The sale has ended.")
+	}
+	for _, i := range e.Items {
+		s := l.shelves[i.TicketType]
+		switch {
+		case s == nil:
+			return ropeline.Errorf(ropeline.CodeUnknownTicketType, "The event has no such kind of ticket.")
+		case i.Quantity > s.maxPerOrder:
+			return ropeline.Errorf(ropeline.CodeLimitExceeded, "At most %d of these tickets may be reserved at once.", s.maxPerOrder)
+		case i.Currency != e.Items[0].Currency:
+			return ropeline.Errorf(ropeline.CodeLimitExceeded, "Tickets in different currencies need a reservation each.")
+		}
+	}
+	return l.shortage(e)
+}
+
+// shortage is why the items cannot be given to the fan now: the limit of the
+// fan, or the stock.
+func (l *ledger) shortage(e *entry) *ropeline.Error {
+	for _, i := range e.Items {
+		s := l.shelves[i.TicketType]
+		switch {
+		case s == nil:
+			return ropeline.Errorf(ropeline.CodeUnknownTicketType, "The event has no such kind of ticket.")
+		case l.fans[fanShelf{e.Fan, i.TicketType}]+i.Quantity > s.maxPerFan:
+			return ropeline.Errorf(ropeline.CodeLimitExceeded, "A fan may have at most %d of these tickets.", s.maxPerFan)
+		}
+	}
+	for _, i := range e.Items {
+		switch left := l.shelves[i.TicketType].left(); {
+		case left <= 0:
+			return ropeline.Errorf(ropeline.CodeSoldOut, "These tickets are sold out.")
+		case left < i.Quantity:
+			return ropeline.Errorf(ropeline.CodeSoldOut, "Only %d of these tickets are left.", left)
+		}
+	}
+	return nil
+}
+
+// release gives a held reservation back at the wish of its fan; nil when
+// there is none, or it is another fan's.
+func (l *ledger) release(q letter) *entry {
+	e := l.reservations[q.Reservation]
+	if e == nil || e.Fan != q.Fan {
+		return nil
+	}
+	if e.State == ReservationHeld {
+		l.become(e, ReservationReleased)
+		l.count(e, -1, -1, 0)
+	}
+	return e
+}
+
+// expire ends a hold whose deadline has come.
+func (l *ledger) expire(id ropeline.ReservationID) {
+	if e := l.reservations[id]; e != nil && e.State == ReservationHeld && !l.now.Before(e.Deadline) {
+		l.become(e, ReservationExpired)
+		l.count(e, -1, -1, 0)
+	}
+}
+
+// settle says whether the order of an authorized payment gets its stock. A
+// hold that is still there is enough, even past its deadline; one that has
+// expired is looked at again, as if it came new.
+func (l *ledger) settle(c claim) {
+	e := l.reservations[c.reservation]
+	switch {
+	case e != nil && e.State == ReservationHeld && c.orderState == OrderPending:
+		l.become(e, ReservationConverted)
+		l.count(e, 0, -1, 1)
+		l.accepted = append(l.accepted, c)
+	case e != nil && e.State == ReservationExpired && c.orderState == OrderExpired && l.shortage(e) == nil:
+		l.become(e, ReservationConverted)
+		l.count(e, 1, 0, 1)
+		l.accepted = append(l.accepted, c)
+	default:
+		l.refused = append(l.refused, c)
+	}
+}
+
+// unwind takes back what the order of a dead payment holds or was sold.
+func (l *ledger) unwind(c claim) {
+	if e := l.reservations[c.reservation]; e != nil {
+		switch e.State {
+		case ReservationHeld:
+			l.become(e, ReservationReleased)
+			l.count(e, -1, -1, 0)
+		case ReservationConverted:
+			l.become(e, ReservationReleased)
+			l.count(e, -1, 0, -1)
+		}
+	}
+	l.unwound = append(l.unwound, c)
+}
+
+// become changes the state of an entry. A forbidden transition would be a
+// mistake in this file, which the property test drives; it must not sell.
+func (l *ledger) become(e *entry, next ReservationState) {
+	if err := reservationMoves.move(e.State, next); err != nil {
+		panic(err)
+	}
+	e.State = next
+	if !e.isNew && !e.moved {
+		l.changed = append(l.changed, e)
+	}
+	e.moved = true
+}
+
+// count moves an entry's quantities, each times the given sign, in what the
+// fan has and in what is held and sold.
+func (l *ledger) count(e *entry, fan, held, sold int) {
+	for _, i := range e.Items {
+		s := l.shelves[i.TicketType]
+		s.held += held * i.Quantity
+		s.sold += sold * i.Quantity
+		s.moved = true
+		l.fans[fanShelf{e.Fan, i.TicketType}] += fan * i.Quantity
+	}
+}
+
+// left is the stock that nobody holds or owns, over all kinds.
+func (l *ledger) left() int64 {
+	var left int64
+	for _, s := range l.shelves {
+		left += int64(s.left())
+	}
+	return left
+}

@@ -1,0 +1,45 @@
+-- Purpose: tells the answers of a committed batch, removes its letters from the
+--   mailbox, renews the lease and returns the next letters: one round trip
+--   between two batches.
+-- KEYS: 1 letters (list), 2 bodies (hash), 3 lease
+-- ARGV: 1 token of the clerk, 2 milliseconds the lease lasts, 3 most letters to
+--   return, 4 channel of answers, 5 answers or '', then the ids of the decided
+--   letters, in the mailbox's order
+-- Returns: {1, id, body, id, body…}, or {0} when the token does not hold the
+--   lease: then nothing is trimmed. A letter that lost its body has ''.
+-- Cost: O(letters trimmed + letters returned), both ≤ 256
+-- Operation id: the decided letters' ids. Only those that stand at the head are
+--   removed, so a second call removes nothing more. Answers are told even
+--   without the lease: they are committed.
+if ARGV[5] ~= '' then
+  redis.call('PUBLISH', ARGV[4], ARGV[5])
+end
+if redis.call('GET', KEYS[3]) ~= ARGV[1] then
+  return {0}
+end
+redis.call('PEXPIRE', KEYS[3], ARGV[2])
+if #ARGV > 5 then
+  local head = redis.call('LRANGE', KEYS[1], 0, #ARGV - 6)
+  local done = {}
+  for i, id in ipairs(head) do
+    if id ~= ARGV[5 + i] then break end
+    done[i] = id
+  end
+  if #done > 0 then
+    redis.call('HDEL', KEYS[2], unpack(done))
+    redis.call('LTRIM', KEYS[1], #done, -1)
+  end
+end
+local answer = {1}
+local limit = tonumber(ARGV[3])
+if limit > 0 then
+  local ids = redis.call('LRANGE', KEYS[1], 0, limit - 1)
+  if #ids > 0 then
+    local bodies = redis.call('HMGET', KEYS[2], unpack(ids))
+    for i, id in ipairs(ids) do
+      answer[#answer + 1] = id
+      answer[#answer + 1] = bodies[i] or ''
+    end
+  end
+end
+return answer

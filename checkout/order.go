@@ -1,0 +1,210 @@
+package checkout
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/ropeline/ropeline"
+)
+
+// Order is a fan's purchase of a reservation.
+type Order struct {
+	ID          ropeline.OrderID
+	Event       ropeline.EventID
+	Reservation ropeline.ReservationID
+	Fan         ropeline.FanID
+	Email       string
+	State       OrderState
+	Total       ropeline.Money
+	Items       []ReservedItem
+	CreatedAt   time.Time
+	Deadline    time.Time // of the hold; to be paid before
+	Payment     Payment
+	Tickets     []Ticket // once paid
+}
+
+// Payment is the payment of an order as its fan sees it.
+type Payment struct {
+	ID           ropeline.PaymentID
+	Provider     string // "none" for an order that costs nothing
+	Ref          string // the gateway's name for it; empty until the gateway knows it
+	State        PaymentState
+	ClientSecret string // lets the fan's browser pay at the gateway
+	Failure      string // why the last attempt was declined
+	Amount       ropeline.Money
+}
+
+// NoProvider is the provider's name of a payment over nothing.
+const NoProvider = "none"
+
+// PlaceOrder orders a held reservation and opens its payment. The same key
+// again gives the same order, at once or years later.
+//
+// Errors: reservation_not_found, reservation_expired, reservation_ended,
+// order_exists (with another key), idempotency_key_reused, invalid_email,
+// invalid_idempotency_key. A gateway that does not answer is no error: the
+// order is there, its payment is "created", and a worker opens it.
+func (c *Checkout) PlaceOrder(ctx context.Context, fan ropeline.FanID, reservation ropeline.ReservationID, email, key string) (Order, error) {
+	email, err := ParseEmail(email)
+	if err != nil {
+		return Order{}, err
+	}
+	if err := checkKey(key); err != nil {
+		return Order{}, err
+	}
+	var placed placing
+	err = pgx.BeginFunc(ctx, c.pool, func(tx pgx.Tx) (err error) {
+		placed, err = c.place(ctx, tx, fan, reservation, email, key)
+		return err
+	})
+	if err != nil {
+		return Order{}, asError(err)
+	}
+	switch {
+	case placed.payment != "" && placed.free:
+		c.nudgeSoon(ctx, reservation.Event())
+	case placed.payment != "":
+		// The row is ours for a grip's time, nobody else opens the intent.
+		if _, err := c.perform(ctx, placed.payment, true); err != nil {
+			c.log.WarnContext(ctx, "payment not opened yet", "order", placed.order, "err", err)
+		}
+	}
+	return c.Order(ctx, placed.order, fan)
+}
+
+// placing is what place did: an order, and a payment when both are new.
+type placing struct {
+	order   ropeline.OrderID
+	payment ropeline.PaymentID
+	free    bool
+}
+
+func (c *Checkout) place(ctx context.Context, tx pgx.Tx, fan ropeline.FanID, reservation ropeline.ReservationID, email, key string) (placing, error) {
+	sum := sha256.Sum256([]byte(string(reservation) + "\x00" + email))
+	hash := sum[:8]
+	var r Reservation
+	var now time.Time
+	var order ropeline.OrderID
+	var usedKey string
+	var usedHash []byte
+	batch := &pgx.Batch{}
+	// The clerk waits for this lock when the hold ends at the same moment, so
+	// a node that stalls here must lose it.
+	batch.Queue("set local idle_in_transaction_session_timeout = '3s'")
+	batch.Queue("select "+reservationColumns+" from reservations where id = $1 for update", reservation).Query(func(rows pgx.Rows) (err error) {
+		r, err = pgx.CollectExactlyOneRow(rows, scanReservation)
+		return err
+	})
+	batch.Queue("select clock_timestamp()").QueryRow(func(row pgx.Row) error { return row.Scan(&now) })
+	batch.Queue("select id, idempotency_key, request_hash from orders where reservation_id = $1", reservation).Query(func(rows pgx.Rows) error {
+		_, err := pgx.ForEachRow(rows, []any{&order, &usedKey, &usedHash}, func() error { return nil })
+		return err
+	})
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		if errors.Is(err, pgx.ErrNoRows) {
+			return placing{}, errNoReservation
+		}
+		return placing{}, err
+	}
+	switch {
+	case r.Fan != fan:
+		return placing{}, errNoReservation
+	case order != "" && usedKey == key && string(usedHash) == string(hash):
+		return placing{order: order}, nil
+	case order != "" && usedKey == key:
+		return placing{}, errKeyReused
+	case order != "":
+		return placing{}, ropeline.Errorf(ropeline.CodeOrderExists, "This reservation has an order already.")
+	case r.State == ReservationExpired, r.State == ReservationHeld && !now.Before(r.Deadline):
+		return placing{}, ropeline.Errorf(ropeline.CodeReservationExpired, "The reservation has run out.")
+	case r.State != ReservationHeld:
+		return placing{}, ropeline.Errorf(ropeline.CodeReservationEnded, "The reservation has ended: it is %s.", r.State)
+	}
+	return c.insertOrder(ctx, tx, r, email, key, hash)
+}
+
+func (c *Checkout) insertOrder(ctx context.Context, tx pgx.Tx, r Reservation, email, key string, hash []byte) (placing, error) {
+	p := placing{order: ropeline.NewID[ropeline.OrderID](), payment: ropeline.NewID[ropeline.PaymentID]()}
+	total := r.Total()
+	p.free = total.Minor == 0
+	provider, duty, owner := c.provider.Name(), DutyCreate, c.options.Grip
+	if p.free {
+		provider, duty, owner = NoProvider, DutySettle, 0
+	}
+	inserted := false
+	batch := &pgx.Batch{}
+	batch.Queue(`
+		insert into orders (id, event_id, reservation_id, fan_id, email, state, total_minor, currency, idempotency_key, request_hash)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (fan_id, idempotency_key) do nothing`,
+		p.order, r.Event, r.ID, r.Fan, email, OrderPending, total.Minor, total.Currency, key, hash)
+	batch.Queue(`
+		insert into payments (id, order_id, event_id, provider, idempotency_key, state, amount_minor, currency, duty, duty_at)
+		select $1, id, event_id, $3, $1, 'created', total_minor, currency, $4, now() + $5::interval from orders where id = $2`,
+		p.payment, p.order, provider, duty, owner)
+	if p.free {
+		if err := paymentMoves.move(PaymentCreated, PaymentAuthorized); err != nil {
+			return placing{}, err
+		}
+		batch.Queue("update payments set state = $2 where id = $1", p.payment, PaymentAuthorized)
+	}
+	batch.Queue(`
+		insert into outbox (event_id, kind, subject, payload)
+		select event_id, 'OrderPlaced', id, jsonb_build_object('order', id, 'fan', fan_id, 'reservation', reservation_id,
+			'total_minor', total_minor, 'currency', currency) from orders where id = $1`, p.order).
+		Exec(func(tag pgconn.CommandTag) error {
+			inserted = tag.RowsAffected() == 1
+			return nil
+		})
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return placing{}, err
+	}
+	if !inserted {
+		// The key names an order of another reservation.
+		return placing{}, errKeyReused
+	}
+	return p, nil
+}
+
+// Order reads an order of a fan with its payment and tickets; another fan's is
+// order_not_found.
+func (c *Checkout) Order(ctx context.Context, id ropeline.OrderID, fan ropeline.FanID) (Order, error) {
+	var o Order
+	var items []byte
+	err := c.pool.QueryRow(ctx, `
+		select o.id, o.event_id, o.reservation_id, o.fan_id, o.email, o.state, o.total_minor, o.currency, o.created_at,
+			r.items, r.deadline, p.id, p.provider, coalesce(p.provider_ref, ''), p.state, p.client_secret, p.failure, p.amount_minor, p.currency
+		from orders o join reservations r on r.id = o.reservation_id
+		join payments p on p.order_id = o.id
+		where o.id = $1 order by p.created_at desc limit 1`, id).
+		Scan(&o.ID, &o.Event, &o.Reservation, &o.Fan, &o.Email, &o.State, &o.Total.Minor, &o.Total.Currency, &o.CreatedAt,
+			&items, &o.Deadline, &o.Payment.ID, &o.Payment.Provider, &o.Payment.Ref, &o.Payment.State, &o.Payment.ClientSecret,
+			&o.Payment.Failure, &o.Payment.Amount.Minor, &o.Payment.Amount.Currency)
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && o.Fan != fan {
+		return Order{}, ropeline.Errorf(ropeline.CodeOrderNotFound, "There is no such order.")
+	}
+	if err == nil {
+		err = json.Unmarshal(items, &o.Items)
+	}
+	if err != nil {
+		return Order{}, asError(err)
+	}
+	if o.State == OrderPaid {
+		o.Tickets, err = c.tickets(ctx, "t.order_id = $1", id)
+	}
+	return o, err
+}
+
+// asError keeps an error that the caller may see, and makes any other one a
+// failure of the engine.
+func asError(err error) error {
+	if err == nil || ropeline.CodeOf(err) != ropeline.CodeInternal {
+		return err
+	}
+	return ropeline.Unavailable(err)
+}

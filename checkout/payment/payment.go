@@ -1,0 +1,137 @@
+// Package payment says what the box office needs of a payment gateway: an
+// intent that is authorized first and captured only when the stock is sure.
+//
+// A Provider is at the far end of a network. Every call that changes something
+// there takes an idempotency key that the caller wrote down before: the same
+// key again has one effect and gives the same object. A failure is an *Error
+// that tells whether trying again can help; anything else that comes back (a
+// timeout, a cut connection) means that nobody knows, and the call is to be
+// repeated with its key. Webhooks come late, twice and out of order, so they
+// only name an intent: its truth is what Get says.
+//
+//	pending ──► action_required ──► processing ──► authorized ──► captured
+//	   ▲ declined: try again             │             │
+//	   └─────────────────────────────────┘             └──► canceled | failed
+package payment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/ropeline/ropeline"
+)
+
+// Provider is a gateway. The names are those of a PaymentIntent with manual
+// capture; package paymenttest holds every implementation to them.
+type Provider interface {
+	// Name is stored with each payment, and never changes.
+	Name() string
+	// Create opens an intent for an amount; the payer then deals with the
+	// gateway directly, using the object's ClientSecret.
+	Create(ctx context.Context, intent Intent) (Object, error)
+	// Get reads an intent as it is now.
+	Get(ctx context.Context, ref string) (Object, error)
+	// Capture takes the authorized amount. Captured already: the same object.
+	Capture(ctx context.Context, ref, key string) (Object, error)
+	// Cancel ends an intent whose money was not taken. An intent that has been
+	// captured in the meantime is returned as it is, without an error.
+	Cancel(ctx context.Context, ref, key string) (Object, error)
+	// Refund gives captured money back, all or a part.
+	Refund(ctx context.Context, ref string, amount ropeline.Money, key string) (Refund, error)
+	// GetRefund reads a refund as it is now.
+	GetRefund(ctx context.Context, ref string) (Refund, error)
+	// ParseWebhook checks the signature and reads which intent has news;
+	// ErrSignature when the message is not the gateway's, or too old.
+	ParseWebhook(header http.Header, body []byte) (Event, error)
+}
+
+// Intent is what a Provider is asked to open.
+type Intent struct {
+	PaymentID      ropeline.PaymentID
+	OrderID        ropeline.OrderID
+	EventID        ropeline.EventID
+	Amount         ropeline.Money
+	Email          string // for the gateway's receipt
+	IdempotencyKey string
+}
+
+// Status is what an intent is at the gateway.
+type Status string
+
+// The statuses. StatusPending also is an intent whose card was declined: the
+// payer may try another one.
+const (
+	StatusPending        Status = "pending"
+	StatusActionRequired Status = "action_required"
+	StatusProcessing     Status = "processing"
+	StatusAuthorized     Status = "authorized"
+	StatusCaptured       Status = "captured"
+	StatusCanceled       Status = "canceled"
+	StatusFailed         Status = "failed"
+)
+
+// Object is an intent as the gateway tells it.
+type Object struct {
+	Ref          string
+	PaymentID    ropeline.PaymentID // from the intent's metadata; empty when it is not ours
+	Status       Status
+	Amount       ropeline.Money
+	ClientSecret string
+	Decline      string // why the last attempt was declined, for the payer
+}
+
+// RefundStatus is what a refund is at the gateway.
+type RefundStatus string
+
+// The statuses of a refund.
+const (
+	RefundTransit RefundStatus = "transit"
+	RefundDone    RefundStatus = "done"
+	RefundFailed  RefundStatus = "failed"
+)
+
+// Refund is a refund as the gateway tells it.
+type Refund struct {
+	Ref    string
+	Status RefundStatus
+	Amount ropeline.Money
+}
+
+// Event is the envelope of a webhook.
+type Event struct {
+	ID   string // the same for each delivery of one event
+	Kind string // the gateway's word, for the log
+	Ref  string // the intent; empty: an event that does not concern one
+}
+
+// ErrSignature is returned for a webhook that the gateway did not sign.
+var ErrSignature = errors.New("payment: webhook signature is missing, wrong or too old")
+
+// Error is the gateway's own answer that a call failed.
+type Error struct {
+	Permanent bool   // the same call can never succeed
+	Reason    string // the gateway's code, such as card_declined
+	Err       error
+}
+
+func (e *Error) Error() string {
+	kind := "transient"
+	if e.Permanent {
+		kind = "permanent"
+	}
+	if e.Err != nil {
+		return fmt.Sprintf("payment: %s: %s: %v", kind, e.Reason, e.Err)
+	}
+	return fmt.Sprintf("payment: %s: %s", kind, e.Reason)
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Permanent tells whether the gateway said that trying again cannot help.
+func Permanent(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Permanent
+}

@@ -1,0 +1,115 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/checkout/payment"
+)
+
+// book is one intent's page in the gateway's books, open for a change.
+type book struct {
+	tx           pgx.Tx
+	object       payment.Object
+	state        string
+	refunded     int64
+	captureFails bool
+	readyIn      time.Duration
+	webhooks     []webhook
+}
+
+type webhook struct {
+	id, kind string
+	in       time.Duration
+}
+
+var statuses = map[string]payment.Status{
+	"requires_confirmation": payment.StatusPending,
+	"requires_action":       payment.StatusActionRequired,
+	"processing":            payment.StatusProcessing,
+	"requires_capture":      payment.StatusAuthorized,
+	"succeeded":             payment.StatusCaptured,
+	"canceled":              payment.StatusCanceled,
+	"failed":                payment.StatusFailed,
+}
+
+// move changes the state and owes the webhook that tells it.
+func (b *book) move(state, kind string, in time.Duration) {
+	b.state, b.object.Status = state, statuses[state]
+	b.owe(kind, in)
+}
+
+func (b *book) owe(kind string, in time.Duration) {
+	b.webhooks = append(b.webhooks, webhook{id: "evt_" + token(), kind: kind, in: in})
+}
+
+// repeat owes the last webhook once more, under the same id.
+func (b *book) repeat() { b.webhooks = append(b.webhooks, b.webhooks[len(b.webhooks)-1]) }
+
+// change opens the page of an intent under its row lock, lets fn work on it and
+// writes it back with the webhooks owed.
+func (g *Gateway) change(ctx context.Context, ref string, fn func(*book) error) error {
+	err := pgx.BeginFunc(ctx, g.pool, func(tx pgx.Tx) error {
+		b, err := read(ctx, tx, "where ref = $1 for update", ref)
+		if err != nil {
+			return err
+		}
+		before := *b
+		b.tx = tx
+		if err := fn(b); err != nil {
+			return err
+		}
+		if len(b.webhooks) == 0 && b.state == before.state {
+			return nil
+		}
+		return b.write(ctx)
+	})
+	if err == nil || ropeline.CodeOf(err) != ropeline.CodeInternal {
+		return err
+	}
+	if _, told := errors.AsType[*payment.Error](err); told {
+		return err
+	}
+	return transient(err)
+}
+
+func (b *book) write(ctx context.Context) error {
+	batch := &pgx.Batch{}
+	batch.Queue(`
+		update sandbox_intents set state = $2, decline = $3, capture_fails = $4,
+			ready_at = case when $2 = 'processing' then now() + $5::interval else ready_at end
+		where ref = $1`, b.object.Ref, b.state, b.object.Decline, b.captureFails, b.readyIn)
+	for _, w := range b.webhooks {
+		batch.Queue("insert into sandbox_webhooks (event_id, ref, kind, due_at) values ($1, $2, $3, now() + $4::interval)",
+			w.id, b.object.Ref, w.kind, w.in)
+	}
+	return b.tx.SendBatch(ctx, batch).Close()
+}
+
+type querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// read loads an intent. One that was processing until a moment now past is
+// authorized: the time has changed it, nobody has to come by.
+func read(ctx context.Context, q querier, where string, arg any) (*book, error) {
+	b := &book{}
+	err := q.QueryRow(ctx, `
+		select ref, case when state = 'processing' and ready_at <= now() then 'requires_capture' else state end,
+			amount_minor, currency, refunded_minor, client_secret, decline, capture_fails, coalesce(metadata->>'payment', '')
+		from sandbox_intents `+where, arg).
+		Scan(&b.object.Ref, &b.state, &b.object.Amount.Minor, &b.object.Amount.Currency, &b.refunded,
+			&b.object.ClientSecret, &b.object.Decline, &b.captureFails, &b.object.PaymentID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, &payment.Error{Permanent: true, Reason: "no_such_intent"}
+	}
+	if err != nil {
+		return nil, transient(err)
+	}
+	b.object.Status = statuses[b.state]
+	return b, nil
+}

@@ -1,0 +1,238 @@
+// Package sandbox is a payment gateway without money: it authorizes, captures,
+// cancels and refunds in books of its own (tables sandbox_*), which the rest of
+// the house never reads, and it misbehaves on request the way real gateways do.
+//
+// The payer's side is Confirm, called with the client secret and an Outcome.
+// Each change of an intent owes a webhook; Claim hands the due ones out, signed,
+// and keeps offering one until Delivered is called for it (at least once, with
+// growing pauses). Two processes may claim at once; neither gets the other's.
+//
+//	requires_confirmation ─► requires_action ─► processing ─► requires_capture ─► succeeded
+//	        ▲ decline                                              │
+//	        └─ (stays open)                                        └─► canceled | failed
+package sandbox
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/checkout/payment"
+	"github.com/ropeline/ropeline/internal/keyring"
+)
+
+// Options change what the sandbox does by itself.
+type Options struct {
+	Late time.Duration // how late "late" is; default 10 minutes and 2 seconds
+}
+
+// Gateway is the sandbox; safe for concurrent use.
+type Gateway struct {
+	pool    *pgxpool.Pool
+	secret  []byte
+	options Options
+}
+
+var _ payment.Provider = (*Gateway)(nil)
+
+// New opens the sandbox over the database and the keyring's webhook secret.
+func New(pool *pgxpool.Pool, k *keyring.Keyring, options Options) *Gateway {
+	if options.Late <= 0 {
+		options.Late = 10*time.Minute + 2*time.Second
+	}
+	return &Gateway{pool: pool, secret: k.Secret(keyring.PurposeSandbox), options: options}
+}
+
+// Name is "sandbox".
+func (g *Gateway) Name() string { return "sandbox" }
+
+// Create opens an intent; the same idempotency key gives the same intent.
+func (g *Gateway) Create(ctx context.Context, intent payment.Intent) (payment.Object, error) {
+	if intent.Amount.Minor <= 0 || intent.IdempotencyKey == "" {
+		return payment.Object{}, &payment.Error{Permanent: true, Reason: "amount_or_key_missing"}
+	}
+	ref := "sbx_" + token()
+	_, err := g.pool.Exec(ctx, `
+		insert into sandbox_intents (ref, idempotency_key, state, amount_minor, currency, client_secret, metadata)
+		values ($1, $2, 'requires_confirmation', $3, $4, $5, jsonb_build_object('payment', $6::text, 'order', $7::text))
+		on conflict (idempotency_key) do nothing`,
+		ref, intent.IdempotencyKey, intent.Amount.Minor, intent.Amount.Currency, ref+"_secret_"+token(),
+		intent.PaymentID, intent.OrderID)
+	if err != nil {
+		return payment.Object{}, transient(err)
+	}
+	b, err := read(ctx, g.pool, "where idempotency_key = $1", intent.IdempotencyKey)
+	if err != nil {
+		return payment.Object{}, err
+	}
+	if b.object.Amount != intent.Amount || b.object.PaymentID != intent.PaymentID {
+		return payment.Object{}, &payment.Error{Permanent: true, Reason: "idempotency_key_reused"}
+	}
+	return b.object, nil
+}
+
+// Get reads an intent.
+func (g *Gateway) Get(ctx context.Context, ref string) (payment.Object, error) {
+	var object payment.Object
+	err := g.change(ctx, ref, func(b *book) error { object = b.object; return nil })
+	return object, err
+}
+
+// Capture takes the money of an authorized intent.
+func (g *Gateway) Capture(ctx context.Context, ref, key string) (payment.Object, error) {
+	var object payment.Object
+	var refused error
+	err := g.change(ctx, ref, func(b *book) error {
+		switch {
+		case b.object.Status == payment.StatusCaptured:
+		case b.object.Status == payment.StatusAuthorized && b.captureFails:
+			b.move("failed", "intent.failed", 0)
+			refused = &payment.Error{Permanent: true, Reason: "capture_declined"}
+		case b.object.Status == payment.StatusAuthorized:
+			b.move("succeeded", "intent.captured", 0)
+		default:
+			refused = &payment.Error{Permanent: true, Reason: "not_capturable_" + string(b.object.Status)}
+		}
+		object = b.object
+		return nil
+	})
+	return object, errors.Join(err, refused)
+}
+
+// Cancel ends an intent that was not captured.
+func (g *Gateway) Cancel(ctx context.Context, ref, key string) (payment.Object, error) {
+	var object payment.Object
+	err := g.change(ctx, ref, func(b *book) error {
+		if b.object.Status != payment.StatusCaptured && b.object.Status != payment.StatusCanceled && b.object.Status != payment.StatusFailed {
+			b.move("canceled", "intent.canceled", 0)
+		}
+		object = b.object
+		return nil
+	})
+	return object, err
+}
+
+// Refund gives money back; the same key refunds once.
+func (g *Gateway) Refund(ctx context.Context, ref string, amount ropeline.Money, key string) (payment.Refund, error) {
+	var refund payment.Refund
+	var refused error
+	err := g.change(ctx, ref, func(b *book) error {
+		err := b.tx.QueryRow(ctx, "select ref, amount_minor from sandbox_refunds where idempotency_key = $1", key).
+			Scan(&refund.Ref, &refund.Amount.Minor)
+		refund.Amount.Currency, refund.Status = b.object.Amount.Currency, payment.RefundDone
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
+		if b.object.Status != payment.StatusCaptured || amount.Minor <= 0 || amount.Currency != b.object.Amount.Currency ||
+			b.refunded+amount.Minor > b.object.Amount.Minor {
+			refused = &payment.Error{Permanent: true, Reason: "not_refundable"}
+			return nil
+		}
+		refund.Ref, refund.Amount = "sbr_"+token(), amount
+		_, err = b.tx.Exec(ctx, `
+			with r as (insert into sandbox_refunds (ref, intent, idempotency_key, amount_minor) values ($1, $2, $3, $4))
+			update sandbox_intents set refunded_minor = refunded_minor + $4 where ref = $2`,
+			refund.Ref, ref, key, amount.Minor)
+		b.owe("intent.refunded", 0)
+		return err
+	})
+	if refused != nil {
+		return payment.Refund{}, refused
+	}
+	return refund, err
+}
+
+// GetRefund reads a refund.
+func (g *Gateway) GetRefund(ctx context.Context, ref string) (payment.Refund, error) {
+	refund := payment.Refund{Ref: ref, Status: payment.RefundDone}
+	err := g.pool.QueryRow(ctx, `
+		select r.amount_minor, i.currency from sandbox_refunds r join sandbox_intents i on i.ref = r.intent where r.ref = $1`, ref).
+		Scan(&refund.Amount.Minor, &refund.Amount.Currency)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return payment.Refund{}, &payment.Error{Permanent: true, Reason: "no_such_refund"}
+	}
+	if err != nil {
+		return payment.Refund{}, transient(err)
+	}
+	return refund, nil
+}
+
+// Confirm is the payer's side: what a card form sends to the gateway.
+func (g *Gateway) Confirm(ctx context.Context, ref, clientSecret, outcome string) (payment.Object, error) {
+	how, delay, err := g.parseOutcome(outcome)
+	if err != nil {
+		return payment.Object{}, err
+	}
+	var object payment.Object
+	err = g.change(ctx, ref, func(b *book) error {
+		if !hmac.Equal([]byte(clientSecret), []byte(b.object.ClientSecret)) {
+			return ropeline.Errorf(ropeline.CodeForbidden, "This payment belongs to someone else.")
+		}
+		err := b.confirm(how, delay)
+		object = b.object
+		return err
+	})
+	if e, ok := errors.AsType[*payment.Error](err); ok {
+		if e.Permanent {
+			return payment.Object{}, ropeline.Errorf(ropeline.CodeNotFound, "There is no such payment.")
+		}
+		return payment.Object{}, ropeline.Unavailable(err)
+	}
+	return object, err
+}
+
+func (b *book) confirm(how Outcome, delay time.Duration) error {
+	switch b.object.Status {
+	case payment.StatusPending, payment.StatusActionRequired:
+	case payment.StatusCanceled, payment.StatusFailed:
+		return ropeline.Errorf(ropeline.CodeOrderEnded, "This payment has ended.")
+	default:
+		return nil // confirmed already
+	}
+	second := b.object.Status == payment.StatusActionRequired
+	b.object.Decline = ""
+	switch how {
+	case Decline:
+		b.move("requires_confirmation", "intent.declined", 0)
+		b.object.Decline = "card_declined"
+	case ThreeDSecure:
+		if !second {
+			b.move("requires_action", "intent.requires_action", 0)
+			return nil
+		}
+		b.move("requires_capture", "intent.authorized", 0)
+	case Delay:
+		b.move("requires_capture", "intent.authorized", delay)
+	case Duplicate:
+		b.move("requires_capture", "intent.authorized", 0)
+		b.repeat()
+	case Reorder:
+		b.move("requires_capture", "intent.authorized", 0)
+		b.owe("intent.created", time.Second)
+	case Late:
+		b.move("processing", "intent.processing", 0)
+		b.readyIn = delay
+		b.owe("intent.authorized", delay)
+	case CaptureFails:
+		b.captureFails = true
+		b.move("requires_capture", "intent.authorized", 0)
+	default:
+		b.move("requires_capture", "intent.authorized", 0)
+	}
+	return nil
+}
+
+func transient(err error) error { return &payment.Error{Reason: "sandbox_unavailable", Err: err} }
+
+func token() string {
+	var raw [12]byte
+	rand.Read(raw[:])
+	return hex.EncodeToString(raw[:])
+}

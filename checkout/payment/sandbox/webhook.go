@@ -1,0 +1,116 @@
+package sandbox
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ropeline/ropeline/checkout/payment"
+)
+
+// SignatureHeader carries "t=<unix seconds>,v1=<hex HMAC-SHA256 of t.body>".
+const SignatureHeader = "Ropeline-Sandbox-Signature"
+
+// Tolerance is how far a signature's time may be from ours.
+const Tolerance = 5 * time.Minute
+
+// Sign returns the value of SignatureHeader for a body.
+func (g *Gateway) Sign(body []byte, at time.Time) string {
+	t := strconv.FormatInt(at.Unix(), 10)
+	return "t=" + t + ",v1=" + hex.EncodeToString(g.mac(t, body))
+}
+
+func (g *Gateway) mac(t string, body []byte) []byte {
+	mac := hmac.New(sha256.New, g.secret)
+	mac.Write([]byte(t + "."))
+	mac.Write(body)
+	return mac.Sum(nil)
+}
+
+// ParseWebhook checks the signature and reads the event.
+func (g *Gateway) ParseWebhook(header http.Header, body []byte) (payment.Event, error) {
+	var t string
+	var signature []byte
+	for part := range strings.SplitSeq(header.Get(SignatureHeader), ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		switch name {
+		case "t":
+			t = value
+		case "v1":
+			signature, _ = hex.DecodeString(value)
+		}
+	}
+	seconds, err := strconv.ParseInt(t, 10, 64)
+	if err != nil || !hmac.Equal(signature, g.mac(t, body)) {
+		return payment.Event{}, payment.ErrSignature
+	}
+	if age := time.Since(time.Unix(seconds, 0)); age > Tolerance || age < -Tolerance {
+		return payment.Event{}, payment.ErrSignature
+	}
+	var message message
+	if err := json.Unmarshal(body, &message); err != nil {
+		return payment.Event{}, &payment.Error{Permanent: true, Reason: "webhook_unreadable", Err: err}
+	}
+	return payment.Event{ID: message.ID, Kind: message.Kind, Ref: message.Intent}, nil
+}
+
+// message is the body of a webhook. Like Stripe's it names the object; unlike
+// Stripe's it does not repeat it, since nobody may rely on the copy.
+type message struct {
+	ID      string `json:"id"`
+	Kind    string `json:"type"`
+	Intent  string `json:"intent"`
+	Created int64  `json:"created"`
+}
+
+// Delivery is a webhook that is due.
+type Delivery struct {
+	Seq  int64
+	Body []byte
+}
+
+// Claim takes up to limit due webhooks for delivery. One that is neither
+// Delivered nor Refused within ten seconds is due again.
+func (g *Gateway) Claim(ctx context.Context, limit int) ([]Delivery, error) {
+	rows, err := g.pool.Query(ctx, `
+		update sandbox_webhooks set attempts = attempts + 1, due_at = now() + interval '10 seconds'
+		where seq in (
+			select seq from sandbox_webhooks where delivered_at is null and due_at <= now()
+			order by due_at, seq limit $1 for update skip locked)
+		returning seq, event_id, kind, ref, extract(epoch from created_at)::bigint`, limit)
+	if err != nil {
+		return nil, transient(err)
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Delivery, error) {
+		var d Delivery
+		var m message
+		if err := row.Scan(&d.Seq, &m.ID, &m.Kind, &m.Intent, &m.Created); err != nil {
+			return d, err
+		}
+		d.Body, _ = json.Marshal(m)
+		return d, nil
+	})
+}
+
+// Delivered notes that the receiver took a webhook.
+func (g *Gateway) Delivered(ctx context.Context, seq int64) error {
+	_, err := g.pool.Exec(ctx, "update sandbox_webhooks set delivered_at = now() where seq = $1 and delivered_at is null", seq)
+	return err
+}
+
+// Refused notes that the receiver did not take it: due again after a pause
+// that doubles from half a second to a minute.
+func (g *Gateway) Refused(ctx context.Context, seq int64) error {
+	_, err := g.pool.Exec(ctx, `
+		update sandbox_webhooks set due_at = now() + least(interval '0.25 seconds' * power(2, least(attempts, 10)), interval '1 minute')
+		where seq = $1 and delivered_at is null`, seq)
+	return err
+}

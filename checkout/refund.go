@@ -1,0 +1,87 @@
+package checkout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/checkout/payment"
+)
+
+// PerformRefund brings a refund one step on: to the gateway, or to its end. A
+// refund that is not due, or that another worker has taken up, is left alone.
+func (c *Checkout) PerformRefund(ctx context.Context, id ropeline.RefundID) error {
+	var state RefundState
+	var ref, intent, key string
+	var amount ropeline.Money
+	var event ropeline.EventID
+	err := c.pool.QueryRow(ctx, `
+		update refunds r set attempts = r.attempts + 1, due_at = clock_timestamp() + $2::interval from payments p
+		where r.id = $1 and p.id = r.payment_id and r.state in ('created', 'transit') and r.due_at <= clock_timestamp()
+		returning r.state, coalesce(r.provider_ref, ''), coalesce(p.provider_ref, ''), r.idempotency_key, r.amount_minor, r.currency, p.event_id`,
+		id, c.options.Grip).Scan(&state, &ref, &intent, &key, &amount.Minor, &amount.Currency, &event)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), gatewayTime)
+	defer cancel()
+	var refund payment.Refund
+	if state == RefundCreated {
+		refund, err = c.provider.Refund(ctx, intent, amount, key)
+	} else {
+		refund, err = c.provider.GetRefund(ctx, ref)
+	}
+	if payment.Permanent(err) {
+		c.log.ErrorContext(ctx, "gateway refuses a refund: somebody must look", "refund", id, "err", err)
+		refund, err = payment.Refund{Ref: ref, Status: payment.RefundFailed}, nil
+	}
+	if err == nil {
+		err = c.recordRefund(ctx, id, event, state, refund)
+	}
+	if err != nil {
+		_, later := c.pool.Exec(ctx, `
+			update refunds set due_at = now() + least(interval '0.5 seconds' * power(2, least(attempts, 10)), interval '1 minute')
+			where id = $1`, id)
+		return errors.Join(fmt.Errorf("refund %s: %w", id, err), later)
+	}
+	return nil
+}
+
+func (c *Checkout) recordRefund(ctx context.Context, id ropeline.RefundID, event ropeline.EventID, from RefundState, refund payment.Refund) error {
+	var steps []RefundState
+	switch refund.Status {
+	case payment.RefundFailed:
+		steps = []RefundState{RefundFailed}
+	case payment.RefundDone:
+		steps = []RefundState{RefundTransit, RefundDone}
+	default:
+		steps = []RefundState{RefundTransit}
+	}
+	return pgx.BeginFunc(ctx, c.pool, func(tx pgx.Tx) error {
+		batch := &pgx.Batch{}
+		for _, next := range steps {
+			if next == from {
+				continue // it is there already
+			}
+			if err := refundMoves.move(from, next); err != nil {
+				return err
+			}
+			batch.Queue(`
+				with moved as (
+					update refunds set state = $2, provider_ref = coalesce(provider_ref, nullif($3, '')), changed_at = clock_timestamp()
+					where id = $1 and state = $4 returning id, payment_id
+				)
+				insert into outbox (event_id, kind, subject, payload)
+				select $5, 'RefundChanged', id, jsonb_build_object('refund', id, 'payment', payment_id, 'state', $2::text) from moved`,
+				id, next, refund.Ref, from, event)
+			from = next
+		}
+		return tx.SendBatch(ctx, batch).Close()
+	})
+}

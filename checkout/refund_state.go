@@ -1,0 +1,19 @@
+package checkout
+
+// RefundState is what a refund has become. Its diagram is in docs/states.md.
+type RefundState string
+
+// The states.
+const (
+	RefundCreated RefundState = "created"
+	RefundTransit RefundState = "transit" // the gateway has it
+	RefundDone    RefundState = "done"
+	RefundFailed  RefundState = "failed" // refused for good: a person must look
+)
+
+var refundMoves = moves[RefundState]{
+	RefundCreated: {RefundTransit, RefundFailed},
+	RefundTransit: {RefundDone, RefundFailed},
+	RefundDone:    {},
+	RefundFailed:  {},
+}

@@ -1,0 +1,196 @@
+package checkout
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/ropeline/ropeline"
+)
+
+// OpenSale puts the tickets of a new event on the shelves, in the transaction
+// that writes the event.
+func (c *Checkout) OpenSale(ctx context.Context, tx pgx.Tx, event ropeline.Event) error {
+	batch := &pgx.Batch{}
+	batch.Queue("insert into sales (event_id) values ($1)", event.ID)
+	for _, t := range event.TicketTypes {
+		batch.Queue("insert into stock (ticket_type_id, event_id, capacity) values ($1, $2, $3)", t.ID, event.ID, t.Capacity)
+	}
+	return tx.SendBatch(ctx, batch).Close()
+}
+
+// Stock is what has become of the tickets of one type.
+type Stock struct {
+	Capacity int
+	Held     int
+	Sold     int
+}
+
+// Left is what nobody holds or owns.
+func (s Stock) Left() int { return s.Capacity - s.Held - s.Sold }
+
+// Stocks is the stock of an event at one moment.
+type Stocks struct {
+	Version int64 // rises when the stock changes
+	Types   map[ropeline.TicketTypeID]Stock
+}
+
+// Left is the stock that nobody holds or owns, over all types.
+func (s Stocks) Left() int64 {
+	var left int64
+	for _, t := range s.Types {
+		left += int64(t.Left())
+	}
+	return left
+}
+
+// SoldOut tells whether every ticket is sold; held ones may still come back.
+func (s Stocks) SoldOut() bool {
+	for _, t := range s.Types {
+		if t.Sold < t.Capacity {
+			return false
+		}
+	}
+	return true
+}
+
+// Available reads the stock of an event, at most a second old; event_not_found
+// for an event without a sale. The map is shared: read it only.
+func (c *Checkout) Available(ctx context.Context, event ropeline.EventID) (Stocks, error) {
+	return c.sales.stocks(ctx, event)
+}
+
+// StockNow reads the stock of an event as it is committed now.
+func (c *Checkout) StockNow(ctx context.Context, event ropeline.EventID) (Stocks, error) {
+	return readStocks(ctx, c.pool, event)
+}
+
+// Totals is what an organizer wants to know of a sale.
+type Totals struct {
+	Reservations map[ReservationState]int64
+	Orders       map[OrderState]int64
+	Revenue      []ropeline.Money // of paid orders, one sum a currency
+	Tickets      int64
+}
+
+// Totals counts a sale's rows; it reads them all, so it is not for every request.
+func (c *Checkout) Totals(ctx context.Context, event ropeline.EventID) (Totals, error) {
+	t := Totals{Reservations: map[ReservationState]int64{}, Orders: map[OrderState]int64{}}
+	batch := &pgx.Batch{}
+	batch.Queue("select state, count(*) from reservations where event_id = $1 group by 1", event).Query(func(rows pgx.Rows) error {
+		var state ReservationState
+		var n int64
+		_, err := pgx.ForEachRow(rows, []any{&state, &n}, func() error { t.Reservations[state] = n; return nil })
+		return err
+	})
+	batch.Queue("select state, count(*) from orders where event_id = $1 group by 1", event).Query(func(rows pgx.Rows) error {
+		var state OrderState
+		var n int64
+		_, err := pgx.ForEachRow(rows, []any{&state, &n}, func() error { t.Orders[state] = n; return nil })
+		return err
+	})
+	batch.Queue("select sum(total_minor)::bigint, currency from orders where event_id = $1 and state = 'paid' group by 2 order by 2", event).
+		Query(func(rows pgx.Rows) (err error) {
+			t.Revenue, err = pgx.CollectRows(rows, pgx.RowToStructByPos[ropeline.Money])
+			return err
+		})
+	batch.Queue("select count(*) from tickets where event_id = $1 and state <> 'revoked'", event).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&t.Tickets) })
+	if err := c.pool.SendBatch(ctx, batch).Close(); err != nil {
+		return Totals{}, ropeline.Unavailable(err)
+	}
+	return t, nil
+}
+
+// sales remembers stock for a second, so that a crowd's reads are one read.
+type sales struct {
+	pool *pgxpool.Pool
+	mu   sync.Mutex
+	seen map[ropeline.EventID]*seenSale
+}
+
+type seenSale struct {
+	mu     sync.Mutex // held by the one who reads
+	stocks Stocks
+	at     time.Time
+}
+
+const (
+	seenFor   = time.Second
+	mostSales = 10_000 // remembered at once; then it begins anew
+)
+
+func newSales(pool *pgxpool.Pool) *sales {
+	return &sales{pool: pool, seen: map[ropeline.EventID]*seenSale{}}
+}
+
+func (s *sales) stocks(ctx context.Context, event ropeline.EventID) (Stocks, error) {
+	s.mu.Lock()
+	sale := s.seen[event]
+	if sale == nil {
+		if len(s.seen) >= mostSales {
+			clear(s.seen)
+		}
+		sale = &seenSale{}
+		s.seen[event] = sale
+	}
+	s.mu.Unlock()
+	sale.mu.Lock()
+	defer sale.mu.Unlock()
+	if time.Since(sale.at) < seenFor {
+		return sale.stocks, nil
+	}
+	stocks, err := readStocks(ctx, s.pool, event)
+	if err == nil {
+		sale.stocks, sale.at = stocks, time.Now()
+		return stocks, nil
+	}
+	if ropeline.CodeOf(err) == ropeline.CodeEventNotFound {
+		s.mu.Lock()
+		delete(s.seen, event)
+		s.mu.Unlock()
+	}
+	return Stocks{}, err
+}
+
+// check tells whether an event has a sale. Once seen it always has.
+func (s *sales) check(ctx context.Context, event ropeline.EventID) error {
+	s.mu.Lock()
+	sale := s.seen[event]
+	s.mu.Unlock()
+	if sale != nil && sale.mu.TryLock() {
+		known := !sale.at.IsZero()
+		sale.mu.Unlock()
+		if known {
+			return nil
+		}
+	}
+	_, err := s.stocks(ctx, event)
+	return err
+}
+
+func readStocks(ctx context.Context, pool *pgxpool.Pool, event ropeline.EventID) (Stocks, error) {
+	rows, err := pool.Query(ctx, `
+		select a.version, s.ticket_type_id, s.capacity, s.held, s.sold
+		from sales a join stock s on s.event_id = a.event_id where a.event_id = $1`, event)
+	if err != nil {
+		return Stocks{}, ropeline.Unavailable(err)
+	}
+	stocks := Stocks{Types: map[ropeline.TicketTypeID]Stock{}}
+	var id ropeline.TicketTypeID
+	var s Stock
+	_, err = pgx.ForEachRow(rows, []any{&stocks.Version, &id, &s.Capacity, &s.Held, &s.Sold}, func() error {
+		stocks.Types[id] = s
+		return nil
+	})
+	if err != nil {
+		return Stocks{}, ropeline.Unavailable(err)
+	}
+	if len(stocks.Types) == 0 {
+		return Stocks{}, ropeline.Errorf(ropeline.CodeEventNotFound, "There is no such event.")
+	}
+	return stocks, nil
+}

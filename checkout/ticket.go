@@ -1,0 +1,79 @@
+package checkout
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ropeline/ropeline"
+)
+
+// Ticket lets one person in.
+type Ticket struct {
+	ID         ropeline.TicketID
+	Order      ropeline.OrderID
+	Event      ropeline.EventID
+	TicketType ropeline.TicketTypeID
+	Name       string // of the ticket type
+	Fan        ropeline.FanID
+	Revision   int // a code of an older revision is void
+	State      TicketState
+	IssuedAt   time.Time
+	Code       string // signed; what the QR code carries
+}
+
+// mostTickets bounds what one fan's page shows.
+const mostTickets = 500
+
+// Tickets lists a fan's tickets, the newest first.
+func (c *Checkout) Tickets(ctx context.Context, fan ropeline.FanID) ([]Ticket, error) {
+	return c.tickets(ctx, "t.fan_id = $1", fan)
+}
+
+// Ticket reads one ticket of a fan; another fan's is ticket_not_found.
+func (c *Checkout) Ticket(ctx context.Context, id ropeline.TicketID, fan ropeline.FanID) (Ticket, error) {
+	tickets, err := c.tickets(ctx, "t.id = $1", id)
+	if err != nil {
+		return Ticket{}, err
+	}
+	if len(tickets) == 0 || tickets[0].Fan != fan {
+		return Ticket{}, ropeline.Errorf(ropeline.CodeTicketNotFound, "There is no such ticket.")
+	}
+	return tickets[0], nil
+}
+
+func (c *Checkout) tickets(ctx context.Context, where string, arg any) ([]Ticket, error) {
+	rows, err := c.pool.Query(ctx, `
+		select t.id, t.order_id, t.event_id, t.ticket_type_id, y.name, t.fan_id, t.revision, t.state, t.issued_at
+		from tickets t join ticket_types y on y.id = t.ticket_type_id
+		where `+where+" order by t.issued_at desc, t.order_id, t.ordinal limit $2", arg, mostTickets)
+	if err != nil {
+		return nil, ropeline.Unavailable(err)
+	}
+	tickets, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Ticket, error) {
+		var t Ticket
+		err := row.Scan(&t.ID, &t.Order, &t.Event, &t.TicketType, &t.Name, &t.Fan, &t.Revision, &t.State, &t.IssuedAt)
+		t.Code = Code(c.keys, TicketFacts{Event: t.Event, Ticket: t.ID, Revision: t.Revision})
+		return t, err
+	})
+	if err != nil {
+		return nil, ropeline.Unavailable(err)
+	}
+	return tickets, nil
+}
+
+// issue writes the tickets of an order that has just been paid, numbered in
+// the order of its items: a second try would hit the same numbers.
+func issue(batch *pgx.Batch, o ropeline.OrderID, event ropeline.EventID, fan ropeline.FanID, items []ReservedItem, now time.Time) {
+	var ids, types []string
+	for _, i := range items {
+		for range i.Quantity {
+			ids, types = append(ids, string(ropeline.NewID[ropeline.TicketID]())), append(types, string(i.TicketType))
+		}
+	}
+	batch.Queue(`
+		insert into tickets (id, order_id, event_id, ticket_type_id, ordinal, fan_id, state, issued_at)
+		select u.id, $1, $2, u.type, u.n, $3, $4, $5 from unnest($6::text[], $7::text[]) with ordinality as u(id, type, n)`,
+		o, event, fan, TicketIssued, now, ids, types)
+}
