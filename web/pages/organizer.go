@@ -1,0 +1,79 @@
+package pages
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/ropeline/ropeline"
+)
+
+// LoginView is the organizer's sign-in.
+type LoginView struct {
+	Frame
+	Email   string // as typed before, to correct it
+	Problem string // why signing in did not work; the response is then a 401
+	Next    string // where to go afterwards; a path of ours
+}
+
+// OrganizerView is the organizer's list of events.
+type OrganizerView struct {
+	Frame
+	Events []OrganizerRow
+}
+
+// OrganizerRow is one event in numbers.
+type OrganizerRow struct {
+	Event    ropeline.Event
+	Phase    ropeline.Phase
+	Waiting  int64
+	Shoppers int64
+	Sold     int
+	Capacity int
+	Revenue  ropeline.Money
+}
+
+// Rules are admission rules as the organizer sees them.
+type Rules struct {
+	Version       int64
+	RatePerMinute int
+	Burst         int
+	MaxShoppers   int
+	Batch         int
+	Paused        bool
+	StockGate     bool
+	ShowUpSeconds int
+	ShopSeconds   int
+	ChangedBy     string
+	ChangedAt     time.Time
+}
+
+// OrganizerEventView is the desk for one event. The numbers come alive in the
+// browser from GET /admin/events/{id}/live.
+type OrganizerEventView struct {
+	Frame
+	Offer
+	Rules   Rules
+	History []Rules // newest first
+}
+
+// Login writes the sign-in page.
+func (r *Renderer) Login(w http.ResponseWriter, v LoginView) error {
+	v.settle()
+	status := http.StatusOK
+	if v.Problem != "" {
+		status = http.StatusUnauthorized
+	}
+	return r.draw(w, status, "login", &v)
+}
+
+// Organizer writes the list of events with the form for a new one.
+func (r *Renderer) Organizer(w http.ResponseWriter, v OrganizerView) error {
+	v.settle()
+	return r.draw(w, http.StatusOK, "organizer", &v)
+}
+
+// OrganizerEvent writes the desk for one event.
+func (r *Renderer) OrganizerEvent(w http.ResponseWriter, v OrganizerEventView) error {
+	v.settle()
+	return r.draw(w, http.StatusOK, "organizer_event", &v)
+}

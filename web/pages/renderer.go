@@ -1,0 +1,103 @@
+package pages
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+//go:embed templates/*.html
+var templateFiles embed.FS
+
+// Policy is the Content-Security-Policy that the pages are written for:
+// nothing inline, nothing from elsewhere. 'self' in connect-src covers the
+// WebSocket of the waiting page.
+const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// names are the pages; each has a template of its name beside the layout.
+var names = []string{
+	"events", "event", "line", "shop", "order", "sandbox_pay", "tickets",
+	"problem", "login", "organizer", "organizer_event",
+}
+
+// Renderer draws the pages. It is made once and is safe for concurrent use.
+type Renderer struct {
+	pages  map[string]*template.Template
+	static *tree
+}
+
+// New parses the embedded templates and packs the static files.
+func New() (*Renderer, error) {
+	static, err := packStatic()
+	if err != nil {
+		return nil, err
+	}
+	r := &Renderer{pages: make(map[string]*template.Template, len(names)), static: static}
+	layout, err := template.New("layout.html").Funcs(words).Funcs(template.FuncMap{"static": static.url}).
+		ParseFS(templateFiles, "templates/layout.html", "templates/parts.html")
+	if err != nil {
+		return nil, fmt.Errorf("pages: %w", err)
+	}
+	for _, name := range names {
+		page, err := layout.Clone()
+		if err == nil {
+			page, err = page.ParseFS(templateFiles, "templates/"+name+".html")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("pages: %s: %w", name, err)
+		}
+		r.pages[name] = page
+	}
+	return r, nil
+}
+
+// Static serves the stylesheets, modules and pictures under /static/. The path
+// carries the hash of the whole tree, so that modules can import each other by
+// relative names and a browser may keep them for ever.
+func (r *Renderer) Static() http.Handler { return r.static }
+
+// draw writes a page with the headers that belong to it; a header that the
+// handler has set already stays.
+func (r *Renderer) draw(w http.ResponseWriter, status int, name string, view any) error {
+	var page bytes.Buffer
+	if err := r.pages[name].Execute(&page, view); err != nil {
+		return fmt.Errorf("pages: %s: %w", name, err)
+	}
+	body := squeeze(page.String())
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	for key, value := range map[string]string{
+		"Content-Security-Policy": Policy,
+		"Referrer-Policy":         "same-origin",
+		"X-Content-Type-Options":  "nosniff",
+		"Cache-Control":           "private, no-cache",
+	} {
+		if h.Get(key) == "" {
+			h.Set(key, value)
+		}
+	}
+	h.Add("Vary", "Accept") // the same addresses answer JSON to programs
+	w.WriteHeader(status)
+	_, err := w.Write([]byte(body))
+	return err
+}
+
+// squeeze drops the indentation and the empty lines of the templates: the
+// waiting page has a budget. No page has pre-formatted text.
+func squeeze(page string) string {
+	var b strings.Builder
+	b.Grow(len(page))
+	for line := range strings.Lines(page) {
+		if line = strings.TrimSpace(line); line != "" {
+			b.WriteString(line)
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,23 @@
+// Amounts in minor units, as words.go writes them.
+
+const makers = new Map();
+
+function maker(currency) {
+  if (!makers.has(currency)) makers.set(currency, new Intl.NumberFormat('en', { style: 'currency', currency }));
+  return makers.get(currency);
+}
+
+export const digits = (currency) => maker(currency).resolvedOptions().maximumFractionDigits;
+
+export function price({ minor, currency }) {
+  const m = maker(currency);
+  return m.format(minor / 10 ** digits(currency));
+}
+
+// minor reads "12.50" or "12,50" as an amount in minor units; NaN when it is none.
+export function minor(text, currency) {
+  const match = /^\s*(\d{1,9})(?:[.,](\d+))?\s*$/.exec(text);
+  const places = digits(currency);
+  if (!match || (match[2] || '').length > places) return NaN;
+  return Number(match[1] + (match[2] || '').padEnd(places, '0'));
+}

@@ -1,0 +1,126 @@
+// The form of the admission rules, the pause button, and the history.
+import { call } from './api.js';
+import { count, plural } from './words.js';
+
+const numbers = ['rate_per_minute', 'burst', 'max_shoppers', 'batch', 'show_up_seconds', 'shop_seconds'];
+
+export function rules(root, event) {
+  const field = (id) => root.querySelector(`[data-f=${id}]`);
+  const form = field('rules');
+  let version = Number(form.dataset.version);
+  let dirty = false;
+  let busy = false;
+  let waiting = 0;
+  let inForce; // as the server said last
+
+  function read() {
+    const body = { version, paused: form.paused.value === 'true', stock_gate: form.stock_gate.checked };
+    for (const name of numbers) body[name] = Number(form[name].value);
+    return body;
+  }
+
+  // fill takes rules in force into the form and makes them what Undo returns to.
+  function fill(r) {
+    version = r.version;
+    for (const name of numbers) form[name].value = form[name].defaultValue = r[name];
+    form.stock_gate.checked = form.stock_gate.defaultChecked = r.stock_gate;
+    pausedIs(r.paused);
+    field('version').textContent = count(version);
+    dirty = false;
+    preview();
+  }
+
+  function pausedIs(paused) {
+    form.paused.value = form.paused.defaultValue = String(paused);
+    field('paused').hidden = !paused;
+    field('pause').dataset.paused = paused;
+    field('pause').textContent = paused ? 'Resume admissions' : 'Pause admissions';
+  }
+
+  function preview() {
+    const r = read();
+    const minutes = Math.ceil(waiting / r.rate_per_minute);
+    field('preview').textContent = r.paused ? 'Paused: nobody is let in, whatever the rate.'
+      : !r.rate_per_minute ? 'At a rate of 0 nobody is let in.'
+        : waiting ? `At ${count(r.rate_per_minute)} a minute, the ${count(waiting)} ${plural(waiting, 'fan', 'fans')} in line now are in after about ${count(minutes)} ${plural(minutes, 'minute', 'minutes')}, if the shop has room.` : '';
+  }
+
+  function trouble(text) {
+    field('trouble').textContent = text;
+    field('trouble').hidden = !text;
+  }
+
+  async function send(body, keepTyped) {
+    if (busy) return;
+    busy = true;
+    trouble('');
+    const answer = await call('PUT', `/admin/events/${event}/rules`, { body });
+    busy = false;
+    if (answer.ok) {
+      const now = { ...body, ...answer.body };
+      keepTyped ? adopt(now) : fill(now);
+      record(now);
+    } else if (answer.body.code === 'rules_conflict') {
+      trouble('Somebody changed the rules meanwhile. Your numbers are still in the form: compare them with the history below, then apply again.');
+      newest();
+    } else if (answer.body.code === 'unauthenticated') {
+      location.assign(`/admin/login?next=${encodeURIComponent(location.pathname)}`);
+    } else {
+      trouble(answer.status === 0 ? 'No connection: the rules are unchanged as far as we know.' : answer.body.detail);
+    }
+  }
+
+  // newest takes the version in force without touching what was typed.
+  async function newest() {
+    const { ok, body } = await call('GET', `/admin/events/${event}/live`);
+    if (ok) adopt(body.rules);
+  }
+
+  function adopt(r) {
+    version = r.version;
+    field('version').textContent = count(version);
+    pausedIs(r.paused);
+    record(r);
+  }
+
+  function record(r) {
+    const list = field('history');
+    if ([...list.rows].some((row) => row.cells[0].textContent === String(r.version))) return;
+    const row = list.insertRow(0);
+    const head = document.createElement('th');
+    head.scope = 'row';
+    head.textContent = r.version;
+    row.append(head);
+    const at = r.changed_at ? new Date(r.changed_at) : new Date();
+    const when = at.toLocaleString('en-GB', { timeZone: 'UTC', day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', second: '2-digit' }).replace(',', '');
+    for (const text of [when, r.changed_by || '', r.paused ? 'paused' : count(r.rate_per_minute), count(r.burst), count(r.max_shoppers),
+      `${r.show_up_seconds} s / ${r.shop_seconds} s`, r.stock_gate ? 'on' : 'off']) row.insertCell().textContent = text;
+  }
+
+  form.addEventListener('input', () => { dirty = true; preview(); });
+  form.addEventListener('reset', () => setTimeout(() => { dirty = false; trouble(''); preview(); }));
+  form.addEventListener('submit', (submit) => { submit.preventDefault(); send(read()); });
+  field('pause').hidden = false;
+  field('pause').addEventListener('click', () => {
+    // Only the pause changes: what is typed but not applied stays typed.
+    if (!inForce) return;
+    const body = { version, paused: field('pause').dataset.paused !== 'true', stock_gate: inForce.stock_gate };
+    for (const name of numbers) body[name] = inForce[name];
+    send(body, dirty);
+  });
+
+  return function live(data) {
+    waiting = data.line.waiting;
+    inForce = data.rules;
+    if (!busy && data.rules.version > version) {
+      if (dirty) {
+        adopt(data.rules);
+        trouble(`The rules were changed meanwhile, by ${data.rules.changed_by || 'somebody'} (version ${data.rules.version}). What you typed is still here, not applied.`);
+      } else {
+        fill(data.rules);
+        record(data.rules);
+      }
+    }
+    preview();
+  };
+}

@@ -1,0 +1,25 @@
+// The sandbox's payment page: says to the gateway how the payment shall go.
+import { call } from './api.js';
+import { down } from './clock.js';
+
+const { ref, secret, order } = document.getElementById('sandbox').dataset;
+const trouble = document.querySelector('[data-f=trouble]');
+const buttons = document.querySelectorAll('[data-outcome]');
+const back = () => location.assign(`/orders/${order}`);
+
+for (const time of document.querySelectorAll('time[data-until]')) down(time, Number(time.dataset.until), () => setTimeout(back, 1500));
+
+for (const button of buttons) {
+  button.addEventListener('click', async () => {
+    for (const b of buttons) b.disabled = true;
+    trouble.hidden = true;
+    const answer = await call('POST', `/sandbox/intents/${ref}/confirm`, { body: { client_secret: secret, outcome: button.dataset.outcome } });
+    if (answer.ok) return back();
+    trouble.textContent = answer.status === 0 ? 'No connection. Look at your order before you try again.' : answer.body.detail;
+    trouble.hidden = false;
+    for (const b of buttons) b.disabled = false;
+  });
+}
+
+// The back button shows this page from memory: the payment may be done.
+addEventListener('pageshow', (show) => show.persisted && location.reload());
