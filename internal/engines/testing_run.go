@@ -2,21 +2,13 @@ package engines
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
-	"fmt"
-	"hash/fnv"
-	"net/url"
 	"os"
 	"strconv"
-	"strings"
 	"sync"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
-
-	"github.com/ropeline/ropeline/migrations"
 )
 
 // The addresses of engines that the tests shall use instead of their own.
@@ -119,133 +111,4 @@ func (r *testRun) close() error {
 		errs = append(errs, os.RemoveAll(r.dataDir))
 	}
 	return errors.Join(errs...)
-}
-
-// makeTemplate makes the migrated database that the tests' are copied from, once for all
-// processes of a run. It gets its name last: a half-made one is never used.
-func (r *testRun) makeTemplate(ctx context.Context) error {
-	r.template = "template_" + migrations.Fingerprint()
-	conn, err := r.admin.Acquire(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Release()
-	key := lockKey(r.template)
-	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1)", key); err != nil {
-		return err
-	}
-	defer conn.Exec(ctx, "SELECT pg_advisory_unlock($1)", key)
-
-	var found bool
-	if err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", r.template).Scan(&found); err != nil || found {
-		return err
-	}
-	unfinished := r.template + "_unfinished"
-	if _, err := conn.Exec(ctx, "DROP DATABASE IF EXISTS "+unfinished+" WITH (FORCE)"); err != nil {
-		return err
-	}
-	if _, err := conn.Exec(ctx, "CREATE DATABASE "+unfinished+" TEMPLATE template0"); err != nil {
-		return err
-	}
-	if err := migrations.Apply(ctx, withDatabase(r.databaseURL, unfinished)); err != nil {
-		return err
-	}
-	// A session that has just been closed may count for a moment.
-	return poll(ctx, func() (bool, error) {
-		_, err := conn.Exec(ctx, "ALTER DATABASE "+unfinished+" RENAME TO "+r.template)
-		return !isObjectInUse(err), ignoreInUse(err)
-	})
-}
-
-func (r *testRun) newDatabase(ctx context.Context) (string, error) {
-	name := "test_" + strings.ToLower(rand.Text()[:16])
-	err := poll(ctx, func() (bool, error) {
-		_, err := r.admin.Exec(ctx, "CREATE DATABASE "+name+" TEMPLATE "+r.template)
-		return !isObjectInUse(err), ignoreInUse(err)
-	})
-	return name, err
-}
-
-func (r *testRun) dropDatabase(ctx context.Context, name string) error {
-	_, err := r.admin.Exec(ctx, "DROP DATABASE "+name+" WITH (FORCE)")
-	return err
-}
-
-// takeRedis reserves an empty logical database. The reservation is a key with a
-// deadline, so that databases of killed tests come back.
-func (r *testRun) takeRedis(ctx context.Context) (int, error) {
-	var number int
-	err := poll(ctx, func() (bool, error) {
-		turn, err := r.redis.Incr(ctx, "ropeline:test:turn").Result()
-		if err != nil {
-			return false, err
-		}
-		number = 1 + int(turn)%(r.redisDBs-1)
-		return r.redis.SetNX(ctx, redisReservation(number), os.Getpid(), 15*time.Minute).Result()
-	})
-	if err != nil {
-		return 0, err
-	}
-	return number, r.flushRedis(ctx, number)
-}
-
-func (r *testRun) giveRedis(ctx context.Context, number int) error {
-	if err := r.flushRedis(ctx, number); err != nil {
-		return err
-	}
-	return r.redis.Del(ctx, redisReservation(number)).Err()
-}
-
-func (r *testRun) flushRedis(ctx context.Context, number int) error {
-	options, err := redis.ParseURL(withRedisDB(r.redisURL, number))
-	if err != nil {
-		return err
-	}
-	options.PoolSize = 1
-	client := redis.NewClient(options)
-	return errors.Join(client.FlushDB(ctx).Err(), client.Close())
-}
-
-func redisReservation(number int) string { return fmt.Sprintf("ropeline:test:db:%d", number) }
-
-func withRedisDB(address string, number int) string {
-	parsed, err := url.Parse(address)
-	if err != nil {
-		return address
-	}
-	if parsed.Scheme != "unix" {
-		parsed.Path = "/" + strconv.Itoa(number)
-		return parsed.String()
-	}
-	query := parsed.Query()
-	query.Set("db", strconv.Itoa(number))
-	parsed.RawQuery = query.Encode()
-	return parsed.String()
-}
-
-// withDatabase names another database in an address, a URL or "key=value …".
-func withDatabase(address, name string) string {
-	if parsed, err := url.Parse(address); err == nil && strings.HasPrefix(parsed.Scheme, "postgres") {
-		parsed.Path = "/" + name
-		return parsed.String()
-	}
-	return address + " dbname=" + name
-}
-
-func lockKey(name string) int64 {
-	sum := fnv.New64a()
-	sum.Write([]byte(name))
-	return int64(sum.Sum64())
-}
-
-func isObjectInUse(err error) bool {
-	var failure interface{ SQLState() string }
-	return errors.As(err, &failure) && failure.SQLState() == "55006"
-}
-
-func ignoreInUse(err error) error {
-	if isObjectInUse(err) {
-		return nil
-	}
-	return err
 }
