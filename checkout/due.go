@@ -9,12 +9,24 @@ import (
 	"github.com/ropeline/ropeline"
 )
 
-// OpenSales lists the events whose mailboxes may get letters: those whose sale
-// has not ended for a day.
-func (c *Checkout) OpenSales(ctx context.Context) ([]ropeline.EventID, error) {
-	return collect[ropeline.EventID](ctx, c, `
-		select s.event_id from sales s join events e on e.id = s.event_id
-		where e.closes_at > now() - interval '1 day' order by 1`)
+// SaleStock is what is left of one sale.
+type SaleStock struct {
+	Event   ropeline.EventID
+	Version int64
+	Left    int64
+}
+
+// OpenSales lists the events whose mailboxes may get letters, those whose sale
+// has not ended for a day, with what is left of their tickets.
+func (c *Checkout) OpenSales(ctx context.Context) ([]SaleStock, error) {
+	rows, err := c.pool.Query(ctx, `
+		select s.event_id, s.version, sum(k.capacity - k.held - k.sold)::bigint
+		from sales s join events e on e.id = s.event_id join stock k on k.event_id = s.event_id
+		where e.closes_at > now() - interval '1 day' group by 1, 2 order by 1`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[SaleStock])
 }
 
 // DueEvents lists the events whose clerk has something to do in Postgres: a

@@ -1,0 +1,73 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/internal/redisdb"
+)
+
+// The queues, a fixed set.
+const (
+	queueClerk    = "clerk"
+	queuePayments = "payments"
+)
+
+// The kinds of tasks. A payload is the plain id.
+const (
+	taskClerk   = "clerk"
+	taskPayment = "payment"
+	taskRefund  = "refund"
+)
+
+// turn is the longest a clerk serves before it makes room for a successor.
+const turn = 10 * time.Minute
+
+// sameTask is how long an enqueued payment is not enqueued again. A task of a
+// worker that died stays with asynq for a while and blocks its own id, so ids
+// change with the time.
+const sameTask = 10 * time.Second
+
+// Client enqueues tasks; every node that pushes requests needs one, to wake
+// clerks. It is safe for concurrent use.
+type Client struct{ asynq *asynq.Client }
+
+// NewClient connects asynq to the house's Redis.
+func NewClient(r *redisdb.Clients) *Client { return &Client{asynq: asynq.NewClient(r.Asynq())} }
+
+// Close ends the connection.
+func (c *Client) Close() error { return c.asynq.Close() }
+
+// Wake asks for a clerk for an event; it fits checkout.Options.Wake.
+func (c *Client) Wake(ctx context.Context, event ropeline.EventID, generation int64) error {
+	return c.enqueue(ctx, asynq.NewTask(taskClerk, []byte(event)), queueClerk, fmt.Sprintf("clerk:%s:%d", event, generation), turn)
+}
+
+func (c *Client) payment(ctx context.Context, id ropeline.PaymentID) error {
+	return c.enqueue(ctx, asynq.NewTask(taskPayment, []byte(id)), queuePayments, sometimes("payment", string(id)), time.Minute)
+}
+
+func (c *Client) refund(ctx context.Context, id ropeline.RefundID) error {
+	return c.enqueue(ctx, asynq.NewTask(taskRefund, []byte(id)), queuePayments, sometimes("refund", string(id)), time.Minute)
+}
+
+func sometimes(kind, id string) string {
+	return fmt.Sprintf("%s:%s:%d", kind, id, time.Now().Unix()/int64(sameTask/time.Second))
+}
+
+// enqueue hands a task over. One with the same id that is there already does
+// the same work, so that is no error.
+func (c *Client) enqueue(ctx context.Context, task *asynq.Task, queue, id string, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+	defer cancel()
+	_, err := c.asynq.EnqueueContext(ctx, task, asynq.Queue(queue), asynq.TaskID(id), asynq.MaxRetry(0), asynq.Timeout(timeout))
+	if errors.Is(err, asynq.ErrTaskIDConflict) {
+		return nil
+	}
+	return err
+}

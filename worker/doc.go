@@ -1,0 +1,27 @@
+// Package worker does the house's work in the background: it runs the clerks,
+// brings payments to their end, and sweeps up whatever was left lying.
+//
+// # Two ways to the same work
+//
+// The quick way is asynq: a push that finds nobody serving enqueues a clerk's
+// task, a clerk's commit enqueues the payments that it has decided. The sure
+// way is the sweeps: each second they look in Postgres (and at each mailbox)
+// for what is due. A task is only a hint, so no task is retried by asynq, and a
+// task that is lost costs a second. asynq's own recovery of a dead worker's
+// tasks takes 75 seconds and more; nothing here waits for it.
+//
+//	push ─► task clerk:<event>:<generation> ─► Serve ─► report ─► task payment:<id>
+//	  ▲                                                   └─► stock to admission
+//	  └── sweeps: mailboxes without a lease · holds that ran out · payments to
+//	      settle, unwind, open, watch, capture, void · refunds
+//
+// # What can fail, and what then
+//
+//   - A worker is killed: its clerks' leases end within three seconds, and the
+//     next push or sweep wakes a clerk elsewhere. A payment it was at is taken up
+//     by another worker after a grip's time, with the same keys.
+//   - Several workers at once: sweeps find the same work, and the rows decide who
+//     does it. The outbox has one relay at a time (an advisory lock).
+//   - Redis is away: the sweeps fail, say so, and find everything later.
+//   - A sink or webhook receiver is away: rows stay, and are offered again.
+package worker

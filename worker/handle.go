@@ -1,0 +1,65 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/checkout"
+)
+
+// handle does a task. It never gives an error back to asynq, which would keep
+// the task and its id: the rows know what is still to be done.
+func (w *Worker) handle(ctx context.Context, task *asynq.Task) error {
+	id := string(task.Payload())
+	switch task.Type() {
+	case taskClerk:
+		w.serve(ctx, ropeline.EventID(id))
+	case taskPayment:
+		w.perform(ctx, ropeline.PaymentID(id))
+	case taskRefund:
+		if err := w.checkout.PerformRefund(ctx, ropeline.RefundID(id)); err != nil {
+			w.log.WarnContext(ctx, "refund not done yet", "err", err)
+		}
+	}
+	return nil
+}
+
+func (w *Worker) serve(ctx context.Context, event ropeline.EventID) {
+	err := w.checkout.Serve(ctx, event, func(b checkout.Batch) {
+		w.stock.add(b)
+		for _, id := range b.Owed {
+			if err := w.client.payment(context.WithoutCancel(ctx), id); err != nil {
+				w.log.WarnContext(ctx, "payment not enqueued, the sweep will", "payment", id, "err", err)
+				return // the others would fail as slowly
+			}
+		}
+	})
+	if err != nil {
+		w.log.WarnContext(ctx, "clerk stopped, the sweep wakes another", "event", event, "err", err)
+	}
+}
+
+func (w *Worker) perform(ctx context.Context, id ropeline.PaymentID) {
+	done, err := w.checkout.Perform(ctx, id)
+	if err != nil {
+		w.log.WarnContext(ctx, "payment's duty not done yet", "err", err)
+	}
+	if done.Paid && w.options.Done != nil {
+		if err := w.options.Done(context.WithoutCancel(ctx), done.Event, done.Fan); err != nil {
+			w.log.WarnContext(ctx, "shopper's place not freed, it ends by itself", "event", done.Event, "err", err)
+		}
+	}
+}
+
+// asynqLog gives asynq's words to slog.
+type asynqLog struct{ log *slog.Logger }
+
+func (l asynqLog) Debug(args ...any) { l.log.Debug(fmt.Sprint(args...)) }
+func (l asynqLog) Info(args ...any)  { l.log.Info(fmt.Sprint(args...)) }
+func (l asynqLog) Warn(args ...any)  { l.log.Warn(fmt.Sprint(args...)) }
+func (l asynqLog) Error(args ...any) { l.log.Error(fmt.Sprint(args...)) }
+func (l asynqLog) Fatal(args ...any) { l.log.Error(fmt.Sprint(args...)) }

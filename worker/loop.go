@@ -1,0 +1,42 @@
+package worker
+
+import (
+	"context"
+	"time"
+)
+
+// loop is a sweep: what it is called in the log, the pause between two runs,
+// and one run, which returns how much it found.
+type loop struct {
+	name    string
+	pause   time.Duration
+	runOnce func(context.Context) (int, error)
+}
+
+// onceTime bounds one run of a sweep.
+const onceTime = 10 * time.Second
+
+// every runs a loop until ctx ends. A run that fails is told and made good by
+// a later one.
+func (w *Worker) every(ctx context.Context, l loop) error {
+	ticker := time.NewTicker(l.pause)
+	defer ticker.Stop()
+	for {
+		once, cancel := context.WithTimeout(ctx, onceTime)
+		found, err := l.runOnce(once)
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			w.log.WarnContext(ctx, "sweep failed", "sweep", l.name, "err", err)
+		case found > 0:
+			w.log.DebugContext(ctx, "swept", "sweep", l.name, "found", found)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}

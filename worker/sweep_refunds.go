@@ -1,0 +1,17 @@
+package worker
+
+import "context"
+
+// sweepRefunds enqueues each refund that is not at its end.
+func (w *Worker) sweepRefunds(ctx context.Context) (int, error) {
+	ids, err := w.checkout.OwedRefunds(ctx, sweepLimit)
+	if err != nil {
+		return 0, err
+	}
+	for i, id := range ids {
+		if err := w.client.refund(ctx, id); err != nil {
+			return i, err
+		}
+	}
+	return len(ids), nil
+}

@@ -1,0 +1,139 @@
+package worker
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/checkout"
+	"github.com/ropeline/ropeline/checkout/payment/sandbox"
+	"github.com/ropeline/ropeline/internal/redisdb"
+)
+
+// Options are what an installation or a test may choose. A hook that is nil is
+// not called.
+type Options struct {
+	// Stock tells admission what is left of an event, after each batch of its
+	// clerk and each second; it fits admission.Admission.Stock.
+	Stock func(ctx context.Context, event ropeline.EventID, left, version int64, holding, released []ropeline.FanID) error
+	// Done tells admission that a fan has bought; it fits admission.Admission.Done.
+	Done func(ctx context.Context, event ropeline.EventID, fan ropeline.FanID) error
+	// Sink gets the domain events of the outbox; nil: they stay there.
+	Sink EventSink
+	// Sandbox and PublicURL: the sandbox's webhooks are posted to
+	// PublicURL + "/payments/webhook".
+	Sandbox   *sandbox.Gateway
+	PublicURL string
+	// Clerks is how many events this process may serve at once; default 64.
+	Clerks int
+	// Payments is how many calls to the gateway may be under way; default 32.
+	Payments int
+	// Sweep is the pause between two sweeps; default 1 second.
+	Sweep time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	if o.Clerks <= 0 {
+		o.Clerks = 64
+	}
+	if o.Payments <= 0 {
+		o.Payments = 32
+	}
+	if o.Sweep <= 0 {
+		o.Sweep = time.Second
+	}
+	o.PublicURL = strings.TrimSuffix(o.PublicURL, "/")
+	return o
+}
+
+// taskCheck is how often asynq looks for tasks while it has none: what a
+// wake-up may cost at the most.
+const taskCheck = 15 * time.Millisecond
+
+// graceful is how long tasks may take to end when the worker stops. A clerk
+// finishes its batch, a payment its call to the gateway.
+const graceful = 15 * time.Second
+
+// Worker is one process' worker.
+type Worker struct {
+	checkout *checkout.Checkout
+	redis    *redisdb.Clients
+	pool     *pgxpool.Pool
+	client   *Client
+	log      *slog.Logger
+	options  Options
+	stock    *stockNews
+	http     *http.Client
+}
+
+// New prepares a worker; client stays the caller's to close, after Run.
+func New(c *checkout.Checkout, r *redisdb.Clients, pool *pgxpool.Pool, client *Client, log *slog.Logger, options Options) *Worker {
+	return &Worker{
+		checkout: c, redis: r, pool: pool, client: client, log: log, options: options.withDefaults(), stock: newStockNews(),
+		http: &http.Client{Timeout: deliveryTime, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+	}
+}
+
+// Run works until ctx ends. The order of the end:
+//
+//  1. the sweeps, the relay and the deliveries stop looking for work;
+//  2. the asynq servers take no new tasks; each clerk finishes its batch, gives
+//     its lease back and wakes a successor; each payment finishes its call;
+//  3. the last stock is told to admission;
+//  4. Run returns, and the caller closes the client, Redis and Postgres.
+func (w *Worker) Run(ctx context.Context) error {
+	clerks := w.server(ctx, queueClerk, w.options.Clerks)
+	payments := w.server(ctx, queuePayments, w.options.Payments)
+	if err := clerks.Start(asynq.HandlerFunc(w.handle)); err != nil {
+		return err
+	}
+	if err := payments.Start(asynq.HandlerFunc(w.handle)); err != nil {
+		clerks.Shutdown()
+		return err
+	}
+	telling, quiet := context.WithCancel(context.WithoutCancel(ctx))
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		w.tellStock(telling)
+	}()
+
+	g, loops := errgroup.WithContext(ctx)
+	for _, each := range []loop{
+		{"mailboxes", w.options.Sweep, w.sweepMailboxes},
+		{"clerks' dues", w.options.Sweep, w.sweepDues},
+		{"payments", w.options.Sweep, w.sweepPayments},
+		{"refunds", w.options.Sweep, w.sweepRefunds},
+		{"outbox", relayPause, w.relay},
+		{"sandbox webhooks", deliveryPause, w.deliver},
+	} {
+		g.Go(func() error { return w.every(loops, each) })
+	}
+	err := g.Wait()
+
+	clerks.Shutdown()
+	payments.Shutdown()
+	quiet()
+	<-told
+	w.http.CloseIdleConnections()
+	return err
+}
+
+func (w *Worker) server(ctx context.Context, queue string, concurrency int) *asynq.Server {
+	return asynq.NewServer(w.redis.Asynq(), asynq.Config{
+		Concurrency:       concurrency,
+		Queues:            map[string]int{queue: 1},
+		TaskCheckInterval: taskCheck,
+		ShutdownTimeout:   graceful,
+		BaseContext:       func() context.Context { return ctx },
+		Logger:            asynqLog{w.log.With("by", "asynq", "queue", queue)},
+		LogLevel:          asynq.WarnLevel,
+	})
+}
