@@ -1,0 +1,178 @@
+package queue
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/internal/engines"
+)
+
+// heard collects what a watch tells.
+type heard struct {
+	mu      sync.Mutex
+	entries []FeedEntry
+}
+
+func (h *heard) hear(e FeedEntry) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.entries = append(h.entries, e)
+}
+
+func (h *heard) kinds() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var kinds []string
+	for _, e := range h.entries {
+		kinds = append(kinds, e.Kind)
+	}
+	return kinds
+}
+
+func (h *heard) count(kind string) int {
+	n := 0
+	for _, k := range h.kinds() {
+		if k == kind {
+			n++
+		}
+	}
+	return n
+}
+
+func (h *house) watch(event ropeline.EventID) (*Watch, *heard) {
+	ears := &heard{}
+	w := NewWatch(h.line, event, ears.hear)
+	runUntilEnd(h.t, w.Run)
+	eventually(h.t, "the watch begins with a resync", func() bool { return ears.count(KindResync) == 1 })
+	return w, ears
+}
+
+func TestWatchTellsTheFeedAndKeepsASnapshot(t *testing.T) {
+	h := newHouse(t)
+	event, crowd := h.event(), fans(5)
+	w, ears := h.watch(event)
+	for _, fan := range crowd {
+		h.join(event, fan, nil)
+	}
+	for _, fan := range crowd[1:3] {
+		if err := h.line.Leave(t.Context(), event, fan, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "two leaves are heard", func() bool { return ears.count(KindLeft) == 2 })
+	if e := ears.entries[1]; !slices.Equal(e.Left, []Member{{1, crowd[1]}}) || e.ID != "1-2" || e.At.IsZero() {
+		t.Errorf("heard %+v", e)
+	}
+	eventually(t, "the snapshot follows", func() bool {
+		s := w.Snapshot()
+		return s.Waiting == 3 && s.Gone(1) && s.Position(4) == 2
+	})
+}
+
+func TestWatchResyncsWhenTheFeedIsTrimmed(t *testing.T) {
+	h := newHouse(t)
+	event := h.event()
+	_, ears := h.watch(event)
+	// Two entries of which the first is gone before anybody reads it.
+	keys := KeysOf(event)
+	entry := func(id string) *redis.XAddArgs {
+		return &redis.XAddArgs{Stream: keys.Feed, ID: id, Values: []any{"kind", "left", "at", "1", "fans", ""}}
+	}
+	_, err := h.redis.Write.TxPipelined(t.Context(), func(pipe redis.Pipeliner) error {
+		pipe.HSet(t.Context(), keys.Meta, "seq", 3)
+		pipe.XAdd(t.Context(), entry("1-2"))
+		pipe.XAdd(t.Context(), entry("1-3"))
+		pipe.XDel(t.Context(), keys.Feed, "1-2")
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the gap is told", func() bool { return ears.count(KindResync) == 2 })
+	if err := h.line.Leave(t.Context(), event, h.join(event, fans(1)[0], nil).Fan, ""); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the feed goes on", func() bool { return ears.count(KindLeft) == 1 })
+}
+
+func TestWatchSkipsWhatItCannotRead(t *testing.T) {
+	h := newHouse(t)
+	event := h.event()
+	_, ears := h.watch(event)
+	keys := KeysOf(event)
+	_, err := h.redis.Write.TxPipelined(t.Context(), func(pipe redis.Pipeliner) error {
+		pipe.HSet(t.Context(), keys.Meta, "seq", 2)
+		pipe.XAdd(t.Context(), &redis.XAddArgs{Stream: keys.Feed, ID: "1-2", Values: []any{"kind", "of another version"}})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the entry is told as a resync", func() bool { return ears.count(KindResync) == 2 })
+	if err := h.line.Leave(t.Context(), event, h.join(event, fans(1)[0], nil).Fan, ""); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the feed goes on", func() bool { return ears.count(KindLeft) == 1 })
+}
+
+func TestWatchLivesThroughTheDeathOfRedis(t *testing.T) {
+	pair, server := engines.Test(t), engines.TestRedis(t)
+	h := houseOn(t, pair.Pool, server.URL())
+	event, crowd := h.event(), fans(4)
+	place := h.join(event, crowd[0], nil)
+	w, ears := h.watch(event)
+
+	server.Kill()
+	server.Restart()
+	eventually(t, "the new life is told", func() bool { return ears.count(KindResync) == 2 })
+	if s := w.Snapshot(); s.Epoch != 2 || s.Waiting != 1 {
+		t.Errorf("after a restart: %+v", s)
+	}
+	server.Lose()
+	eventually(t, "the loss is told", func() bool { return ears.count(KindResync) == 3 })
+	if s := w.Snapshot(); s.Epoch != 3 || s.Waiting != 0 {
+		t.Errorf("after a loss: %+v", s)
+	}
+	if back := h.join(event, crowd[0], &place); back.Number != place.Number {
+		t.Errorf("back with %+v", back)
+	}
+	if err := h.line.Leave(t.Context(), event, crowd[0], ""); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the feed goes on", func() bool { return ears.count(KindLeft) == 1 })
+}
+
+func TestWatchEndsWithoutRedis(t *testing.T) {
+	pair, server := engines.Test(t), engines.TestRedis(t)
+	h := houseOn(t, pair.Pool, server.URL())
+	w := NewWatch(h.line, h.event(), func(FeedEntry) {})
+	server.Kill()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- w.Run(ctx) }()
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if w.Snapshot() != nil {
+		t.Error("a snapshot came from nowhere")
+	}
+}
+
+func TestParseMembers(t *testing.T) {
+	const fan = "0123456789abcdefghijklmnop"
+	got, err := ParseMembers("0:" + fan + ",17:" + fan)
+	if err != nil || !slices.Equal(got, []Member{{0, fan}, {17, fan}}) {
+		t.Errorf("members %v, %v", got, err)
+	}
+	for _, bad := range []string{",", "1", "1:", "x:" + fan, "-1:" + fan, "1:short", "1:" + fan + ","} {
+		if _, err := ParseMembers(bad); err == nil {
+			t.Errorf("%q passed", bad)
+		}
+	}
+}
