@@ -137,19 +137,17 @@ func bill(event ropeline.Event, items []checkout.ReservedItem) []pages.Item {
 	return lines
 }
 
-func (s *Server) orderPage(c *gin.Context, view orderView) error {
-	event, err := s.catalog.Event(c.Request.Context(), view.Event)
+func (s *Server) orderPage(c *gin.Context, order checkout.Order) error {
+	event, err := s.catalog.Event(c.Request.Context(), order.Event)
 	if err != nil {
 		return err
 	}
-	page := pages.OrderView{
-		Event: event, ID: view.ID, State: string(view.State), Email: view.Email, Items: bill(event, view.Items),
-		Total: view.Total, CreatedAt: view.CreatedAt, Deadline: view.Deadline, Tickets: ticketPages(view.Tickets),
-	}
-	if view.Payment != nil {
-		page.Payment = pages.Payment{State: string(view.Payment.State), Page: view.Payment.Page}
-	}
-	return s.pages.Order(c.Writer, page)
+	view := s.viewOrder(order)
+	return s.pages.Order(c.Writer, pages.OrderView{
+		Event: event, ID: order.ID, State: string(order.State), Email: order.Email, Items: bill(event, order.Items),
+		Total: order.Total, CreatedAt: order.CreatedAt, Deadline: order.Deadline, Tickets: ticketPages(view.Tickets),
+		Payment: pages.Payment{State: string(order.Payment.State), Page: view.Payment.Page},
+	})
 }
 
 func ticketPages(views []ticketView) []pages.Ticket {

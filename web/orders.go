@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/skip2/go-qrcode"
@@ -12,23 +13,63 @@ import (
 
 const qrPixels = 360
 
-// orderView adds what the web knows to an order: where to pay, where the QR
-// codes are, and the names of the ticket types.
+// orderView is an order as the API shows it.
 type orderView struct {
-	checkout.Order
-	Payment *paymentView `json:"payment,omitempty"`
-	Tickets []ticketView `json:"tickets"`
+	ID          ropeline.OrderID       `json:"id"`
+	Event       ropeline.EventID       `json:"event"`
+	Reservation ropeline.ReservationID `json:"reservation"`
+	State       checkout.OrderState    `json:"state"`
+	Email       string                 `json:"email"`
+	Items       []itemView             `json:"items"`
+	Total       ropeline.Money         `json:"total"`
+	CreatedAt   time.Time              `json:"created_at"`
+	Deadline    time.Time              `json:"deadline"` // pay before
+	Payment     paymentView            `json:"payment"`
+	Tickets     []ticketView           `json:"tickets"`
 }
 
 type paymentView struct {
-	checkout.Payment
-	Page string `json:"page,omitempty"`
+	ID           ropeline.PaymentID    `json:"id"`
+	Provider     string                `json:"provider"`
+	State        checkout.PaymentState `json:"state"`
+	ClientSecret string                `json:"client_secret,omitempty"`
+	Failure      string                `json:"failure,omitempty"` // why the last attempt was declined
+	Page         string                `json:"page,omitempty"`    // where to pay, while that is possible
 }
 
 type ticketView struct {
-	checkout.Ticket
-	Name string `json:"name"`
-	QR   string `json:"qr"`
+	ID         ropeline.TicketID     `json:"id"`
+	Order      ropeline.OrderID      `json:"order"`
+	Event      ropeline.EventID      `json:"event"`
+	TicketType ropeline.TicketTypeID `json:"ticket_type"`
+	Name       string                `json:"name"`
+	State      checkout.TicketState  `json:"state"`
+	Code       string                `json:"code"`
+	QR         string                `json:"qr"`
+}
+
+func (s *Server) viewOrder(o checkout.Order) orderView {
+	view := orderView{
+		ID: o.ID, Event: o.Event, Reservation: o.Reservation, State: o.State, Email: o.Email,
+		Items: viewItems(o.Items, true), Total: o.Total, CreatedAt: o.CreatedAt, Deadline: o.Deadline,
+		Payment: paymentView{ID: o.Payment.ID, Provider: o.Payment.Provider, State: o.Payment.State,
+			ClientSecret: o.Payment.ClientSecret, Failure: o.Payment.Failure},
+		Tickets: viewTickets(o.Tickets),
+	}
+	open := o.Payment.State == checkout.PaymentCreated || o.Payment.State == checkout.PaymentPending
+	if s.sandbox != nil && o.Payment.Ref != "" && open {
+		view.Payment.Page = "/sandbox/pay/" + o.Payment.Ref
+	}
+	return view
+}
+
+func viewTickets(tickets []checkout.Ticket) []ticketView {
+	views := make([]ticketView, len(tickets))
+	for i, t := range tickets {
+		views[i] = ticketView{ID: t.ID, Order: t.Order, Event: t.Event, TicketType: t.TicketType, Name: t.Name,
+			State: t.State, Code: t.Code, QR: "/tickets/" + string(t.ID) + "/qr.png"}
+	}
+	return views
 }
 
 // placeOrder: POST /orders.
@@ -59,13 +100,9 @@ func (s *Server) placeOrder(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	view, err := s.viewOrder(c, order)
-	if err != nil {
-		return err
-	}
 	c.Header("Location", "/orders/"+string(order.ID))
 	c.Header("Cache-Control", "no-store")
-	c.JSON(http.StatusCreated, view)
+	c.JSON(http.StatusCreated, s.viewOrder(order))
 	return nil
 }
 
@@ -83,49 +120,13 @@ func (s *Server) getOrder(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	view, err := s.viewOrder(c, order)
-	if err != nil {
-		return err
-	}
 	c.Header("Cache-Control", "no-store")
 	c.Header("Vary", "Accept")
 	if wantsPage(c.Request) {
-		return s.orderPage(c, view)
+		return s.orderPage(c, order)
 	}
-	c.JSON(http.StatusOK, view)
+	c.JSON(http.StatusOK, s.viewOrder(order))
 	return nil
-}
-
-// viewOrder names the ticket types and says where to pay.
-func (s *Server) viewOrder(c *gin.Context, order checkout.Order) (orderView, error) {
-	view := orderView{Order: order}
-	if p := order.Payment; p != nil {
-		view.Payment = &paymentView{Payment: *p}
-		if s.sandbox != nil && p.ProviderRef != "" && order.State == checkout.OrderPending {
-			view.Payment.Page = "/sandbox/pay/" + p.ProviderRef
-		}
-	}
-	var err error
-	view.Tickets, err = s.viewTickets(c, order.Tickets)
-	return view, err
-}
-
-func (s *Server) viewTickets(c *gin.Context, tickets []checkout.Ticket) ([]ticketView, error) {
-	views := []ticketView{}
-	for _, t := range tickets {
-		event, err := s.catalog.Event(c.Request.Context(), t.Event)
-		if err != nil {
-			return nil, err
-		}
-		view := ticketView{Ticket: t, QR: "/tickets/" + string(t.ID) + "/qr.png"}
-		for _, kind := range event.TicketTypes {
-			if kind.ID == t.TicketType {
-				view.Name = kind.Name
-			}
-		}
-		views = append(views, view)
-	}
-	return views, nil
 }
 
 // myTickets: GET /users/me/tickets.
@@ -138,10 +139,7 @@ func (s *Server) myTickets(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	views, err := s.viewTickets(c, tickets)
-	if err != nil {
-		return err
-	}
+	views := viewTickets(tickets)
 	c.Header("Cache-Control", "no-store")
 	c.Header("Vary", "Accept")
 	if wantsPage(c.Request) {

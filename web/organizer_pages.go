@@ -61,7 +61,7 @@ func (s *Server) organizerEventPage(c *gin.Context) error {
 	}
 	page := pages.OrganizerEventView{Frame: pages.Frame{Organizer: account(c).Email}, Offer: offer}
 	for _, r := range history {
-		page.History = append(page.History, pages.Rules(newRulesView(r)))
+		page.History = append(page.History, rulesPage(newRulesView(r)))
 	}
 	if len(page.History) > 0 {
 		page.Rules = page.History[0]
@@ -157,4 +157,12 @@ func revenue(event ropeline.Event, totals checkout.Totals) ropeline.Money {
 		return totals.Revenue[0]
 	}
 	return ropeline.Money{Currency: event.TicketTypes[0].Price.Currency}
+}
+
+func rulesPage(r rulesView) pages.Rules {
+	return pages.Rules{
+		Version: r.Version, RatePerMinute: r.RatePerMinute, Burst: r.Burst, MaxShoppers: r.MaxShoppers, Batch: r.Batch,
+		Paused: r.Paused, StockGate: r.StockGate, ShowUpSeconds: r.ShowUpSeconds, ShopSeconds: r.ShopSeconds,
+		ChangedBy: r.ChangedBy, ChangedAt: r.ChangedAt,
+	}
 }

@@ -4,12 +4,10 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/ropeline/ropeline"
-	"github.com/ropeline/ropeline/checkout/payment/sandbox"
 )
 
 // webhook: POST /payments/webhook, called by the gateway. A false signature
@@ -33,21 +31,16 @@ func (s *Server) webhook(c *gin.Context) error {
 // gateway's own card form.
 func (s *Server) sandboxConfirm(c *gin.Context) error {
 	var body struct {
-		ClientSecret string          `json:"client_secret"`
-		Outcome      sandbox.Outcome `json:"outcome"`
-		DelaySeconds float64         `json:"delay_seconds"`
+		ClientSecret string `json:"client_secret"`
+		Outcome      string `json:"outcome"`
 	}
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
-	if body.DelaySeconds < 0 || body.DelaySeconds > 3600 {
-		return ropeline.Errorf(ropeline.CodeInvalidRequest, "delay_seconds must be 0 to 3600.")
-	}
-	delay := time.Duration(body.DelaySeconds * float64(time.Second))
-	state, err := s.sandbox.Confirm(c.Request.Context(), c.Param("ref"), body.ClientSecret, body.Outcome, delay)
+	object, err := s.sandbox.Confirm(c.Request.Context(), c.Param("ref"), body.ClientSecret, body.Outcome)
 	if err != nil {
 		return err
 	}
-	c.JSON(http.StatusOK, gin.H{"state": state})
+	c.JSON(http.StatusOK, gin.H{"state": object.Status, "decline": object.Decline})
 	return nil
 }

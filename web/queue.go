@@ -141,7 +141,11 @@ func (s *Server) leave(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.line.Leave(c.Request.Context(), event.ID, fan, ropeline.NewID[string]()); err != nil {
+	ctx := c.Request.Context()
+	if err := s.line.Leave(ctx, event.ID, fan, ropeline.NewID[string]()); err != nil {
+		return err
+	}
+	if err := s.admission.Done(ctx, event.ID, fan); err != nil { // a pass is given up with the place
 		return err
 	}
 	s.dropCookie(c, cookiePlace+string(event.ID), "/events/"+string(event.ID))

@@ -33,7 +33,7 @@ type Options struct {
 	Line      *queue.Line
 	Admission *admission.Admission
 	Checkout  *checkout.Checkout
-	Sandbox   *sandbox.Provider // nil when a real gateway is configured
+	Sandbox   *sandbox.Gateway // nil when a real gateway is configured
 	Fans      *identity.Fans
 	Accounts  *identity.Accounts
 	Metrics   *prometheus.Registry
@@ -48,7 +48,7 @@ type Server struct {
 	line      *queue.Line
 	admission *admission.Admission
 	checkout  *checkout.Checkout
-	sandbox   *sandbox.Provider
+	sandbox   *sandbox.Gateway
 	fans      *identity.Fans
 	accounts  *identity.Accounts
 	hub       *hub.Hub

@@ -43,6 +43,7 @@ type App struct {
 	engines  *engines.Engines // nil when the engines were given
 	pool     *pgxpool.Pool
 	redis    *redisdb.Clients
+	tasks    *worker.Client
 	listener net.Listener // nil without the web role
 	url      string
 
@@ -121,18 +122,19 @@ func (a *App) openRooms(ctx context.Context) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
-	gateway := sandbox.New(a.pool, keys)
+	a.tasks = worker.NewClient(a.redis)
+	gateway := sandbox.New(a.pool, keys, sandbox.Options{Late: a.config.Hold + 2*time.Second})
 	a.Catalog = catalog.New(a.pool)
 	a.Line = queue.New(a.redis, a.pool, keys, a.log)
 	a.Admission = admission.New(a.redis, a.pool, keys, a.Line, a.log)
-	a.Checkout = checkout.New(a.redis, a.pool, keys, gateway, a.log, checkout.Options{Hold: a.config.Hold})
+	a.Checkout = checkout.New(a.redis, a.pool, keys, gateway, a.log, checkout.Options{Hold: a.config.Hold, Wake: a.tasks.Wake})
 	a.Accounts = identity.NewAccounts(a.pool)
 	a.Fans = identity.NewFans(keys)
 
 	if a.config.Has(RoleWorker) {
-		a.worker = worker.New(worker.Options{
-			Pool: a.pool, Redis: a.redis, Checkout: a.Checkout, Admission: a.Admission,
-			Sandbox: gateway, PublicURL: a.url, Live: a.live, Log: a.log,
+		a.worker = worker.New(a.Checkout, a.redis, a.pool, a.tasks, a.log, worker.Options{
+			Stock: a.Admission.Stock, Done: a.Admission.Done, Sink: worker.NewRedisStream(a.redis),
+			Sandbox: gateway, PublicURL: a.url,
 		})
 	}
 	if a.config.Has(RoleWeb) {
@@ -257,6 +259,9 @@ func (a *App) Close() error {
 		if err := a.listener.Close(); !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}
+	}
+	if a.tasks != nil {
+		errs = append(errs, a.tasks.Close())
 	}
 	if a.redis != nil {
 		errs = append(errs, a.redis.Close())

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/admission"
 	"github.com/ropeline/ropeline/checkout"
@@ -178,4 +177,3 @@ func checkSales(t *testing.T, app *App, event ropeline.EventID, capacity int) {
 		t.Errorf("only %d of %d tickets were sold to a crowd five times as large", sold, capacity)
 	}
 }
-

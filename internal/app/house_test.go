@@ -79,4 +79,3 @@ func eventually(t testing.TB, within time.Duration, what string, done func() boo
 		<-ticker.C
 	}
 }
-
