@@ -54,10 +54,11 @@ func (c *Checkout) Serve(ctx context.Context, event ropeline.EventID, report fun
 	}()
 	err = s.serve(ctx)
 	// The order of the end: no renewal any more, then the lease, then the
-	// wake-up of the next clerk, if letters are left.
+	// wake-up of the next clerk, if letters are left. After a failure the sweep
+	// wakes it, a moment later: it would fail the same way now.
 	lost()
 	<-renewed
-	s.leave(context.WithoutCancel(ctx))
+	s.leave(context.WithoutCancel(ctx), err == nil)
 	if errors.Is(err, errFenced) {
 		c.log.InfoContext(ctx, "clerk gives way to another", "event", event)
 		return nil
@@ -82,14 +83,16 @@ func (s *service) renew(ctx context.Context, lost context.CancelFunc) {
 	}
 }
 
-func (s *service) leave(ctx context.Context) {
+func (s *service) leave(ctx context.Context, wake bool) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	_, generation, err := s.mailbox.close(ctx, s.event, s.token, true)
 	if err != nil {
 		s.log.WarnContext(ctx, "lease not given back, it ends by itself", "event", s.event, "err", err)
 	}
-	s.wake(ctx, s.event, generation)
+	if wake {
+		s.wake(ctx, s.event, generation)
+	}
 }
 
 func (s *service) serve(ctx context.Context) error {

@@ -37,8 +37,8 @@ func (l *ledger) queueReservations(batch *pgx.Batch, event ropeline.EventID) {
 		}
 		batch.Queue(`
 			insert into reservations (id, event_id, fan_id, pass_id, request_hash, state, reason, message, items, deadline, created_at, ended_at)
-			select u.id, $1, u.fan, u.pass, u.hash, u.state, u.reason, u.message, u.items::jsonb, u.deadline, $2,
-				case when u.state <> 'held' then $2 end
+			select u.id, $1, u.fan, u.pass, u.hash, u.state, u.reason, u.message, u.items::jsonb, u.deadline, $2::timestamptz,
+				case when u.state <> 'held' then $2::timestamptz end
 			from unnest($3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::text[], $9::text[], $10::text[], $11::timestamptz[])
 				as u(id, fan, pass, hash, state, reason, message, items, deadline)`,
 			event, l.now, ids, fans, passes, hashes, states, reasons, messages, items, deadlines)
@@ -51,7 +51,7 @@ func (l *ledger) queueReservations(batch *pgx.Batch, event ropeline.EventID) {
 			ids[i], states[i] = string(e.ID), string(e.State)
 		}
 		batch.Queue(`
-			update reservations r set state = u.state, ended_at = coalesce(r.ended_at, $1)
+			update reservations r set state = u.state, ended_at = coalesce(r.ended_at, $1::timestamptz)
 			from unnest($2::text[], $3::text[]) as u(id, state) where r.id = u.id`, l.now, ids, states)
 	}
 }
@@ -92,15 +92,15 @@ func (l *ledger) queueOrders(batch *pgx.Batch) {
 		// A payment of an expired order is left open: the money may come yet.
 		batch.Queue(`
 			with ended as (
-				update orders set state = $2, ended_at = $3, accepted_at = null
+				update orders set state = $2::text, ended_at = $3::timestamptz, accepted_at = null
 				where reservation_id = any($1) and state = 'pending'
 				returning id, event_id, fan_id, reservation_id
 			), void as (
-				update payments p set duty = 'void', duty_at = $3, attempts = 0 from ended
-				where p.order_id = ended.id and $2 = 'canceled' and p.state in ('created', 'pending', 'authorized')
+				update payments p set duty = 'void', duty_at = $3::timestamptz, attempts = 0 from ended
+				where p.order_id = ended.id and $2::text = 'canceled' and p.state in ('created', 'pending', 'authorized')
 			)
 			insert into outbox (event_id, kind, subject, payload)
-			select event_id, $4, id, jsonb_build_object('order', id, 'fan', fan_id, 'reservation', reservation_id) from ended`,
+			select event_id, $4::text, id, jsonb_build_object('order', id, 'fan', fan_id, 'reservation', reservation_id) from ended`,
 			ids, string(end.order), l.now, end.kind)
 	}
 	if len(l.accepted) > 0 {
@@ -142,7 +142,7 @@ func (l *ledger) queueOutbox(batch *pgx.Batch, event ropeline.EventID) {
 	if len(kinds) > 0 {
 		batch.Queue(`
 			insert into outbox (event_id, kind, subject, payload)
-			select $1, u.kind, u.subject, u.payload::jsonb from unnest($2::text[], $3::text[], $4::text[]) as u(kind, subject, payload)`,
+			select $1::text, u.kind, u.subject, u.payload::jsonb from unnest($2::text[], $3::text[], $4::text[]) as u(kind, subject, payload)`,
 			event, kinds, subjects, payloads)
 	}
 }

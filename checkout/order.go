@@ -145,7 +145,7 @@ func (c *Checkout) insertOrder(ctx context.Context, tx pgx.Tx, r Reservation, em
 		p.order, r.Event, r.ID, r.Fan, email, OrderPending, total.Minor, total.Currency, key, hash)
 	batch.Queue(`
 		insert into payments (id, order_id, event_id, provider, idempotency_key, state, amount_minor, currency, duty, duty_at)
-		select $1, id, event_id, $3, $1, 'created', total_minor, currency, $4, now() + $5::interval from orders where id = $2`,
+		select $1::text, id, event_id, $3::text, $1::text, 'created', total_minor, currency, $4::text, now() + $5::interval from orders where id = $2`,
 		p.payment, p.order, provider, duty, owner)
 	if p.free {
 		if err := paymentMoves.move(PaymentCreated, PaymentAuthorized); err != nil {

@@ -1,0 +1,96 @@
+package checkout
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/ropeline/ropeline"
+)
+
+// Violation is a row that contradicts what must always hold.
+type Violation struct {
+	Invariant string // I1, I6, I7, I9, I10, stock, order or limit
+	Subject   string // the id of the row
+	Detail    string
+}
+
+func (v Violation) String() string {
+	return fmt.Sprintf("%s: %s: %s", v.Invariant, v.Subject, v.Detail)
+}
+
+// auditGrace is how long a thing may be under way before the audit calls it
+// left lying: the limit of I9 for holds.
+const auditGrace = "interval '5 seconds'"
+
+// audits recompute the invariants from the rows of one event ($1), each as
+// (subject, detail) of what breaks it.
+var audits = []struct{ invariant, sql string }{
+	{"I1", `select ticket_type_id, format('held %s + sold %s > capacity %s', held, sold, capacity)
+		from stock where event_id = $1 and held + sold > capacity`},
+	{"stock", `select s.ticket_type_id, format('held %s, its reservations say %s; sold %s, its reservations say %s, its orders say %s',
+			s.held, coalesce(r.held, 0), s.sold, coalesce(r.sold, 0), coalesce(r.ordered, 0))
+		from stock s left join (
+			select i.ticket_type, sum(i.quantity) filter (where r.state = 'held') as held,
+				sum(i.quantity) filter (where r.state = 'converted') as sold,
+				sum(i.quantity) filter (where o.accepted_at is not null and o.state <> 'canceled') as ordered
+			from reservations r cross join jsonb_to_recordset(r.items) as i(ticket_type text, quantity int)
+			left join orders o on o.reservation_id = r.id
+			where r.event_id = $1 group by 1
+		) r on r.ticket_type = s.ticket_type_id
+		where s.event_id = $1 and (s.held <> coalesce(r.held, 0) or s.sold <> coalesce(r.sold, 0) or s.sold <> coalesce(r.ordered, 0))`},
+	{"I6", `select p.id, 'captured, but its order has no tickets and no refund is under way'
+		from payments p join orders o on o.id = p.order_id
+		where p.event_id = $1 and p.state = 'confirmed' and p.amount_minor > 0
+			and not exists (select from refunds f where f.payment_id = p.id and f.state <> 'failed')
+			and not (o.state = 'paid' and exists (select from tickets t where t.order_id = o.id))`},
+	{"I6", `select p.id, format('authorized since %s, and owed nothing', p.changed_at) from payments p
+		where p.event_id = $1 and p.state = 'authorized' and p.duty is null`},
+	{"I7", `select t.id, 'a ticket without a confirmed payment' from tickets t
+		where t.event_id = $1 and not exists (select from payments p where p.order_id = t.order_id and p.state = 'confirmed')`},
+	{"I7", `select o.id, format('%s with %s tickets for %s bought', o.state, count(t.id), b.quantity)
+		from orders o join reservations r on r.id = o.reservation_id
+		cross join lateral (select sum(i.quantity) as quantity from jsonb_to_recordset(r.items) as i(quantity int)) b
+		left join tickets t on t.order_id = o.id
+		where o.event_id = $1 group by o.id, o.state, b.quantity
+		having count(t.id) <> case when o.state = 'paid' then b.quantity else 0 end`},
+	{"I9", `select id, format('deadline %s, ended %s', deadline, coalesce(ended_at::text, 'not yet')) from reservations
+		where event_id = $1 and state in ('held', 'converted', 'expired', 'released') and coalesce(ended_at, now()) > deadline + ` + auditGrace},
+	{"order", `select o.id, format('the order is %s (accepted: %s), its reservation %s', o.state, o.accepted_at is not null, r.state)
+		from orders o join reservations r on r.id = o.reservation_id
+		where o.event_id = $1 and (
+			(o.accepted_at is not null) <> (r.state = 'converted')
+			or o.state = 'pending' and r.state not in ('held', 'converted')
+			or o.state = 'paid' and r.state <> 'converted')`},
+	{"I10", `select reservation_id, format('%s orders', count(*)) from orders where event_id = $1 group by 1 having count(*) > 1`},
+	{"limit", `select r.fan_id, format('%s of %s, at most %s', sum(i.quantity), i.ticket_type, t.max_per_fan)
+		from reservations r cross join jsonb_to_recordset(r.items) as i(ticket_type text, quantity int)
+		join ticket_types t on t.id = i.ticket_type
+		where r.event_id = $1 and r.state in ('held', 'converted') group by r.fan_id, i.ticket_type, t.max_per_fan
+		having sum(i.quantity) > t.max_per_fan`},
+}
+
+// Audit recomputes what must always hold for an event from its rows, at one
+// moment, and returns what breaks it. It takes no locks and may run at any time.
+func Audit(ctx context.Context, pool *pgxpool.Pool, event ropeline.EventID) ([]Violation, error) {
+	var found []Violation
+	err := pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		for _, a := range audits {
+			rows, err := tx.Query(ctx, a.sql, event)
+			if err != nil {
+				return fmt.Errorf("audit %s: %w", a.invariant, err)
+			}
+			v := Violation{Invariant: a.invariant}
+			if _, err := pgx.ForEachRow(rows, []any{&v.Subject, &v.Detail}, func() error {
+				found = append(found, v)
+				return nil
+			}); err != nil {
+				return fmt.Errorf("audit %s: %w", a.invariant, err)
+			}
+		}
+		return nil
+	})
+	return found, err
+}
