@@ -16,15 +16,22 @@ import (
 // argon2id with the second recommended option of RFC 9106, section 4, at
 // 19 MiB and two passes as OWASP's password storage cheat sheet gives it.
 const (
-	argonMemory  = 19 * 1024 // KiB
-	argonTime    = 2
-	argonThreads = 1
-	argonKey     = 32
-	argonSalt    = 16
+	argonKey  = 32
+	argonSalt = 16
 
 	mostPassword = 256 // bytes; longer ones are refused before any hashing
 	atOnce       = 4   // hashes computed at the same time: 76 MiB at the most
 )
+
+// cost is what a hash was made with; it stands in the hash, so raising today's
+// cost leaves older passwords valid.
+type cost struct {
+	memory  uint32 // KiB
+	time    uint32
+	threads uint8
+}
+
+var today = cost{memory: 19 * 1024, time: 2, threads: 1}
 
 // hasher computes argon2id, a few at a time.
 type hasher struct {
@@ -41,7 +48,7 @@ func newHasher() *hasher {
 func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 	salt := make([]byte, argonSalt)
 	rand.Read(salt)
-	key, err := h.derive(ctx, password, salt)
+	key, err := h.derive(ctx, password, salt, today)
 	if err != nil {
 		return "", err
 	}
@@ -57,42 +64,45 @@ func (h *hasher) check(ctx context.Context, hash, password string) (bool, error)
 	if !known {
 		hash = h.none
 	}
-	salt, want, err := decode(hash)
+	cost, salt, want, err := decode(hash)
 	if err != nil {
 		return false, err
 	}
-	key, err := h.derive(ctx, password, salt)
+	key, err := h.derive(ctx, password, salt, cost)
 	if err != nil {
 		return false, err
 	}
 	return known && subtle.ConstantTimeCompare(key, want) == 1, nil
 }
 
-func (h *hasher) derive(ctx context.Context, password string, salt []byte) ([]byte, error) {
+func (h *hasher) derive(ctx context.Context, password string, salt []byte, c cost) ([]byte, error) {
 	select {
 	case h.seats <- struct{}{}:
 		defer func() { <-h.seats }()
 	case <-ctx.Done():
 		return nil, ropeline.Unavailable(ctx.Err())
 	}
-	return argon2.IDKey([]byte(password), salt, argonTime, argonMemory, argonThreads, argonKey), nil
+	return argon2.IDKey([]byte(password), salt, c.time, c.memory, c.threads, argonKey), nil
 }
 
 // encode writes the PHC string format.
 func encode(salt, key []byte) string {
 	b64 := base64.RawStdEncoding
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, argonMemory, argonTime, argonThreads,
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, today.memory, today.time, today.threads,
 		b64.EncodeToString(salt), b64.EncodeToString(key))
 }
 
-func decode(hash string) (salt, key []byte, err error) {
+func decode(hash string) (c cost, salt, key []byte, err error) {
 	parts := strings.Split(hash, "$")
 	if len(parts) != 6 || parts[1] != "argon2id" {
-		return nil, nil, fmt.Errorf("identity: a password hash is not in PHC form")
+		return c, nil, nil, fmt.Errorf("identity: a password hash is not in PHC form")
+	}
+	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &c.memory, &c.time, &c.threads); err != nil {
+		return c, nil, nil, fmt.Errorf("identity: the cost of a password hash: %w", err)
 	}
 	b64 := base64.RawStdEncoding
 	if salt, err = b64.DecodeString(parts[4]); err == nil {
 		key, err = b64.DecodeString(parts[5])
 	}
-	return salt, key, err
+	return c, salt, key, err
 }
