@@ -2,12 +2,14 @@ package pages
 
 import (
 	"bytes"
+	"compress/gzip"
 	"embed"
 	"fmt"
 	"html/template"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 //go:embed templates/*.html
@@ -29,6 +31,7 @@ var names = []string{
 type Renderer struct {
 	pages  map[string]*template.Template
 	static *tree
+	zips   sync.Pool // of *gzip.Writer: a new one costs a megabyte
 }
 
 // New parses the embedded templates and packs the static files.
@@ -61,6 +64,18 @@ func New() (*Renderer, error) {
 // relative names and a browser may keep them for ever.
 func (r *Renderer) Static() http.Handler { return r.static }
 
+// Zip tells the Renderer that the client of q takes gzip, if it does; use it
+// around the writer of a page. The pages reflect nothing from the address, so
+// their length tells nothing about the tokens in them (BREACH).
+func Zip(w http.ResponseWriter, q *http.Request) http.ResponseWriter {
+	if acceptsGzip(q) {
+		return zipping{w}
+	}
+	return w
+}
+
+type zipping struct{ http.ResponseWriter }
+
 // draw writes a page with the headers that belong to it; a header that the
 // handler has set already stays.
 func (r *Renderer) draw(w http.ResponseWriter, status int, name string, view any) error {
@@ -68,8 +83,12 @@ func (r *Renderer) draw(w http.ResponseWriter, status int, name string, view any
 	if err := r.pages[name].Execute(&page, view); err != nil {
 		return fmt.Errorf("pages: %s: %w", name, err)
 	}
-	body := squeeze(page.String())
+	body := []byte(squeeze(page.String()))
 	h := w.Header()
+	if _, ok := w.(zipping); ok {
+		body = r.zip(body)
+		h.Set("Content-Encoding", "gzip")
+	}
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	for key, value := range map[string]string{
@@ -82,10 +101,23 @@ func (r *Renderer) draw(w http.ResponseWriter, status int, name string, view any
 			h.Set(key, value)
 		}
 	}
-	h.Add("Vary", "Accept") // the same addresses answer JSON to programs
+	h.Add("Vary", "Accept, Accept-Encoding") // the same addresses answer JSON to programs
 	w.WriteHeader(status)
-	_, err := w.Write([]byte(body))
+	_, err := w.Write(body)
 	return err
+}
+
+func (r *Renderer) zip(plain []byte) []byte {
+	z, ok := r.zips.Get().(*gzip.Writer)
+	if !ok {
+		z = gzip.NewWriter(nil)
+	}
+	defer r.zips.Put(z)
+	var b bytes.Buffer
+	z.Reset(&b)
+	z.Write(plain) // into memory: cannot fail
+	z.Close()
+	return b.Bytes()
 }
 
 // squeeze drops the indentation and the empty lines of the templates: the

@@ -33,7 +33,10 @@ var words = template.FuncMap{
 	"payment": paymentWords,
 	"times":   func(m ropeline.Money, n int) ropeline.Money { return m.Times(n) },
 	"json":    func(v any) (string, error) { b, err := json.Marshal(v); return string(b), err },
-	"short":   func(id any) string { s := fmt.Sprint(id); return s[max(0, len(s)-8):] },
+	"paragraphs": func(s string) []string {
+		return strings.FieldsFunc(strings.ReplaceAll(s, "\r", ""), func(r rune) bool { return r == '\n' })
+	},
+	"short": func(id any) string { s := fmt.Sprint(id); return s[max(0, len(s)-8):] },
 }
 
 // count writes a number with commas between the thousands.

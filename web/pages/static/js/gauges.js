@@ -1,5 +1,5 @@
 // The live numbers of the desk.
-import { price } from './money.js';
+import { whole } from './money.js';
 import { count } from './words.js';
 
 const space = 'http://www.w3.org/2000/svg';
@@ -23,7 +23,7 @@ export function gauges(root) {
     write('admittedNote', `${count(live.entered)} entered, ${count(live.no_shows)} did not come`);
     write('sold', count(sum('sold')));
     write('soldNote', `of ${count(sum('capacity'))}, ${count(sum('held'))} held`);
-    write('revenue', live.revenue?.currency ? price(live.revenue) : '–');
+    write('revenue', live.revenue?.currency ? whole(live.revenue) : '–');
     bars(root.querySelector('[data-f=stock]'), stock);
     states(root.querySelector('[data-f=reservations]'), live.reservations);
     states(root.querySelector('[data-f=orders]'), live.orders);

@@ -102,7 +102,7 @@ function waiting(s) {
   const way = root.querySelector('.way');
   way.setAttribute('aria-valuenow', done);
   way.querySelector('.cord').setAttribute('stroke-dasharray', `${done} 200`);
-  way.querySelector('.you').setAttribute('stroke-dasharray', `0 ${done} 0 200`);
+  way.querySelector('.you').setAttribute('stroke-dashoffset', -done);
   // Speak when the way ahead has halved, or the door is near; never often.
   const due = s.position <= saidAhead / 2 || (s.position <= 5 && s.position < saidAhead);
   if (due && Date.now() - said > 20000) {
@@ -115,8 +115,8 @@ function waiting(s) {
 function arrive() {
   const title = root.querySelector(`[data-scene=${scene}] h2`);
   say(title.textContent);
-  write('trouble', '');
-  show(field('trouble'), false);
+  trouble('');
+  field('ask').close(); // the question is about another moment
   if (scene === 'turn') {
     chime?.ring('It’s your turn', name);
     field('enter').querySelector('button').focus();
@@ -187,7 +187,10 @@ for (const button of root.querySelectorAll('[data-do]')) {
       button.textContent = await chime.ask();
       button.disabled = true;
     }
-    if (what === 'leave') field('ask').showModal();
+    if (what === 'leave') {
+      field('ask').returnValue = '';
+      field('ask').showModal();
+    }
   });
 }
 

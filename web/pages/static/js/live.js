@@ -81,20 +81,25 @@ export function follow(path, { status, link, lost }) {
     connect();
   }
 
+  const shown = (event) => event.persisted && wake();
+  const off = () => link('off');
+
   function stop() {
     stopped = true;
     clearTimeout(timer);
     clearTimeout(retry);
     removeEventListener('online', wake);
-    removeEventListener('pageshow', wake);
+    removeEventListener('pageshow', shown);
+    removeEventListener('offline', off);
     document.removeEventListener('visibilitychange', wake);
     socket?.close();
   }
 
   addEventListener('online', wake);
-  addEventListener('pageshow', wake);
-  addEventListener('offline', () => link('off'));
+  addEventListener('pageshow', shown);
+  addEventListener('offline', off);
   document.addEventListener('visibilitychange', wake);
   connect();
+  timer = setTimeout(poll, some(8000)); // a socket that opens and stays silent
   return { stop, wake };
 }

@@ -9,10 +9,11 @@ function maker(currency) {
 
 export const digits = (currency) => maker(currency).resolvedOptions().maximumFractionDigits;
 
-export function price({ minor, currency }) {
-  const m = maker(currency);
-  return m.format(minor / 10 ** digits(currency));
-}
+export const price = ({ minor, currency }) => maker(currency).format(minor / 10 ** digits(currency));
+
+// whole is price without cents, for large sums.
+export const whole = ({ minor, currency }) =>
+  new Intl.NumberFormat('en', { style: 'currency', currency, maximumFractionDigits: 0 }).format(minor / 10 ** digits(currency));
 
 // minor reads "12.50" or "12,50" as an amount in minor units; NaN when it is none.
 export function minor(text, currency) {

@@ -6,7 +6,7 @@ import { count } from './words.js';
 const space = 'http://www.w3.org/2000/svg';
 const slot = 10000; // ms a bar
 const bars = 60;
-const [left, top, width, height] = [44, 10, 548, 160];
+const [left, top, right, bottom] = [44, 10, 4, 28]; // margins, px
 
 function draw(parent, name, attributes, text) {
   const element = document.createElementNS(space, name);
@@ -36,6 +36,8 @@ export function plot(svg, words, event) {
 
     const pace = (n) => (slots[n] || 0) * (60000 / slot);
     const known = Object.keys(slots).map(Number);
+    const width = Math.max(100, svg.clientWidth - left - right);
+    const height = Math.max(60, svg.clientHeight - top - bottom);
     const high = round(Math.max(rate * 1.2, 10, ...known.map(pace)));
     const y = (value) => top + height - (value / high) * height;
     svg.replaceChildren();
@@ -50,7 +52,7 @@ export function plot(svg, words, event) {
     const step = width / bars;
     for (const n of known) {
       const x = left + (n - current + bars - 1) * step;
-      const bar = draw(svg, 'rect', { class: 'bar', x: x + 1, y: y(pace(n)), width: step - 2, height: (pace(n) / high) * height, rx: 1.5 });
+      const bar = draw(svg, 'rect', { class: 'bar', x: x + 1, y: y(pace(n)), width: Math.max(1, step - 2), height: (pace(n) / high) * height, rx: 1.5 });
       draw(bar, 'title', {}, `${count(pace(n))} a minute at ${new Date(n * slot).toLocaleTimeString()}`);
     }
     draw(svg, 'line', { class: 'rate', x1: left, x2: left + width, y1: y(rate), y2: y(rate) });

@@ -22,6 +22,7 @@ export function steppers(form, changed) {
       less.disabled = quantity(r) <= 0;
       more.disabled = quantity(r) >= top(r);
       r.input.max = top(r);
+      r.input.disabled = r.left === 0;
       r.row.toggleAttribute('data-none', r.left === 0);
     }
     changed(items(), total());

@@ -1,0 +1,209 @@
+package pages
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/ropeline/ropeline"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func newRenderer(t testing.TB) *Renderer {
+	t.Helper()
+	r, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// scene is one page in one state that people meet.
+type scene struct {
+	name   string
+	status int
+	draw   func(*Renderer, http.ResponseWriter) error
+}
+
+// sayings are the strings of a set of scenes; the escaping test brings worse ones.
+type sayings struct{ name, text, token string }
+
+var calm = sayings{name: "The Lanterns: Last Train Home", text: "One night.\n\nBring the ticket.", token: "t0ken"}
+
+var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+
+func eventOf(s sayings) ropeline.Event {
+	return ropeline.Event{
+		ID: "0dq3k5m2p8r7t1v9b4c6f0h0a1", Name: s.name, Description: s.text,
+		Venue:    ropeline.Venue{Name: s.name, Address: s.text, City: s.name, TimeZone: "Europe/Vienna"},
+		StartsAt: noon.Add(720 * time.Hour), DropAt: noon.Add(time.Hour), ClosesAt: noon.Add(48 * time.Hour),
+		TicketTypes: []ropeline.TicketType{
+			{ID: "0dq3k5m2p8r7t1v9b4c6f0h0b1", Name: s.name, Price: ropeline.Money{Minor: 4500, Currency: "EUR"}, Capacity: 90, MaxPerOrder: 4, MaxPerFan: 4},
+			{ID: "0dq3k5m2p8r7t1v9b4c6f0h0b2", Name: "Gallery", Price: ropeline.Money{Minor: 123456, Currency: "CHF"}, Capacity: 9, MaxPerOrder: 2},
+		},
+	}
+}
+
+// scenes is every page in every state, with the given strings in it.
+func scenes(s sayings) []scene {
+	event := eventOf(s)
+	frame := Frame{Now: noon}
+	desk := Frame{Now: noon, Organizer: "olga@example.org"}
+	offer := func(p ropeline.Phase) Offer {
+		return Offer{Event: event, Phase: p, Available: map[ropeline.TicketTypeID]int{event.TicketTypes[0].ID: 1312, event.TicketTypes[1].ID: 0}}
+	}
+	phases := []ropeline.Phase{ropeline.PhaseAnnounced, ropeline.PhaseOnSale, ropeline.PhaseSoldOut, ropeline.PhaseClosed}
+	items := []Item{{Name: s.name, Quantity: 2, Unit: ropeline.Money{Minor: 4500, Currency: "EUR"}}}
+	total := ropeline.Money{Minor: 9000, Currency: "EUR"}
+	tickets := []Ticket{
+		{ID: "0dq3k5m2p8r7t1v9b4c6f0h0c1", Name: s.name, Code: s.token, State: "issued"},
+		{ID: "0dq3k5m2p8r7t1v9b4c6f0h0c2", Name: s.name, Code: s.token, State: "checked_in"},
+		{ID: "0dq3k5m2p8r7t1v9b4c6f0h0c3", Name: s.name, Code: s.token, State: "revoked"},
+	}
+	rules := Rules{Version: 3, RatePerMinute: 300, Burst: 20, MaxShoppers: 200, Batch: 50, StockGate: true, ShowUpSeconds: 120, ShopSeconds: 480, ChangedBy: s.name, ChangedAt: noon}
+
+	var all []scene
+	add := func(name string, status int, draw func(*Renderer, http.ResponseWriter) error) {
+		all = append(all, scene{name, status, draw})
+	}
+	add("events", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.Events(w, EventsView{Frame: frame, Events: []Offer{offer(phases[0]), offer(phases[1]), offer(phases[2]), offer(phases[3])}, Next: "/?after=x"})
+	})
+	add("events, none", 200, func(r *Renderer, w http.ResponseWriter) error { return r.Events(w, EventsView{}) })
+	for _, phase := range phases {
+		add("event "+string(phase), 200, func(r *Renderer, w http.ResponseWriter) error {
+			return r.Event(w, EventView{Frame: frame, Offer: offer(phase), Problem: s.text})
+		})
+	}
+	add("event, in line", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.Event(w, EventView{Frame: frame, Offer: Offer{Event: event, Phase: phases[1]}, InLine: true})
+	})
+	add("event, shopping", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.Event(w, EventView{Frame: frame, Offer: offer(phases[1]), Shopping: true})
+	})
+	for _, line := range lines(event, s) {
+		add("line "+line.Scene(), 200, func(r *Renderer, w http.ResponseWriter) error { return r.Line(w, line) })
+	}
+	add("shop", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.Shop(w, ShopView{Frame: frame, Offer: offer(phases[1]), ShopUntil: noon.Add(time.Minute)})
+	})
+	add("shop, held", 200, func(r *Renderer, w http.ResponseWriter) error {
+		held := Reservation{ID: ropeline.ReservationID(s.token), Items: items, Total: total, Deadline: noon.Add(time.Minute)}
+		return r.Shop(w, ShopView{Frame: frame, Offer: Offer{Event: event, Phase: phases[1]}, ShopUntil: noon.Add(time.Minute), Reservation: &held})
+	})
+	for _, state := range []string{"pending", "paid", "expired", "canceled"} {
+		for _, payment := range []string{"created", "pending", "authorized", "confirmed", "failed", "canceled"} {
+			add("order "+state+" "+payment, 200, func(r *Renderer, w http.ResponseWriter) error {
+				v := OrderView{Frame: frame, Event: event, ID: "0dq3k5m2p8r7t1v9b4c6f0h0d1", State: state, Email: s.name, Items: items, Total: total,
+					CreatedAt: noon, Deadline: noon.Add(time.Minute), Payment: Payment{State: payment, Page: "/sandbox/pay/x"}}
+				if payment == "confirmed" {
+					v.Tickets = tickets
+				}
+				return r.Order(w, v)
+			})
+		}
+	}
+	for _, state := range []string{"pending", "authorized", "failed"} {
+		add("sandbox "+state, 200, func(r *Renderer, w http.ResponseWriter) error {
+			return r.SandboxPay(w, SandboxView{Frame: frame, Ref: s.token, ClientSecret: s.token, Order: "0dq3k5m2p8r7t1v9b4c6f0h0d1", EventName: s.name, Items: items, Total: total, State: state, Deadline: noon.Add(time.Minute)})
+		})
+	}
+	add("tickets", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.Tickets(w, TicketsView{Frame: frame, Groups: []TicketGroup{{Event: event, Order: "0dq3k5m2p8r7t1v9b4c6f0h0d1", Tickets: tickets}, {Event: event, Order: "0dq3k5m2p8r7t1v9b4c6f0h0d2", Tickets: tickets[:1]}}})
+	})
+	add("tickets, none", 200, func(r *Renderer, w http.ResponseWriter) error { return r.Tickets(w, TicketsView{Frame: frame}) })
+	add("problem", 404, func(r *Renderer, w http.ResponseWriter) error {
+		return r.Problem(w, ProblemView{Frame: frame, Status: 404, Code: ropeline.CodeEventNotFound, Detail: s.text, Next: Link{Text: s.name, Href: s.token}})
+	})
+	add("problem, bare", 500, func(r *Renderer, w http.ResponseWriter) error { return r.Problem(w, ProblemView{}) })
+	add("login", 200, func(r *Renderer, w http.ResponseWriter) error { return r.Login(w, LoginView{Frame: frame}) })
+	add("login again", 401, func(r *Renderer, w http.ResponseWriter) error {
+		return r.Login(w, LoginView{Frame: frame, Email: s.name, Problem: s.text, Next: s.token})
+	})
+	add("organizer", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.Organizer(w, OrganizerView{Frame: desk, Events: []OrganizerRow{{Event: event, Phase: phases[1], Waiting: 15377, Shoppers: 187, Sold: 3388, Capacity: 4700, Revenue: total}}})
+	})
+	add("organizer, none", 200, func(r *Renderer, w http.ResponseWriter) error { return r.Organizer(w, OrganizerView{Frame: desk}) })
+	add("organizer event", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.OrganizerEvent(w, OrganizerEventView{Frame: desk, Offer: offer(phases[1]), Rules: rules, History: []Rules{rules, {Version: 2, ChangedBy: s.name, Paused: true}}})
+	})
+	return all
+}
+
+// lines is the waiting page in each of its scenes, the fullest first.
+func lines(event ropeline.Event, s sayings) []LineView {
+	soon := noon.Add(90 * time.Second)
+	waiting := ropeline.Status{Event: event.ID, Phase: ropeline.PhaseOnSale, Standing: ropeline.StandingWaiting, Epoch: 1, Offset: "1795176000000-0",
+		Number: 48213, Position: 1204, Waiting: 15377, Wait: &ropeline.Range{Low: 110, High: 290}, Place: s.token, NextMS: 2000}
+	view := func(change func(*LineView)) LineView {
+		v := LineView{Frame: Frame{Now: noon}, Offer: Offer{Event: event, Phase: ropeline.PhaseOnSale}, Status: waiting, Start: 4100, ShowUp: 2 * time.Minute, Problem: s.text}
+		change(&v)
+		return v
+	}
+	return []LineView{
+		view(func(*LineView) {}),
+		view(func(v *LineView) {
+			v.Status.Position, v.Status.Paused, v.Status.Wait, v.Start, v.Problem = 0, true, nil, 0, ""
+		}),
+		view(func(v *LineView) {
+			v.Status.Standing, v.Status.Pass, v.Status.PassUntil = ropeline.StandingAdmitted, s.token, &soon
+		}),
+		view(func(v *LineView) { v.Status.Standing, v.Status.ShopUntil = ropeline.StandingShopping, &soon }),
+		view(func(v *LineView) { v.Status.Standing = ropeline.StandingGone }),
+		view(func(v *LineView) { v.Phase = ropeline.PhaseSoldOut }),
+		view(func(v *LineView) { v.Phase = ropeline.PhaseClosed }),
+		view(func(v *LineView) { v.Status = ropeline.Status{} }),
+		view(func(v *LineView) { v.Status, v.Phase = ropeline.Status{}, ropeline.PhaseAnnounced }),
+	}
+}
+
+func (s scene) page(t testing.TB, r *Renderer) *httptest.ResponseRecorder {
+	t.Helper()
+	w := httptest.NewRecorder()
+	if err := s.draw(r, w); err != nil {
+		t.Fatalf("%s: %v", s.name, err)
+	}
+	return w
+}
+
+func TestEveryPageCarriesItsHeaders(t *testing.T) {
+	r := newRenderer(t)
+	for _, s := range scenes(calm) {
+		w := s.page(t, r)
+		if w.Code != s.status {
+			t.Errorf("%s: status %d, want %d", s.name, w.Code, s.status)
+		}
+		for key, want := range map[string]string{
+			"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": Policy, "X-Content-Type-Options": "nosniff",
+			"Cache-Control": "private, no-cache", "Vary": "Accept, Accept-Encoding",
+		} {
+			if got := w.Header().Get(key); got != want {
+				t.Errorf("%s: %s is %q, want %q", s.name, key, got, want)
+			}
+		}
+	}
+}
+
+func TestAHeaderOfTheHandlerStays(t *testing.T) {
+	w := httptest.NewRecorder()
+	w.Header().Set("Cache-Control", "no-store")
+	if err := newRenderer(t).Tickets(w, TicketsView{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.Header().Get("Cache-Control"); got != "no-store" {
+		t.Errorf("Cache-Control is %q, want the handler's no-store", got)
+	}
+}
+
+func TestSceneOfEveryStanding(t *testing.T) {
+	want := []string{"waiting", "waiting", "turn", "shopping", "gone", "soldout", "closed", "absent", "absent"}
+	for i, v := range lines(eventOf(calm), calm) {
+		if v.Scene() != want[i] {
+			t.Errorf("view %d: scene %q, want %q", i, v.Scene(), want[i])
+		}
+	}
+}
