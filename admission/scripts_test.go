@@ -1,0 +1,61 @@
+package admission
+
+import (
+	"fmt"
+	"io/fs"
+	"strings"
+	"testing"
+)
+
+// headers must open every script, in this order, before its first statement.
+var headers = []string{"-- Purpose: ", "-- KEYS: ", "-- ARGV: ", "-- Returns: ", "-- Cost: ", "-- Operation: "}
+
+func checkHeader(script string) error {
+	missing := headers
+	for line := range strings.Lines(script) {
+		if len(missing) == 0 {
+			return nil
+		}
+		if !strings.HasPrefix(line, "--") {
+			break
+		}
+		if strings.HasPrefix(line, missing[0]) && len(strings.TrimSpace(line)) > len(missing[0]) {
+			missing = missing[1:]
+		}
+	}
+	return fmt.Errorf("the header lacks %q", missing)
+}
+
+func TestScriptsHaveHeaders(t *testing.T) {
+	files, err := fs.Glob(luaFiles, "lua/*.lua")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("scripts: %v, %v", files, err)
+	}
+	for _, file := range files {
+		source, err := luaFiles.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := checkHeader(string(source)); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+}
+
+func TestBareScriptsAreRejected(t *testing.T) {
+	whole := strings.Join(headers, "x\n") + "x\nreturn 1\n"
+	if err := checkHeader(whole); err != nil {
+		t.Errorf("a whole header: %v", err)
+	}
+	for _, script := range []string{
+		"return 1",
+		"",
+		"return 1\n" + whole,
+		strings.Replace(whole, "-- Cost: x\n", "", 1),
+		strings.Replace(whole, "-- Cost: x\n", "-- Cost: \n", 1),
+	} {
+		if checkHeader(script) == nil {
+			t.Errorf("a script without its header passed:\n%s", script)
+		}
+	}
+}
