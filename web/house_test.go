@@ -191,11 +191,11 @@ func (h *house) join(t *testing.T, event ropeline.EventID) *fan {
 
 func (f *fan) ask(t *testing.T, method, path, body string, headers ...string) answer {
 	t.Helper()
-	headers = append([]string{"Authorization: Bearer " + f.token, "Ropeline-Place: " + f.status.Place}, headers...)
+	own := []string{"Authorization: Bearer " + f.token, "Ropeline-Place: " + f.status.Place}
 	if f.shopper != "" {
-		headers = append(headers, "Ropeline-Shopper: "+f.shopper)
+		own = append(own, "Ropeline-Shopper: "+f.shopper)
 	}
-	return f.h.ask(t, method, path, body, headers...)
+	return f.h.ask(t, method, path, body, append(own, headers...)...) // later ones win
 }
 
 // enter waits for the pass, which the test's tick gives, and redeems it.

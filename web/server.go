@@ -25,6 +25,7 @@ import (
 // Options are the rooms that the server stands in front of.
 type Options struct {
 	PublicURL string   // as fans see it, e.g. https://tickets.example
+	Proxies   []string // networks whose X-Forwarded-For is believed
 	Origins   []string // more origins that may open sockets and post, besides PublicURL's
 
 	Pool      *pgxpool.Pool
@@ -84,7 +85,11 @@ func New(o Options) (*Server, error) {
 	for _, origin := range o.Origins {
 		s.origins[originOf(origin)] = true
 	}
-	s.handler = s.protect(s.routes())
+	routes := s.routes()
+	if err := routes.SetTrustedProxies(o.Proxies); err != nil {
+		return nil, err
+	}
+	s.handler = s.protect(routes)
 	return s, nil
 }
 
@@ -97,7 +102,6 @@ func (s *Server) Run(ctx context.Context) error { return s.hub.Run(ctx) }
 func (s *Server) routes() *gin.Engine {
 	gin.SetMode(gin.ReleaseMode)
 	g := gin.New()
-	g.SetTrustedProxies(nil)
 	g.HandleMethodNotAllowed = true
 	g.Use(s.recover, s.measure)
 	g.NoRoute(s.handle(noRoute))

@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -27,6 +28,7 @@ type Config struct {
 	Listen      string        `arg:"--listen,env:ROPELINE_LISTEN" placeholder:"ADDR" default:"127.0.0.1:8080" help:"address of the web role"`
 	PublicURL   string        `arg:"--public-url,env:ROPELINE_PUBLIC_URL" placeholder:"URL" help:"how fans reach the site; http:// and the listening address when empty"`
 	Origins     string        `arg:"--origins,env:ROPELINE_ORIGINS" placeholder:"URLS" help:"more origins, by comma, whose pages may call this site"`
+	Proxies     string        `arg:"--trusted-proxies,env:ROPELINE_TRUSTED_PROXIES" placeholder:"CIDRS" help:"networks, by comma, whose X-Forwarded-For is believed"`
 	Roles       string        `arg:"--roles,env:ROPELINE_ROLES" placeholder:"ROLES" default:"web,admission,worker" help:"what this process does, by comma"`
 	Hold        time.Duration `arg:"--hold,env:ROPELINE_HOLD" placeholder:"DURATION" default:"10m" help:"how long a reservation is held for payment"`
 	LogLevel    string        `arg:"--log-level,env:ROPELINE_LOG_LEVEL" placeholder:"LEVEL" default:"info" help:"debug, info, warn or error"`
@@ -53,6 +55,11 @@ func (c Config) Validate() error {
 		}
 		if u, err := url.Parse(raw); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" {
 			return fmt.Errorf("%q: want http(s)://host[:port]", raw)
+		}
+	}
+	for _, network := range split(c.Proxies) {
+		if _, err := netip.ParsePrefix(network); err != nil {
+			return fmt.Errorf("ROPELINE_TRUSTED_PROXIES: %q: want a network such as 10.0.0.0/8", network)
 		}
 	}
 	if len(split(c.Roles)) == 0 {

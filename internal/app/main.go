@@ -76,14 +76,15 @@ func run(ctx context.Context, c commands, stdout, stderr io.Writer) error {
 	if c.Health != nil {
 		return askHealth(ctx, c.Health.URL)
 	}
+	if c.Migrate != nil {
+		return migrateOnly(ctx, c.Config, newLog(c.Config, stderr))
+	}
 	if err := c.Config.Validate(); err != nil {
 		return err
 	}
 	switch {
 	case c.Serve != nil:
 		return serve(ctx, c.Config, stdout, newLog(c.Config, stderr))
-	case c.Migrate != nil:
-		return migrateOnly(ctx, c.Config, newLog(c.Config, stderr))
 	case c.Owner != nil:
 		return resetOwner(ctx, c.Config, stdout, newLog(c.Config, stderr))
 	}
@@ -95,7 +96,7 @@ func run(ctx context.Context, c commands, stdout, stderr io.Writer) error {
 
 func newLog(c Config, w io.Writer) *slog.Logger {
 	var level slog.Level
-	level.UnmarshalText([]byte(c.LogLevel)) // Validate has checked it
+	level.UnmarshalText([]byte(c.LogLevel)) // info when it is none
 	options := &slog.HandlerOptions{Level: level}
 	if c.LogFormat == "json" {
 		return slog.New(slog.NewJSONHandler(w, options))
@@ -129,7 +130,7 @@ func (a *App) announceOwner(ctx context.Context, stdout io.Writer) error {
 
 func migrateOnly(ctx context.Context, c Config, log *slog.Logger) (err error) {
 	if c.DatabaseURL == "" {
-		return errors.New("migrate needs DATABASE_URL (and REDIS_URL); private engines are migrated at every start")
+		return errors.New("migrate needs DATABASE_URL; private engines are migrated at every start")
 	}
 	if err := migrations.Apply(ctx, c.DatabaseURL); err != nil {
 		return err

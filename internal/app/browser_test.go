@@ -1,0 +1,223 @@
+package app
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/ropeline/ropeline/internal/engines"
+	"github.com/ropeline/ropeline/loadtest"
+)
+
+// browser is a headless Chromium. Screenshots are kept only where
+// ROPELINE_SCREENSHOTS names a directory, as `make screenshots` does.
+type browser struct {
+	t   *testing.T
+	ctx context.Context
+}
+
+func openBrowser(t *testing.T) *browser {
+	t.Helper()
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if found, err := exec.LookPath(name); err == nil {
+			path = found
+			break
+		}
+	}
+	if path == "" {
+		t.Fatal("Chromium was not found; deploy/setup.sh --with-browser installs it on Debian")
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1100, 900),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
+	allocator, closeAllocator := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, closeTab := chromedp.NewContext(allocator)
+	t.Cleanup(func() {
+		chromedp.Cancel(ctx) // waits until the browser has ended
+		closeTab()
+		closeAllocator()
+	})
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("start Chromium: %v", err)
+	}
+	return &browser{t, ctx}
+}
+
+// void is an action that only acts.
+type void = chromedp.Action[chromedp.Void]
+
+// within bounds one step.
+func (b *browser) within(d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(b.ctx, d)
+}
+
+// do runs one step of the story, which is named when it fails.
+func (b *browser) do(step string, actions ...void) {
+	b.t.Helper()
+	ctx, cancel := b.within(30 * time.Second)
+	defer cancel()
+	if err := chromedp.Do(ctx, actions...); err != nil {
+		b.fail(step, err)
+	}
+}
+
+// read is the text of what a selector finds.
+func (b *browser) read(selector string) string {
+	b.t.Helper()
+	ctx, cancel := b.within(10 * time.Second)
+	defer cancel()
+	text, err := chromedp.Run(ctx, chromedp.Text(chromedp.CSS(selector)))
+	if err != nil {
+		b.fail("read "+selector, err)
+	}
+	return text
+}
+
+// holds waits until a JavaScript expression is true.
+func holds(expression string) void { return chromedp.Poll[chromedp.Void](expression) }
+
+func (b *browser) fail(step string, err error) {
+	b.t.Helper()
+	ctx, cancel := b.within(3 * time.Second)
+	defer cancel()
+	where, _ := chromedp.Run(ctx, chromedp.Location())
+	text, _ := chromedp.Run(ctx, chromedp.Text(chromedp.CSS("main")))
+	b.t.Fatalf("%s: %v\nat %s the page says:\n%s", step, err, where, text)
+}
+
+func (b *browser) shoot(name string, width, height int64) {
+	b.t.Helper()
+	dir := os.Getenv("ROPELINE_SCREENSHOTS")
+	if dir == "" {
+		return
+	}
+	b.do("set the window for "+name, chromedp.EmulateViewport(width, height))
+	ctx, cancel := b.within(10 * time.Second)
+	defer cancel()
+	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		b.fail("screenshot "+name, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// scene waits for a scene of the page to be shown.
+func scene(name string) void {
+	return chromedp.WaitVisible(chromedp.CSS(`[data-scene="` + name + `"]`))
+}
+
+// TestPersonBuysTicket is a person's way in a real browser, in the same line
+// as a crowd: join, see the position fall, reload, enter, reserve, pay, and
+// hold the ticket with its QR code.
+func TestPersonBuysTicket(t *testing.T) {
+	app := openTest(t, engines.Test(t), func(c *Config) { c.Hold = time.Minute })
+	event := testEvent(500)
+	event.Name, event.Venue.Name, event.Venue.City = "The Tightrope Sessions", "Old Rope Walk", "Vienna"
+	event.TicketTypes[0].Name = "Standing"
+	rules := testRules()
+	rules.RatePerMinute, rules.Burst, rules.MaxShoppers, rules.ShowUp = 240, 1, 500, time.Minute
+	event, err := app.CreateEvent(t.Context(), event, rules, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	crowd, goHome := context.WithCancel(context.Background())
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		loadtest.Crowd{BaseURL: app.URL(), Event: event.ID, Fans: 120, Seed: 2,
+			Arrival: loadtest.Arrival{Shape: loadtest.Constant, Over: 2 * time.Second}}.Run(crowd)
+	}()
+	t.Cleanup(func() { goHome(); <-gone })
+	eventually(t, 20*time.Second, "a crowd in the line", func() bool {
+		snapshot, err := app.Line.Snapshot(t.Context(), event.ID)
+		return err == nil && snapshot.Waiting > 60
+	})
+
+	b := openBrowser(t)
+	b.do("see the list", chromedp.Navigate(app.URL()+"/"), chromedp.WaitVisible(chromedp.CSS(`a[href="/events/`+string(event.ID)+`"]`)))
+	b.shoot("events", 1100, 800)
+	b.do("open the event", chromedp.Navigate(app.URL()+"/events/"+string(event.ID)), chromedp.WaitVisible(chromedp.CSS("#join button")))
+	b.shoot("event", 1100, 900)
+	b.do("join", chromedp.Click(chromedp.CSS("#join button")), scene("waiting"))
+	number, first := b.read(`[data-f="number"]`), b.read(`[data-f="position"]`)
+	b.shoot("line", 1100, 900)
+	b.do("see the position fall", holds(`Number(document.querySelector('[data-f="position"]').textContent.replace(/\D/g, '')) < `+digits(first)))
+	b.shoot("line-phone", 360, 740)
+
+	b.do("reload and keep the number", chromedp.Reload(), scene("waiting"))
+	if again := b.read(`[data-f="number"]`); again != number {
+		t.Errorf("the number was %s and is %s after a reload", number, again)
+	}
+	fast := rules
+	fast.RatePerMinute, fast.Burst = 6000, 200
+	if _, err := app.Admission.SetRules(t.Context(), event.ID, fast, 0, "test"); err != nil {
+		t.Fatal(err)
+	}
+	b.do("be let in", scene("turn"))
+	b.shoot("turn", 1100, 800)
+	b.do("enter", chromedp.Click(chromedp.CSS(`[data-scene="turn"] button`)), scene("choose"))
+	b.do("choose two", chromedp.Click(chromedp.CSS(`[data-step="1"]`)), chromedp.Click(chromedp.CSS(`[data-step="1"]`)))
+	b.shoot("shop", 1100, 800)
+	b.do("reserve", chromedp.Click(chromedp.CSS(`[data-f="reserve"]`)), scene("held"))
+	b.do("order", chromedp.SendKeys(chromedp.CSS("#email"), "person@example.org"))
+	b.shoot("held", 1100, 800)
+	b.do("go to the payment", chromedp.Click(chromedp.CSS(`[data-f="pay"]`)), chromedp.WaitVisible(chromedp.CSS(`[data-outcome="approve"]`)))
+	b.shoot("payment", 1100, 1000)
+	b.do("pay", chromedp.Click(chromedp.CSS(`[data-outcome="approve"]`)))
+	b.do("hold the tickets", chromedp.WaitVisible(chromedp.CSS(`#order[data-state="paid"] img[src$="/qr.png"]`)),
+		holds(`[...document.querySelectorAll('img[src$="/qr.png"]')].filter(i => i.complete && i.naturalWidth > 100).length == 2`))
+	b.shoot("order", 1100, 1100)
+	if email := b.read(".bills"); !strings.Contains(email, "person@example.org") || !strings.Contains(email, "90") {
+		t.Errorf("the receipt says %q", email)
+	}
+	b.do("see all tickets", chromedp.Navigate(app.URL()+"/users/me/tickets"), chromedp.WaitVisible(chromedp.CSS(`img[src$="/qr.png"]`)))
+
+	var tickets int
+	if err := app.Pool().QueryRow(t.Context(), "select count(*) from tickets t join orders o on o.id = t.order_id where o.email = 'person@example.org'").Scan(&tickets); err != nil || tickets != 2 {
+		t.Errorf("%d tickets, %v", tickets, err)
+	}
+}
+
+// TestOrganizerThrottles signs in, changes the rules in the console and pauses.
+func TestOrganizerThrottles(t *testing.T) {
+	app := openTest(t, engines.Test(t), nil)
+	event, err := app.CreateEvent(t.Context(), testEvent(50), testRules(), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	password, err := app.Accounts.EnsureOwner(t.Context())
+	if err != nil || password == "" {
+		t.Fatalf("owner: %q %v", password, err)
+	}
+	b := openBrowser(t)
+	b.do("be sent to the sign-in", chromedp.Navigate(app.URL()+"/admin"), chromedp.WaitVisible(chromedp.CSS(`input[type="password"]`)))
+	b.do("sign in", chromedp.SendKeys(chromedp.CSS(`input[type="email"]`), "owner@ropeline.local"),
+		chromedp.SendKeys(chromedp.CSS(`input[type="password"]`), password), chromedp.Submit(chromedp.CSS(`input[type="password"]`)),
+		chromedp.WaitVisible(chromedp.CSS(`a[href="/admin/events/`+string(event.ID)+`"]`)))
+	b.do("open the desk", chromedp.Navigate(app.URL()+"/admin/events/"+string(event.ID)), chromedp.WaitVisible(chromedp.CSS(`[name="rate_per_minute"]`)))
+	b.shoot("desk", 1100, 1200)
+	b.do("throttle", chromedp.SetValue(chromedp.CSS(`[name="rate_per_minute"]`), "7"), chromedp.Click(chromedp.CSS(`[data-f="rules"] .button`)))
+	eventually(t, 10*time.Second, "the new rate", func() bool {
+		rules, err := app.Admission.Rules(t.Context(), event.ID)
+		return err == nil && rules.RatePerMinute == 7 && rules.Version == 2 && rules.ChangedBy == "owner@ropeline.local"
+	})
+}
+
+// digits keeps the digits of a formatted number.
+func digits(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, s)
+}
