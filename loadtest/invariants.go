@@ -51,7 +51,7 @@ type Judge struct {
 // NewJudge returns a Judge that has seen nothing.
 func NewJudge() *Judge {
 	return &Judge{witnesses: []witness{
-		newStock(), newLine(), newPlaces(), newEnds(), newTickets(), newHolds(), newEffects(), newDoor(),
+		newStock(), newLine(), newEnds(), newPlaces(), newTickets(), newHolds(), newEffects(), newDoor(),
 	}}
 }
 

@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/ropeline/ropeline"
@@ -9,7 +10,8 @@ import (
 // ends judges I4: a fan who joined and kept its place was let in, was told
 // that it is over (sold out, closed), or is still waiting by the last word.
 // A fan who left did not keep its place. A fan is lost when the server said
-// that it does not know the place, and no later word took that back.
+// that it does not know the place and no later word took that back, or gave
+// it another number within the epoch.
 //
 // Fans who could not ask any more at the end are counted in the note.
 type ends struct {
@@ -17,11 +19,11 @@ type ends struct {
 }
 
 type fate struct {
-	number, epoch    int64
-	settled          bool // let in, told, or left
-	lost             string
-	asked, restarted bool
-	outcome          Outcome
+	number, epoch int64
+	settled       bool   // let in, told, or left
+	lost, moved   string // the counterexample; moved cannot be taken back
+	asked         bool
+	outcome       Outcome
 }
 
 func newEnds() *ends { return &ends{fans: make(map[int]*fate)} }
@@ -30,7 +32,7 @@ func (e *ends) see(_ *RunFacts, o Observation) {
 	f := e.fans[o.Fan]
 	if o.Line != nil {
 		if f == nil {
-			f = &fate{}
+			f = &fate{number: -1}
 			e.fans[o.Fan] = f
 		}
 		e.hear(f, o)
@@ -67,7 +69,9 @@ func (e *ends) hear(f *fate, o Observation) {
 		f.settled = true
 	case standing == ropeline.StandingGone:
 		f.lost = fmt.Sprintf("fan %d with number %d was told that it is gone at %s, and had never been told to come in", o.Fan, f.number, at(o.T))
-	case f.lost != "" && kept:
+	case f.number >= 0 && !kept && !f.settled:
+		f.moved = fmt.Sprintf("fan %d with number %d was told number %d instead at %s", o.Fan, f.number, o.Line.Number, at(o.T))
+	case kept:
 		f.lost = "" // back in its place
 	}
 	f.number, f.epoch = o.Line.Number, o.Line.Epoch
@@ -81,10 +85,10 @@ func (e *ends) verdicts(*RunFacts) []Verdict {
 		switch {
 		case f.settled:
 			found.checked++
-		case f.lost != "" && f.outcome != "":
+		case f.moved != "", f.lost != "" && f.outcome != "":
 			found.checked++
 			if lostFan < 0 || index < lostFan { // the same one at every judgement
-				lostFan, found.broken = index, f.lost
+				lostFan, found.broken = index, cmp.Or(f.moved, f.lost)
 			}
 		case !f.asked:
 			unheard++
