@@ -52,8 +52,8 @@ func (c *Checkout) read(ctx context.Context, conn *pgx.Conn, event ropeline.Even
 	d := &desk{ledger: l, fence: -1}
 	batch := &pgx.Batch{}
 	batch.Queue("begin")
-	// A plan made while the tables were small would read them whole, and pgx
-	// keeps plans: every look of the clerk has an index.
+	// pgx keeps plans, and those made while the tables were empty would read
+	// them whole for the rest of the drop: every look of the clerk has an index.
 	batch.Queue("set local enable_seqscan = off")
 	batch.Queue(`
 		select s.fence, e.drop_at, e.closes_at from sales s join events e on e.id = s.event_id
@@ -71,10 +71,10 @@ func (c *Checkout) read(ctx context.Context, conn *pgx.Conn, event ropeline.Even
 		batch.Queue("select "+reservationColumns+" from reservations where id = any($1)", ids).Query(l.readReservations)
 	}
 	if len(fans) > 0 {
-		batch.Queue(fanSums+"r.event_id = $1 and r.fan_id = any($2) and r.state in ('held', 'converted') group by 1, 2", event, fans).Query(l.readFans)
+		batch.Queue("select f.* from unnest($2::text[]) as u(fan_id)"+fanSums, event, fans).Query(l.readFans)
 	}
 	batch.Queue("select "+reservationColumns+` from reservations
-		where event_id = $1 and state = 'held' and deadline <= clock_timestamp() order by deadline limit $2`, event, dueLimit).
+		where event_id = $1 and state = 'held' and deadline <= now() order by deadline limit $2`, event, dueLimit).
 		Query(func(rows pgx.Rows) error {
 			due, err := pgx.CollectRows(rows, scanReservation)
 			for i := range due {
@@ -106,15 +106,18 @@ func (c *Checkout) queueClaims(batch *pgx.Batch, d *desk, event ropeline.EventID
 		})
 	batch.Queue("select "+reservationColumns+` from reservations where id in (
 		select o.reservation_id from payments p join orders o on o.id = p.order_id where `+owed+")", event).Query(l.readReservations)
-	batch.Queue(fanSums+`(r.event_id, r.fan_id) in (
-			select o.event_id, o.fan_id from payments p join orders o on o.id = p.order_id where `+owed+`)
-		and r.state in ('held', 'converted') group by 1, 2`, event).Query(l.readFans)
+	batch.Queue("select f.* from (select distinct o.fan_id from payments p join orders o on o.id = p.order_id where "+owed+") as u"+fanSums, event).Query(l.readFans)
 }
 
+// fanSums adds up what each fan of u has of the event $1. It is lateral, and
+// fenced by its offset, so that it always is one probe of the index per fan.
 const fanSums = `
-	select r.fan_id, i.ticket_type, sum(i.quantity)::int
-	from reservations r, jsonb_to_recordset(r.items) as i(ticket_type text, quantity int)
-	where `
+	cross join lateral (
+		select r.fan_id, i.ticket_type, sum(i.quantity)::int from (
+			select r.fan_id, r.items from reservations r
+			where r.event_id = $1 and r.fan_id = u.fan_id and r.state in ('held', 'converted') offset 0
+		) as r, jsonb_to_recordset(r.items) as i(ticket_type text, quantity int) group by 1, 2
+	) as f`
 
 func (l *ledger) add(r Reservation) {
 	if _, known := l.reservations[r.ID]; !known {

@@ -33,7 +33,8 @@ func (c *Checkout) OpenSales(ctx context.Context) ([]SaleStock, error) {
 // hold that has run out, a payment to settle or an order to unwind.
 func (c *Checkout) DueEvents(ctx context.Context) ([]ropeline.EventID, error) {
 	return collect[ropeline.EventID](ctx, c, `
-		select distinct event_id from reservations where state = 'held' and deadline <= now()
+		select s.event_id from sales s
+		where exists (select from reservations r where r.event_id = s.event_id and r.state = 'held' and r.deadline <= now())
 		union select event_id from payments where duty in ('settle', 'unwind') and duty_at <= now()`)
 }
 

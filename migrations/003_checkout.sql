@@ -37,7 +37,7 @@ create table reservations (
     check ((state = 'rejected') = (reason <> ''))
 );
 create index reservations_by_fan on reservations (event_id, fan_id);
-create index reservations_due on reservations (deadline, event_id) where state = 'held';
+create index reservations_due on reservations (event_id, deadline) where state = 'held';
 
 create table orders (
     id              text collate "C" primary key,
