@@ -49,8 +49,11 @@ func packStatic() (*tree, error) {
 		if err != nil {
 			return err
 		}
-		if path.Ext(name) == ".css" {
+		switch path.Ext(name) {
+		case ".css":
 			plain = uncomment(plain)
+		case ".js":
+			plain = unremark(plain)
 		}
 		fmt.Fprintf(sum, "%s %d\n", name, len(plain))
 		sum.Write(plain)
@@ -93,6 +96,18 @@ func uncomment(css []byte) []byte {
 		}
 		_, css, _ = bytes.Cut(rest, []byte("*/"))
 	}
+}
+
+// unremark drops the lines of a module that are a comment and nothing else.
+// No template literal of ours goes over several lines.
+func unremark(module []byte) []byte {
+	var b bytes.Buffer
+	for line := range bytes.Lines(module) {
+		if !bytes.HasPrefix(bytes.TrimSpace(line), []byte("//")) {
+			b.Write(line)
+		}
+	}
+	return b.Bytes()
 }
 
 func (t *tree) url(name string) (string, error) {
