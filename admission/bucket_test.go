@@ -9,7 +9,7 @@ import (
 
 func drawRules(t *rapid.T) Rules {
 	return Rules{
-		RatePerMinute: rapid.IntRange(0, 1_000_000).Draw(t, "rate"),
+		RatePerMinute: rapid.OneOf(rapid.IntRange(0, 3), rapid.IntRange(0, 1_000_000)).Draw(t, "rate"),
 		Burst:         rapid.IntRange(1, 200).Draw(t, "burst"),
 		MaxShoppers:   rapid.IntRange(1, 1_000_000).Draw(t, "most shoppers"),
 		Batch:         rapid.IntRange(1, 1000).Draw(t, "batch"),
@@ -107,5 +107,26 @@ func TestAPausedBucketDoesNotFill(t *testing.T) {
 	r.Paused = false
 	if _, n = Decide(s, r, 61_000_000, Demand{Waiting: 100}); n != 10 {
 		t.Errorf("a second after the pause: %d admitted, want 10", n)
+	}
+}
+
+// What flows in at once is bounded, in both, so that no product loses a bit.
+func TestALongQuietTimeFillsAnHourAtMost(t *testing.T) {
+	h := newHouse(t)
+	rules := quick()
+	rules.RatePerMinute, rules.Burst = 1, 200
+	event := h.event(rules)
+	h.tickNow(event)
+	if err := h.redis.Write.HSet(t.Context(), keysOf(event).state, "tokens", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	empty := State{At: h.now.UnixMicro()}
+	h.wait(3 * time.Hour)
+	h.tickNow(event)
+	if got, err := h.redis.Read.HGet(t.Context(), keysOf(event).state, "tokens").Int64(); err != nil || got != 60*Unit {
+		t.Errorf("the script's bucket holds %d, %v", got, err)
+	}
+	if got := Refill(empty, rules, h.now.UnixMicro()); got.Tokens != 60*Unit {
+		t.Errorf("the bucket holds %d", got.Tokens)
 	}
 }

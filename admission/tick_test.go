@@ -21,9 +21,12 @@ func TestTheScriptTicksLikeDecide(t *testing.T) {
 	ctx := context.Background()
 	rapid.Check(t, func(t *rapid.T) {
 		rules := drawRules(t)
-		rules.ShowUp, rules.Shop = 24*time.Hour, 24*time.Hour
-		event := h.event(rules)
-		rules.Version = 1
+		rules.ShowUp = 1000 * time.Hour // sweeping has its own test
+		event := h.event(quick())
+		rules.Version = 2 // put in force past the checks that organizers' rules go through
+		if err := h.push(ctx, event, rules, ""); err != nil {
+			t.Fatal(err)
+		}
 		h.join(event, rapid.IntRange(0, 40).Draw(t, "fans"))
 		now := time.Now().UnixMicro()
 		var model State
@@ -35,15 +38,14 @@ func TestTheScriptTicksLikeDecide(t *testing.T) {
 		d.Waiting = waiting
 		version := int64(0)
 		for i := range rapid.IntRange(1, 12).Draw(t, "ticks") {
-			// Never so far that a pass runs out: sweeping has its own test.
-			now += min(drawStep(t), longestRefill+longestRefill/100)
+			now += drawStep(t)
 			if i == 0 {
 				model = Full(rules, now)
 			}
 			switch rapid.IntRange(0, 3).Draw(t, "meanwhile") {
 			case 0:
 				next := drawRules(t)
-				next.ShowUp, next.Shop, next.Version = 24*time.Hour, 24*time.Hour, rules.Version+1
+				next.ShowUp, next.Version = rules.ShowUp, rules.Version+1
 				if err := h.push(ctx, event, next, micros(time.UnixMicro(now))); err != nil {
 					t.Fatal(err)
 				}
@@ -251,6 +253,13 @@ func TestMostShoppersAndNoShows(t *testing.T) {
 	if ticked := h.tickNow(event); len(ticked.Admitted) != 3 || ticked.Shoppers != 3 {
 		t.Fatalf("%+v", ticked)
 	}
+	s, err := h.line.Snapshot(t.Context(), event)
+	if err != nil || !s.Gone(2) || s.Gone(3) || s.Position(3) != 0 || s.Position(7) != 4 || s.Admitted != 3 {
+		t.Errorf("the line after the tick: %+v, %v", s, err)
+	}
+	if err := h.Stock(t.Context(), event, 10, 1, []ropeline.FanID{places[1].Fan}, nil); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := h.enterNow(h.shopper(event, places[0].Fan)); err != nil {
 		t.Fatal(err)
 	}
@@ -278,7 +287,7 @@ func TestMostShoppersAndNoShows(t *testing.T) {
 		t.Errorf("after the time to shop: %+v", ticked)
 	}
 	c := h.counts(event)
-	if want := (Counts{Shoppers: 2, Admitted: 8, Entered: 1, NoShows: 4, Ended: 1, Done: 1}); c != want {
+	if want := (Counts{Shoppers: 2, Admitted: 8, Entered: 1, NoShows: 4, Ended: 1, Done: 1, Left: 10, LeftKnown: true}); c != want {
 		t.Errorf("counts %+v, want %+v", c, want)
 	}
 	var ended []ropeline.FanID

@@ -203,6 +203,22 @@ func TestARestoreThatPostgresForgotGivesNothingTwice(t *testing.T) {
 	}
 }
 
+func TestEpochsRiseThoughPostgresForgotOne(t *testing.T) {
+	h := newHouse(t)
+	event := h.event()
+	h.join(event, fans(1)[0], nil)
+	// Redis is two epochs ahead of what was committed, and begins another life.
+	if err := h.redis.Write.HSet(t.Context(), KeysOf(event).Meta, "epoch", 4, "life", "before").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if s := h.snapshot(event); s.Epoch != 5 || s.Waiting != 1 || s.Offset != "5-1" {
+		t.Errorf("snapshot %+v", s)
+	}
+	if epoch, _, _ := h.row(event); epoch != 5 {
+		t.Errorf("Postgres knows epoch %d", epoch)
+	}
+}
+
 // A server that comes back may have forgotten its last writes. The test makes
 // it forget on purpose, by writing into its data what an older one would hold.
 func TestANewLifeOfTheServerIsANewEpoch(t *testing.T) {
