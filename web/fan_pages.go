@@ -46,7 +46,7 @@ func (s *Server) eventsPage(c *gin.Context) error {
 	if next != "" {
 		page.Next = "/?after=" + next
 	}
-	return s.pages.Events(c.Writer, page)
+	return s.pages.Events(pages.Zip(c.Writer, c.Request), page)
 }
 
 func (s *Server) eventPage(c *gin.Context, event ropeline.Event, stock checkout.Stocks) error {
@@ -56,7 +56,7 @@ func (s *Server) eventPage(c *gin.Context, event ropeline.Event, stock checkout.
 		view.InLine = status.Standing == ropeline.StandingWaiting || status.Standing == ropeline.StandingAdmitted
 		view.Shopping = status.Standing == ropeline.StandingShopping
 	}
-	return s.pages.Event(c.Writer, view)
+	return s.pages.Event(pages.Zip(c.Writer, c.Request), view)
 }
 
 // joinForm: POST /events/{id}/line, the join of a page without JavaScript.
@@ -92,7 +92,7 @@ func (s *Server) linePage(c *gin.Context) error {
 		view.ShowUp = rules.ShowUp
 	}
 	c.Header("Cache-Control", "no-store")
-	return s.pages.Line(c.Writer, view)
+	return s.pages.Line(pages.Zip(c.Writer, c.Request), view)
 }
 
 // shopPage: GET /events/{id}/shop, for admitted fans; the others are led back
@@ -115,7 +115,7 @@ func (s *Server) shopPage(c *gin.Context) error {
 			if found {
 				view.Reservation = &pages.Reservation{ID: held.ID, Total: held.Total(), Deadline: held.Deadline, Items: bill(offer.Event, held.Items)}
 			}
-			return s.pages.Shop(c.Writer, view)
+			return s.pages.Shop(pages.Zip(c.Writer, c.Request), view)
 		}
 	}
 	c.Redirect(http.StatusSeeOther, "/events/"+string(offer.ID)+"/line")
@@ -143,7 +143,7 @@ func (s *Server) orderPage(c *gin.Context, order checkout.Order) error {
 		return err
 	}
 	view := s.viewOrder(order)
-	return s.pages.Order(c.Writer, pages.OrderView{
+	return s.pages.Order(pages.Zip(c.Writer, c.Request), pages.OrderView{
 		Event: event, ID: order.ID, State: string(order.State), Email: order.Email, Items: bill(event, order.Items),
 		Total: order.Total, CreatedAt: order.CreatedAt, Deadline: order.Deadline, Tickets: ticketPages(view.Tickets),
 		Payment: pages.Payment{State: string(order.Payment.State), Page: view.Payment.Page},
@@ -174,7 +174,7 @@ func (s *Server) ticketsPage(c *gin.Context, views []ticketView) error {
 		}
 		page.Groups[at].Tickets = append(page.Groups[at].Tickets, ticketPages([]ticketView{v})...)
 	}
-	return s.pages.Tickets(c.Writer, page)
+	return s.pages.Tickets(pages.Zip(c.Writer, c.Request), page)
 }
 
 // sandboxPage: GET /sandbox/pay/{ref}, where a real gateway's card form would
@@ -193,7 +193,7 @@ func (s *Server) sandboxPage(c *gin.Context) error {
 		return err
 	}
 	c.Header("Cache-Control", "no-store")
-	return s.pages.SandboxPay(c.Writer, pages.SandboxView{
+	return s.pages.SandboxPay(pages.Zip(c.Writer, c.Request), pages.SandboxView{
 		Ref: c.Param("ref"), ClientSecret: order.Payment.ClientSecret, Order: order.ID, EventName: event.Name,
 		Items: bill(event, order.Items), Total: order.Total, State: string(order.Payment.State), Deadline: order.Deadline,
 	})
@@ -206,7 +206,7 @@ func (s *Server) problemPage(c *gin.Context, p problem) {
 		view.Next = pages.Link{Text: "Back to the event", Href: "/events/" + string(id)}
 	}
 	c.Header("Cache-Control", "no-store")
-	if err := s.pages.Problem(c.Writer, view); err != nil {
+	if err := s.pages.Problem(pages.Zip(c.Writer, c.Request), view); err != nil {
 		s.log.Error("problem page", "error", err)
 	}
 	c.Abort()

@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -103,17 +104,20 @@ func bearer(r *http.Request) (string, bool) {
 	return strings.TrimSpace(token), true
 }
 
+// setCookie keeps a value that needs no quoting, which all our tokens are. It
+// writes the header itself: http.SetCookie took a quarter of a join's time.
 func (s *Server) setCookie(c *gin.Context, name, value, path string, life time.Duration) {
-	http.SetCookie(c.Writer, &http.Cookie{
-		Name: name, Value: value, Path: path, MaxAge: int(life / time.Second),
-		HttpOnly: true, Secure: s.secure, SameSite: http.SameSiteLaxMode,
-	})
+	cookie := make([]byte, 0, len(name)+len(value)+len(path)+64)
+	cookie = append(append(append(cookie, name...), '='), value...)
+	cookie = append(append(cookie, "; Path="...), path...)
+	cookie = strconv.AppendInt(append(cookie, "; Max-Age="...), int64(life/time.Second), 10)
+	cookie = append(cookie, s.cookieEnd...)
+	h := c.Writer.Header()
+	h["Set-Cookie"] = append(h["Set-Cookie"], string(cookie))
 }
 
 func (s *Server) dropCookie(c *gin.Context, name, path string) {
-	http.SetCookie(c.Writer, &http.Cookie{
-		Name: name, Path: path, MaxAge: -1, HttpOnly: true, Secure: s.secure, SameSite: http.SameSiteLaxMode,
-	})
+	s.setCookie(c, name, "", path, 0)
 }
 
 // wantsPage tells a browser that navigates from a client of the API.

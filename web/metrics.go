@@ -2,6 +2,7 @@ package web
 
 import (
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -12,10 +13,11 @@ import (
 // metrics are what an operator sees of the requests.
 type metrics struct {
 	requests *prometheus.HistogramVec
+	series   *sync.Map // answered → prometheus.Observer
 }
 
 func newMetrics(reg prometheus.Registerer) metrics {
-	m := metrics{requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+	m := metrics{series: &sync.Map{}, requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "ropeline_http_request_seconds", Help: "Time to answer, by route and status.",
 		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 	}, []string{"route", "method", "status"})}
@@ -28,11 +30,28 @@ func newMetrics(reg prometheus.Registerer) metrics {
 func (s *Server) measure(c *gin.Context) {
 	start := time.Now()
 	c.Next()
-	route := c.FullPath()
+	s.metrics.observer(c.FullPath(), c.Request.Method, c.Writer.Status()).Observe(time.Since(start).Seconds())
+}
+
+// answered names a series of the histogram.
+type answered struct {
+	route, method string
+	status        int
+}
+
+// observer remembers the series, which costs less than finding them by labels.
+// Routes, their methods and our statuses are few.
+func (m *metrics) observer(route, method string, status int) prometheus.Observer {
+	key := answered{route, method, status}
 	if route == "" {
-		route = "none"
+		key.route, key.method = "none", "any"
 	}
-	s.metrics.requests.WithLabelValues(route, c.Request.Method, strconv.Itoa(c.Writer.Status())).Observe(time.Since(start).Seconds())
+	if known, ok := m.series.Load(key); ok {
+		return known.(prometheus.Observer)
+	}
+	observer := m.requests.WithLabelValues(key.route, key.method, strconv.Itoa(status))
+	m.series.Store(key, observer)
+	return observer
 }
 
 func (s *Server) metricsHandler() gin.HandlerFunc {

@@ -18,11 +18,11 @@ func (s *Server) loginPage(c *gin.Context) error {
 		c.Redirect(http.StatusSeeOther, "/admin")
 		return nil
 	}
-	return s.pages.Login(c.Writer, pages.LoginView{})
+	return s.pages.Login(pages.Zip(c.Writer, c.Request), pages.LoginView{})
 }
 
 func (s *Server) wrongLogin(c *gin.Context, email string, err error) error {
-	return s.pages.Login(c.Writer, pages.LoginView{Email: email, Problem: problemOf(err).Detail})
+	return s.pages.Login(pages.Zip(c.Writer, c.Request), pages.LoginView{Email: email, Problem: problemOf(err).Detail})
 }
 
 // organizerPage: GET /admin.
@@ -46,7 +46,7 @@ func (s *Server) organizerPage(c *gin.Context) error {
 		page.Events = append(page.Events, row)
 	}
 	c.Header("Cache-Control", "no-store")
-	return s.pages.Organizer(c.Writer, page)
+	return s.pages.Organizer(pages.Zip(c.Writer, c.Request), page)
 }
 
 // organizerEventPage: GET /admin/events/{id}.
@@ -67,7 +67,7 @@ func (s *Server) organizerEventPage(c *gin.Context) error {
 		page.Rules = page.History[0]
 	}
 	c.Header("Cache-Control", "no-store")
-	return s.pages.OrganizerEvent(c.Writer, page)
+	return s.pages.OrganizerEvent(pages.Zip(c.Writer, c.Request), page)
 }
 
 // liveView is what the organizer's desk shows, a second old at most.

@@ -8,11 +8,11 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/ropeline/ropeline"
-	"github.com/ropeline/ropeline/web/pages"
 )
 
 // protect wraps the whole site: headers, the size of bodies, and requests
-// that a foreign page makes a browser send.
+// that a foreign page makes a browser send. A page brings its own policy, see
+// pages.Policy.
 func (s *Server) protect(next http.Handler) http.Handler {
 	cross := http.NewCrossOriginProtection()
 	for origin := range s.origins {
@@ -25,14 +25,12 @@ func (s *Server) protect(next http.Handler) http.Handler {
 	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, problemOf(ropeline.Errorf(ropeline.CodeCrossOrigin, "The request comes from another site.")))
 	}))
+	nosniff, transport := []string{"nosniff"}, []string{"max-age=31536000"}
 	return cross.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", pages.Policy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "same-origin")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h["X-Content-Type-Options"] = nosniff
 		if s.secure {
-			h.Set("Strict-Transport-Security", "max-age=31536000")
+			h["Strict-Transport-Security"] = transport
 		}
 		if r.Body != nil && r.Body != http.NoBody {
 			r.Body = http.MaxBytesReader(w, r.Body, mostBody)

@@ -60,6 +60,7 @@ type Server struct {
 
 	origins    map[string]bool
 	secure     bool // cookies only over https
+	cookieEnd  string
 	loginLimit *limiter.Limiter
 	handler    http.Handler
 }
@@ -84,6 +85,10 @@ func New(o Options) (*Server, error) {
 	}
 	for _, origin := range o.Origins {
 		s.origins[originOf(origin)] = true
+	}
+	s.cookieEnd = "; HttpOnly; SameSite=Lax"
+	if s.secure {
+		s.cookieEnd += "; Secure"
 	}
 	routes := s.routes()
 	if err := routes.SetTrustedProxies(o.Proxies); err != nil {

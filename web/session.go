@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -56,7 +57,7 @@ func (s *Server) login(c *gin.Context) error {
 	}
 	s.setCookie(c, s.sessionCookie(), token, "/", identity.SessionLife)
 	if form {
-		c.Redirect(http.StatusSeeOther, "/admin")
+		c.Redirect(http.StatusSeeOther, ownPath(c.PostForm("next")))
 		return nil
 	}
 	c.JSON(http.StatusOK, gin.H{"email": account.Email, "role": account.Role})
@@ -114,4 +115,13 @@ func (s *Server) sessionCookie() string {
 		return "__Host-" + cookieSession
 	}
 	return cookieSession
+}
+
+// ownPath is where a form leads afterwards: a path of the organizer's pages,
+// and nowhere else.
+func ownPath(next string) string {
+	if strings.HasPrefix(next, "/admin/") && !strings.ContainsAny(next, "\\\r\n") {
+		return next
+	}
+	return "/admin"
 }

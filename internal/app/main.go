@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"time"
+	_ "time/tzdata" // venues have time zones, and a small image has none
 
 	"github.com/alexflint/go-arg"
 

@@ -1,16 +1,17 @@
 // Package batch gathers single requests into one call: the way joins and
 // mailbox pushes share a round trip to Redis.
 //
-// The first request of a batch waits at most Wait for company; a batch that
-// is full leaves at once. While a call is under way the next batch fills, so
-// under load batches grow by themselves and a quiet line pays Wait at the
-// most. A call that fails fails all its requests alike; a request whose
+// A batch leaves when nobody joined it for a few turns of the scheduler, when
+// it is full, or after Wait, so a lone request pays microseconds and a stream
+// of them shares the call. While as many calls as allowed are under way the
+// next batch fills, so under load batches grow by themselves. A call that fails fails all its requests alike; a request whose
 // context ends stops waiting, but its effect may still come.
 package batch
 
 import (
 	"context"
 	"errors"
+	"runtime"
 	"time"
 )
 
@@ -103,31 +104,31 @@ func (b *Batcher[Q, R]) Run(ctx context.Context) error {
 	}
 }
 
+// patience is how many times in a row a batch lets the other goroutines run
+// without anybody joining it before it leaves.
+const patience = 4
+
 // gather waits for a first request and then for company; empty when ctx ends.
 func (b *Batcher[Q, R]) gather(ctx context.Context) []request[Q, R] {
-	var requests []request[Q, R]
+	requests := make([]request[Q, R], 0, 16)
 	select {
 	case r := <-b.inbox:
 		requests = append(requests, r)
 	case <-ctx.Done():
 		return nil
 	}
-	timer := time.NewTimer(b.options.Wait)
-	defer timer.Stop()
-	for len(requests) < b.options.Size {
+	begun := time.Now()
+	for alone := 0; alone < patience && len(requests) < b.options.Size; {
 		select {
 		case r := <-b.inbox:
 			requests = append(requests, r)
-			continue
+			alone = 0
 		default:
-		}
-		select {
-		case r := <-b.inbox:
-			requests = append(requests, r)
-		case <-timer.C:
-			return requests
-		case <-ctx.Done():
-			return requests
+			if time.Since(begun) > b.options.Wait {
+				return requests
+			}
+			alone++
+			runtime.Gosched()
 		}
 	}
 	return requests

@@ -14,6 +14,8 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
+	"hash"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -40,6 +42,7 @@ const lockNumber = 0x726f7065 // pg_advisory_xact_lock, "rope"
 // Keyring is immutable after Load and safe for concurrent use.
 type Keyring struct {
 	secrets map[Purpose][]byte
+	macs    map[Purpose]*sync.Pool // of keyed hashes: keying costs as much as a MAC
 	signers map[Purpose]signer
 	public  map[Purpose]map[uint8]ed25519.PublicKey
 }
@@ -53,6 +56,7 @@ type signer struct {
 func Load(ctx context.Context, pool *pgxpool.Pool) (*Keyring, error) {
 	k := &Keyring{
 		secrets: map[Purpose][]byte{},
+		macs:    map[Purpose]*sync.Pool{},
 		signers: map[Purpose]signer{},
 		public:  map[Purpose]map[uint8]ed25519.PublicKey{},
 	}
@@ -84,6 +88,7 @@ func (k *Keyring) loadSecrets(ctx context.Context, tx pgx.Tx) error {
 			return err
 		}
 		k.secrets[purpose] = value
+		k.macs[purpose] = &sync.Pool{New: func() any { return hmac.New(sha256.New, value) }}
 	}
 	return nil
 }
@@ -129,9 +134,13 @@ func (k *Keyring) Secret(purpose Purpose) []byte { return k.secrets[purpose] }
 
 // MAC returns the first 16 bytes of HMAC-SHA256 over the message.
 func (k *Keyring) MAC(purpose Purpose, message []byte) []byte {
-	mac := hmac.New(sha256.New, k.secrets[purpose])
+	pool := k.macs[purpose]
+	mac := pool.Get().(hash.Hash)
+	mac.Reset()
 	mac.Write(message)
-	return mac.Sum(nil)[:16]
+	sum := mac.Sum(make([]byte, 0, sha256.Size))
+	pool.Put(mac)
+	return sum[:16]
 }
 
 // CheckMAC tells in constant time whether mac belongs to the message.
