@@ -52,7 +52,7 @@ func reservations(h *house, event ropeline.Event, n int) [][]byte {
 	for i := range requests {
 		fan, token := h.Fans.Mint()
 		shopper := h.Admission.ShopperToken(admission.Shopper{
-			Event: event.ID, Fan: fan, PassID: ropeline.NewID[string](), ShopUntil: time.Now().Add(time.Hour),
+			Event: event.ID, Fan: fan, Epoch: 1, Number: int64(i), AdmittedAt: time.Now(), ShopUntil: time.Now().Add(time.Hour),
 		})
 		requests[i] = postJSON("/events/"+string(event.ID)+"/reserve-tickets", h.address,
 			"Authorization: Bearer "+token+"\r\nRopeline-Shopper: "+shopper+"\r\nPrefer: wait=10\r\nIdempotency-Key: k\r\n", body)
