@@ -3,7 +3,6 @@ package checkout
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -293,5 +292,3 @@ func wantCode(t testing.TB, err error, code ropeline.Code) {
 		t.Fatalf("got %v, want %s", err, code)
 	}
 }
-
-var _ = fmt.Sprint
