@@ -11,6 +11,9 @@ import (
 // settling bounds how long a fan looks whether a payment has become tickets.
 const settling = 60 * time.Second
 
+// lateMoney is how long it goes on looking at an order that has expired.
+const lateMoney = 10 * time.Second
+
 // buy orders what is held, pays at the sandbox's own address as a card form
 // would, and looks until the order has ended.
 func (f *fan) buy(ctx context.Context, held reservationAnswer) Outcome {
@@ -85,12 +88,20 @@ func (f *fan) pay(ctx context.Context, order orderAnswer) bool {
 }
 
 // settle looks at the order until it is paid or has ended, and then at the
-// fan's tickets.
+// fan's tickets. An order that expired while the money was on its way may
+// still be fulfilled, so a fan who has paid looks a while longer.
 func (f *fan) settle(ctx context.Context, order orderAnswer) Outcome {
-	pause := 150 * time.Millisecond
-	for began := time.Now(); order.State == "pending"; pause = min(pause*3/2, 2*time.Second) {
-		if time.Since(began) > settling {
-			return Late
+	pause, patience := 150*time.Millisecond, settling
+	for began := time.Now(); ; pause = min(pause*3/2, 2*time.Second) {
+		money := order.Payment.State
+		switch {
+		case order.State == "expired" && money != "canceled" && money != "failed":
+			patience = min(patience, time.Since(began)+lateMoney)
+		case order.State != "pending":
+			began = time.Time{} // nothing more will come
+		}
+		if time.Since(began) > patience {
+			break
 		}
 		if !rest(ctx, pause) {
 			return Cut
