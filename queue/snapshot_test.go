@@ -2,8 +2,10 @@ package queue
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
+	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
 )
 
@@ -95,5 +97,39 @@ func BenchmarkPosition(b *testing.B) {
 				s.Position(n)
 			}
 		})
+	}
+}
+
+func TestAMillionNumbersTravelIn125KB(t *testing.T) {
+	h := newHouse(t)
+	event, fan := h.event(), fans(1)[0]
+	h.join(event, fan, nil)
+	ctx, keys := t.Context(), KeysOf(event)
+	const million = 1_000_000
+	for _, err := range []error{ // everybody but the first and every eighth has left
+		h.redis.Write.HSet(ctx, keys.Meta, "next", million, "reserved", million).Err(),
+		h.redis.Write.SetRange(ctx, keys.Gone, 0, strings.Repeat("\x7f", million/8)).Err(),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	reply, err := h.line.scripts.snapshot.RunRO(ctx, h.redis.Read, []string{keys.Meta, keys.Waiting, keys.Gone}).Slice()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if size := len(reply[7].(string)); size != 125_000 {
+		t.Errorf("the bitmap of a million takes %d bytes", size)
+	}
+	s := h.snapshot(event)
+	for _, n := range []int64{0, 8, 4096, 999_992} {
+		if s.Position(n) != n/8 || s.Gone(n) || !s.Gone(n+1) {
+			t.Errorf("number %d has position %d", n, s.Position(n))
+		}
+	}
+	// What lies before the head is not fetched.
+	h.redis.Write.ZAdd(ctx, keys.Waiting, redis.Z{Score: 900_000, Member: string(fan)})
+	if s := h.snapshot(event); len(s.gone) > 12_600 || s.Position(900_008) != 1 || !s.Gone(17) {
+		t.Errorf("the end of the line takes %d bytes, position %d", len(s.gone), s.Position(900_008))
 	}
 }
