@@ -2,7 +2,8 @@
 # Installs what the program needs on this machine and leaves alone what is
 # there: PostgreSQL and Redis, as binaries only (no service is started, enabled
 # or configured; internal/engines runs its own). With --for-tests also make, a
-# browser, and the C compiler that Go's race detector needs.
+# browser, node to check the pages' scripts, and the C compiler that Go's race
+# detector needs.
 #
 # Quick when nothing is missing. Exit 1 with one line where it cannot help.
 set -eu
@@ -65,6 +66,7 @@ if [ $for_tests = yes ]; then
 	has_browser || packages="$packages chromium fonts-dejavu-core"
 	has_compiler || packages="$packages gcc libc6-dev"
 	has make || packages="$packages make"
+	has node || packages="$packages nodejs"
 fi
 [ -n "$packages" ] || exit 0
 

@@ -87,7 +87,7 @@ func TestModulesWriteTextOnly(t *testing.T) {
 func TestModulesParse(t *testing.T) {
 	node, err := exec.LookPath("node")
 	if err != nil {
-		t.Skip("node is not here")
+		t.Fatal("node was not found; deploy/setup.sh --for-tests installs it on Debian")
 	}
 	for name, file := range newRenderer(t).static.files {
 		if path.Ext(name) != ".js" {

@@ -36,7 +36,7 @@ func TestWords(t *testing.T) {
 func TestModulesSpeakAsTheServer(t *testing.T) {
 	node, err := exec.LookPath("node")
 	if err != nil {
-		t.Skip("node is not here")
+		t.Fatal("node was not found; deploy/setup.sh --for-tests installs it on Debian")
 	}
 	files := newRenderer(t).static.files
 	strip := func(name string) string { return strings.ReplaceAll(string(files[name].plain), "export ", "") }

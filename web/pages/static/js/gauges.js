@@ -17,7 +17,7 @@ export function gauges(root) {
     write('lineNote', `${count(line.left)} gave up${line.epoch > 1 ? `, epoch ${line.epoch}` : ''}`);
     write('shoppers', count(live.shoppers));
     write('shopNote', `of ${count(rules.max_shoppers)} at most`);
-    write('pace', count(Math.round(live.pace_per_minute)));
+    write('pace', live.pace_per_minute === undefined ? '–' : count(Math.round(live.pace_per_minute)));
     write('paceNote', rules.paused ? 'paused' : `set: ${count(rules.rate_per_minute)} a minute`);
     write('admitted', count(line.admitted));
     write('admittedNote', `${count(live.entered)} entered, ${count(live.no_shows)} did not come`);

@@ -14,11 +14,19 @@ for (const button of buttons) {
     for (const b of buttons) b.disabled = true;
     trouble.hidden = true;
     const answer = await call('POST', `/sandbox/intents/${ref}/confirm`, { body: { client_secret: secret, outcome: button.dataset.outcome } });
-    if (answer.ok) return back();
-    trouble.textContent = answer.status === 0 ? 'No connection. Look at your order before you try again.' : answer.body.detail;
+    const again = answer.ok && (answer.body.decline || answer.body.state === 'action_required');
+    if (answer.ok && !again) return back();
+    trouble.textContent = words(answer);
     trouble.hidden = false;
     for (const b of buttons) b.disabled = false;
   });
+}
+
+function words(answer) {
+  if (answer.status === 0) return 'No connection. Look at your order before you try again.';
+  if (!answer.ok) return answer.body.detail;
+  if (answer.body.decline) return 'The bank declined the payment. Nothing was taken; you can try again while the tickets are held.';
+  return 'Your bank asks whether it is you. Press Pay to say yes.';
 }
 
 // The back button shows this page from memory: the payment may be done.
