@@ -33,6 +33,7 @@ import (
 type house struct {
 	*engines.Pair
 	url       string
+	stop      func() // ends what runs, as at the end of the test
 	server    *web.Server
 	admission *admission.Admission
 	checkout  *checkout.Checkout
@@ -57,7 +58,7 @@ func openHouse(t *testing.T) *house {
 	ctx, stop := context.WithCancel(context.Background())
 	var parts sync.WaitGroup
 
-	h := &house{Pair: pair}
+	h := &house{Pair: pair, stop: stop}
 	gateway := sandbox.New(pair.Pool, keys, sandbox.Options{})
 	h.line = queue.New(redis, pair.Pool, keys, log)
 	h.admission = admission.New(redis, pair.Pool, keys, h.line, log)
