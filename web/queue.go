@@ -8,6 +8,7 @@ import (
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/queue"
+	"github.com/ropeline/ropeline/web/hub"
 )
 
 // eventOf checks the id in the path and finds the event.
@@ -55,22 +56,39 @@ func (s *Server) joinLine(c *gin.Context) (ropeline.Status, queue.Place, error) 
 	if err != nil {
 		return none(err)
 	}
-	if token == "" { // a fan who was here before may be admitted already
-		if status, place, err := s.admitted(c, room, event.ID, fan); err != nil || status.Standing != "" {
-			return status, place, err
-		}
-	}
-	place, err := s.line.Join(ctx, event.ID, fan, claim)
-	if err != nil {
-		return none(err)
-	}
-	status, place, err := room.Status(ctx, place)
+	status, place, err := s.takePlace(c, room, event.ID, fan, claim, token == "")
 	if err != nil {
 		return none(err)
 	}
 	status.Place, status.FanToken = s.line.Token(place), token
 	s.keepPlace(c, place, status.Place)
 	return status, place, nil
+}
+
+// takePlace joins the line, unless the fan is in the shop or on the way to it.
+// Only a fan who was here before can be; that is looked up again after the
+// join, because admission may have come in between: one fan, one number (I5).
+func (s *Server) takePlace(c *gin.Context, room *hub.Room, event ropeline.EventID, fan ropeline.FanID, claim *queue.Place, returning bool) (ropeline.Status, queue.Place, error) {
+	ctx := c.Request.Context()
+	if returning {
+		if status, place, err := s.admitted(c, room, event, fan); err != nil || status.Standing != "" {
+			return status, place, err
+		}
+	}
+	joined, err := s.line.Join(ctx, event, fan, claim)
+	if err != nil {
+		return ropeline.Status{}, queue.Place{}, err
+	}
+	if returning {
+		status, place, err := s.admitted(c, room, event, fan)
+		if err != nil {
+			return status, place, err
+		}
+		if status.Standing != "" {
+			return status, place, s.line.Leave(ctx, event, fan, ropeline.NewID[string]())
+		}
+	}
+	return room.Status(ctx, joined)
 }
 
 // open refuses to let fans join before the drop and when nothing can be left.

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -12,6 +13,8 @@ type child struct {
 	pid  int
 	done chan struct{} // closed when it has ended
 	how  string        // "exit status 1", "signal: killed"; once done is closed
+
+	leaving atomic.Bool // its end is no surprise
 }
 
 // launch starts cmd in a process group of its own. If deathSignal is not 0 the

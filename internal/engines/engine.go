@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -30,7 +29,6 @@ type engine struct {
 
 	deathSignal syscall.Signal // 0: it outlives us
 	child       *child         // nil: adopted
-	leaving     atomic.Bool
 }
 
 // stopStep is a signal and the time it is given to work.
@@ -116,15 +114,22 @@ func (e *engine) start(ctx context.Context) error {
 // watch ends with the engine and tells if that was a surprise.
 func (e *engine) watch(child *child) {
 	<-child.done
-	if child.how != "exit status 0" && !e.leaving.Load() {
+	if child.how != "exit status 0" && !child.leaving.Load() {
 		e.log.Error("an engine ended by itself", "engine", e.name, "how", child.how, "log", e.logFile)
+	}
+}
+
+// expectEnd says that the end of the process, if it is ours, is no surprise.
+func (e *engine) expectEnd() {
+	if e.child != nil {
+		e.child.leaving.Store(true)
 	}
 }
 
 // down stops the engine, ours or adopted, and waits for its end. Once ctx has
 // ended no step is given more than two seconds.
 func (e *engine) down(ctx context.Context) error {
-	e.leaving.Store(true)
+	e.expectEnd()
 	for _, step := range e.stop {
 		pid := e.pid()
 		if pid == 0 {

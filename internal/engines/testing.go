@@ -3,6 +3,7 @@ package engines
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"testing"
@@ -93,7 +94,7 @@ func testHome() (dataDir string, o Options, err error) {
 	if err := os.Chmod(dir, 0o711); err != nil { // the engines' user passes through
 		return "", Options{}, err
 	}
-	return dir, Options{DataDir: dir, dieWithUs: true}, nil
+	return dir, Options{DataDir: dir, Log: slog.New(slog.DiscardHandler), dieWithUs: true}, nil
 }
 
 const testHomePrefix = "rl-test-"

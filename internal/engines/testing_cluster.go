@@ -75,7 +75,7 @@ func startNode(ctx context.Context, t testing.TB, h home, name string, o Options
 			return nil, 0, err
 		}
 		node.stop = node.stop[1:] // a cluster of tests has nothing to save
-		node.leaving.Store(true)
+		node.expectEnd()
 		if err = node.start(ctx); err == nil {
 			cleanup(t, "stop a node of the test's cluster", node.down)
 			return node, port, nil

@@ -40,7 +40,7 @@ func (s *RedisServer) URL() string {
 // Kill ends the server as kill -9 does, and returns when it is dead.
 func (s *RedisServer) Kill() {
 	s.t.Helper()
-	s.engine.leaving.Store(true)
+	s.engine.expectEnd()
 	pid := s.engine.pid()
 	if pid == 0 {
 		return
@@ -60,7 +60,6 @@ func (s *RedisServer) Restart() {
 	if err := s.engine.down(ctx); err != nil {
 		s.t.Fatal(err)
 	}
-	s.engine.leaving.Store(false)
 	if err := s.engine.start(ctx); err != nil {
 		s.t.Fatal(err)
 	}
