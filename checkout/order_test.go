@@ -138,6 +138,36 @@ func TestOrderOfAnEndedReservation(t *testing.T) {
 	h.audit(e)
 }
 
+// An order is being placed while the clerk ends its hold: whoever comes first,
+// no order is left pending without a hold.
+func TestOrderAgainstExpiry(t *testing.T) {
+	h := newHouse(t, Options{Hold: 300 * time.Millisecond}, true)
+	e := h.event(kind{10, 4, 4, 100})
+	q := ask(e, fan(), 1)
+	r, err := h.Reserve(t.Context(), q, 0)
+	must(t, err)
+	must(t, h.Serve(t.Context(), e.ID, nil))
+	tx, err := h.pair.Pool.Begin(t.Context())
+	must(t, err)
+	placed, err := h.place(t.Context(), tx, r.Fan, r.ID, "a@example.com", newKey())
+	must(t, err)
+	eventually(t, "due", func() bool { due, err := h.DueEvents(t.Context()); must(t, err); return len(due) == 1 })
+	must(t, h.Nudge(t.Context(), e.ID))
+	served := make(chan error, 1)
+	go func() { served <- h.Serve(h.ctx, e.ID, nil) }()
+	eventually(t, "the clerk waits for the order, or is done", func() bool {
+		return len(served) == 1 || h.lengthOf(e) == 0 ||
+			count(t, h.pair.Pool, "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'") > 0
+	})
+	must(t, tx.Commit(t.Context()))
+	must(t, <-served)
+	o, err := h.Order(t.Context(), placed.order, r.Fan)
+	if err != nil || o.State != OrderExpired {
+		t.Errorf("%v: the order is %s", err, o.State)
+	}
+	h.audit(e)
+}
+
 func TestHoldEndsInTimeWithItsOrder(t *testing.T) {
 	h := newHouse(t, Options{Hold: 300 * time.Millisecond}, false)
 	e := h.event(kind{1, 1, 1, 100})
