@@ -37,6 +37,7 @@ var shared = map[string][]string{
 var besides = map[string][]string{
 	"internal/app":   {"loadtest"},
 	"cmd":            {"loadtest"},
+	"deploy":         {"internal/app"}, // its tests hold the compose file to the flags
 	"internal/bench": {"queue", "admission", "catalog", "checkout", "identity", "web", "worker", "internal/app"},
 }
 
