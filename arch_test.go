@@ -59,7 +59,8 @@ func TestArrows(t *testing.T) {
 			}
 		}
 		for _, path := range slices.Concat(p.TestImports, p.XTestImports) {
-			if room(path) == "internal/engines" || room(path) == "migrations" {
+			ours := path == module || strings.HasPrefix(path, module+"/")
+			if !ours || room(path) == "internal/engines" || room(path) == "migrations" {
 				continue // what tests run on
 			}
 			if reason := forbidden(from, path); reason != "" {

@@ -134,7 +134,7 @@ func (s *Server) CreateEvent(ctx context.Context, tx pgx.Tx, event ropeline.Even
 	return event, s.checkout.OpenSale(ctx, tx, event)
 }
 
-// getRules: GET /admin/events/{id}/rules, the rules in force and every
+// getRules: GET /admin/events/{id}/rules, the rules in force first, then every
 // version before them.
 func (s *Server) getRules(c *gin.Context) error {
 	event, err := s.eventOf(c)
@@ -147,7 +147,7 @@ func (s *Server) getRules(c *gin.Context) error {
 	}
 	views := make([]rulesView, len(history))
 	for i, r := range history {
-		views[i] = newRulesView(r)
+		views[len(history)-1-i] = newRulesView(r)
 	}
 	c.JSON(http.StatusOK, gin.H{"history": views})
 	return nil

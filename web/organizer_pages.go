@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -60,7 +61,7 @@ func (s *Server) organizerEventPage(c *gin.Context) error {
 		return err
 	}
 	page := pages.OrganizerEventView{Frame: pages.Frame{Organizer: account(c).Email}, Offer: offer}
-	for _, r := range history {
+	for _, r := range slices.Backward(history) {
 		page.History = append(page.History, rulesPage(newRulesView(r)))
 	}
 	if len(page.History) > 0 {
