@@ -1,6 +1,7 @@
 package checkout
 
 import (
+	"context"
 	cryptorand "crypto/rand"
 	"math/rand/v2"
 	"sync"
@@ -141,7 +142,7 @@ func TestOrderOfAnEndedReservation(t *testing.T) {
 // An order is being placed while the clerk ends its hold: whoever comes first,
 // no order is left pending without a hold.
 func TestOrderAgainstExpiry(t *testing.T) {
-	h := newHouse(t, Options{Hold: 300 * time.Millisecond}, true)
+	h := newHouse(t, Options{Hold: 2 * time.Second}, true)
 	e := h.event(kind{10, 4, 4, 100})
 	q := ask(e, fan(), 1)
 	r, err := h.Reserve(t.Context(), q, 0)
@@ -149,6 +150,7 @@ func TestOrderAgainstExpiry(t *testing.T) {
 	must(t, h.Serve(t.Context(), e.ID, nil))
 	tx, err := h.pair.Pool.Begin(t.Context())
 	must(t, err)
+	defer tx.Rollback(context.Background())
 	placed, err := h.place(t.Context(), tx, r.Fan, r.ID, "a@example.com", newKey())
 	must(t, err)
 	eventually(t, "due", func() bool { due, err := h.DueEvents(t.Context()); must(t, err); return len(due) == 1 })
