@@ -96,7 +96,7 @@ func TestWorkerKilled(t *testing.T) {
 	first.Process.Kill()
 	first.Wait()
 	sold(50)
-	first = worker()
+	worker()
 	sold(50)
 	second.Process.Kill()
 	second.Wait()

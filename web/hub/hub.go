@@ -29,6 +29,7 @@ type Hub struct {
 	mu      sync.RWMutex
 	rooms   map[ropeline.EventID]*Room
 	ctx     context.Context // Run's; nil before Run
+	ended   bool            // no room starts any more
 	running sync.WaitGroup
 	started chan struct{}
 }
@@ -47,7 +48,8 @@ func (h *Hub) Run(ctx context.Context) error {
 	h.mu.Unlock()
 	close(h.started)
 	<-ctx.Done()
-	h.mu.Lock() // no room can start after this
+	h.mu.Lock()
+	h.ended = true
 	h.mu.Unlock()
 	h.running.Wait()
 	return nil
@@ -93,8 +95,8 @@ func (h *Hub) start(event ropeline.EventID) (*Room, error) {
 	if room := h.rooms[event]; room != nil {
 		return room, nil
 	}
-	if err := h.ctx.Err(); err != nil {
-		return nil, ropeline.Unavailable(err)
+	if h.ended {
+		return nil, ropeline.Unavailable(context.Canceled)
 	}
 	room := newRoom(h, event)
 	h.rooms[event] = room
