@@ -78,6 +78,7 @@ func TestCrashBetweenCommitAndTrim(t *testing.T) {
 	answers, leave := h.waiters.join(string(asked[0].ID))
 	defer leave()
 	must(t, h.Serve(ctx, e.ID, nil))
+	eventually(t, "an answer", func() bool { return len(answers) == 1 })
 	if got := <-answers; got.State != states[asked[0].ID] {
 		t.Errorf("answered %s, stored %s", got.State, states[asked[0].ID])
 	}
