@@ -72,6 +72,9 @@ type Error struct {
 
 // Errorf makes an Error without a cause.
 func Errorf(code Code, format string, args ...any) *Error {
+	if len(args) == 0 {
+		return &Error{Code: code, Message: format}
+	}
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 

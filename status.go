@@ -15,9 +15,15 @@ const (
 	StandingGone     Standing = "gone"
 )
 
+// ReasonLineRebuilt is why a position may rise: Redis lost the line or its last
+// moments, and fans ahead come back to their own numbers.
+const ReasonLineRebuilt = "line_rebuilt"
+
 // Status is what a fan is told about the line: the answer to a join, to a
-// poll and every frame of the WebSocket. Fields that do not apply are left
-// out. Position counts the fans ahead: 0 is the head of the line.
+// poll and every frame of a WebSocket or an event stream; docs/protocol.md
+// tells when each field is there. Fields that do not apply are left out.
+// Position counts the fans ahead: 0 is the head of the line. AppendJSON must
+// know every field; a test holds it to the tags.
 type Status struct {
 	Event    EventID  `json:"event"`
 	Phase    Phase    `json:"phase"`
@@ -27,7 +33,8 @@ type Status struct {
 	Offset   string   `json:"offset,omitempty"` // feed position, to resume from
 	Number   int64    `json:"number"`
 	Position int64    `json:"position"`
-	Waiting  int64    `json:"waiting"` // fans in the line, all together
+	Waiting  int64    `json:"waiting"`          // fans in the line, all together
+	Reason   string   `json:"reason,omitempty"` // why the position may be higher than it was
 	// Wait is a range of seconds until admission; absent when not known.
 	Wait *Range `json:"wait,omitempty"`
 	// Place proves the number; the fan keeps it and shows it again.

@@ -10,7 +10,8 @@ const (
 	paceLeast  = 10 * time.Second // less says nothing about the next minutes
 )
 
-// pace remembers how many fans were admitted over the last two minutes.
+// pace remembers how many fans were admitted, and how many left, over the last
+// two minutes.
 type pace struct {
 	mu    sync.Mutex
 	epoch int64
@@ -18,8 +19,8 @@ type pace struct {
 }
 
 type mark struct {
-	at       time.Time
-	admitted int64
+	at             time.Time
+	admitted, left int64
 }
 
 func (p *pace) observe(s *Snapshot) {
@@ -32,20 +33,57 @@ func (p *pace) observe(s *Snapshot) {
 	for old < len(p.marks) && s.TakenAt.Sub(p.marks[old].at) > paceWindow {
 		old++
 	}
-	p.marks = append(p.marks[:copy(p.marks, p.marks[old:])], mark{s.TakenAt, s.Admitted})
+	p.marks = append(p.marks[:copy(p.marks, p.marks[old:])], mark{s.TakenAt, s.Admitted, s.Left})
+}
+
+// forget starts anew: what was seen says nothing about what comes.
+func (p *pace) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.marks = p.marks[:0]
 }
 
 // perMinute is the admissions per minute over the window.
 func (p *pace) perMinute() (rate float64, known bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.marks) < 2 {
-		return 0, false
+	admitted, _, known := p.since(paceWindow)
+	return admitted, known
+}
+
+// bounds are the slowest and the fastest that the line moved over the last two
+// minutes, the last minute and the last half: slow counts the admitted only,
+// fast also those who left, as if all of them had stood ahead.
+func (p *pace) bounds() (slow, fast float64, known bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, window := range []time.Duration{paceWindow, paceWindow / 2, paceWindow / 4} {
+		admitted, left, ok := p.since(window)
+		if !ok {
+			return 0, 0, false
+		}
+		if !known || admitted < slow {
+			slow = admitted
+		}
+		fast, known = max(fast, admitted+left), true
 	}
-	first, last := p.marks[0], p.marks[len(p.marks)-1]
+	return slow, fast, known
+}
+
+// since are the rates per minute over the newest part of the window. Needs the lock.
+func (p *pace) since(window time.Duration) (admitted, left float64, known bool) {
+	if len(p.marks) < 2 {
+		return 0, 0, false
+	}
+	last := p.marks[len(p.marks)-1]
+	at := 0
+	for last.at.Sub(p.marks[at].at) > window {
+		at++
+	}
+	first := p.marks[at]
 	span := last.at.Sub(first.at)
 	if span < paceLeast {
-		return 0, false
+		return 0, 0, false
 	}
-	return float64(last.admitted-first.admitted) / span.Minutes(), true
+	return float64(last.admitted-first.admitted) / span.Minutes(), float64(last.left-first.left) / span.Minutes(), true
 }

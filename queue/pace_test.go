@@ -37,3 +37,29 @@ func TestPace(t *testing.T) {
 	see(312, 2, 0)
 	expect(0, true)
 }
+
+func TestPaceBounds(t *testing.T) {
+	start := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
+	var p pace
+	var admitted, left int64
+	if _, _, known := p.bounds(); known {
+		t.Error("known before anything was seen")
+	}
+	for s := range 121 { // ten a second, five in the last half minute; two a second leave in the last minute
+		p.observe(&Snapshot{Epoch: 1, Admitted: admitted, Left: left, TakenAt: start.Add(time.Duration(s) * time.Second)})
+		if admitted += 10; s >= 90 {
+			admitted -= 5
+		}
+		if s >= 60 {
+			left += 2
+		}
+	}
+	slow, fast, known := p.bounds()
+	if !known || math.Abs(slow-300) > 0.01 || math.Abs(fast-585) > 0.01 {
+		t.Errorf("bounds %v to %v, %v", slow, fast, known)
+	}
+	p.forget()
+	if _, _, known := p.bounds(); known {
+		t.Error("known after forgetting")
+	}
+}

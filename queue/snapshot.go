@@ -18,6 +18,7 @@ type Snapshot struct {
 	Waiting  int64     // fans in the line
 	Admitted int64     // fans admitted since the line was last rebuilt
 	Left     int64     // fans who left since then
+	Lost     int64     // numbers whose fans may still come back after the line was lost
 	Offset   string    // of the last feed entry that it contains
 	TakenAt  time.Time // by the clock of this node
 
@@ -36,7 +37,7 @@ const (
 func (l *Line) Snapshot(ctx context.Context, event ropeline.EventID) (*Snapshot, error) {
 	keys := KeysOf(event)
 	for range 2 {
-		reply, err := l.scripts.snapshot.RunRO(ctx, l.redis.Read, []string{keys.Meta, keys.Waiting, keys.Gone}).Slice()
+		reply, err := l.scripts.snapshot.RunRO(ctx, l.redis.Read, []string{keys.Meta, keys.Waiting, keys.Gone, keys.Lost}).Slice()
 		if err != nil {
 			return nil, ropeline.Unavailable(err)
 		}
@@ -56,20 +57,20 @@ func (l *Line) Snapshot(ctx context.Context, event ropeline.EventID) (*Snapshot,
 }
 
 func parseSnapshot(reply []any) (*Snapshot, error) {
-	if len(reply) != 8 {
+	if len(reply) != 9 {
 		return nil, replyError("snapshot", len(reply))
 	}
-	var numbers [7]int64
+	var numbers [8]int64
 	for i := range numbers {
 		n, ok := reply[i].(int64)
 		if !ok || n < 0 {
-			return nil, replyError("snapshot", reply[:7])
+			return nil, replyError("snapshot", reply[:8])
 		}
 		numbers[i] = n
 	}
-	gone, ok := reply[7].(string)
+	gone, ok := reply[8].(string)
 	if !ok {
-		return nil, replyError("snapshot", reply[:7])
+		return nil, replyError("snapshot", reply[:8])
 	}
 	s := &Snapshot{
 		Epoch:    numbers[0],
@@ -78,8 +79,9 @@ func parseSnapshot(reply []any) (*Snapshot, error) {
 		Admitted: numbers[3],
 		Left:     numbers[4],
 		Offset:   offset(numbers[0], numbers[5]),
+		Lost:     numbers[6],
 		TakenAt:  time.Now(),
-		first:    numbers[6] * 8,
+		first:    numbers[7] * 8,
 	}
 	s.index(gone)
 	return s, nil
@@ -87,6 +89,17 @@ func parseSnapshot(reply []any) (*Snapshot, error) {
 
 func offset(epoch, seq int64) string {
 	return strconv.FormatInt(epoch, 10) + "-" + strconv.FormatInt(seq, 10)
+}
+
+// Before tells whether the snapshot is older than a feed offset; false for what
+// is not an offset.
+func (s *Snapshot) Before(id string) bool {
+	epoch, seq, err := splitOffset(id)
+	if err != nil {
+		return false
+	}
+	_, own, _ := splitOffset(s.Offset)
+	return s.Epoch < epoch || s.Epoch == epoch && own < seq
 }
 
 // index copies the bits to whole runs and counts them once.

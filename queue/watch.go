@@ -19,6 +19,10 @@ const (
 	feedCount    = 100
 	backoffLeast = 50 * time.Millisecond
 	backoffMost  = 2 * time.Second
+
+	// catchUpEvery bounds how often those who ask for newer news than a node has
+	// can make it read the line.
+	catchUpEvery = 100 * time.Millisecond
 )
 
 // Watch follows one line for one node: a snapshot each second, and the feed as
@@ -34,6 +38,7 @@ type Watch struct {
 	snapshot atomic.Pointer[Snapshot]
 	pace     pace
 	refresh  sync.Mutex // one at a time, so that snapshots never go back
+	begun    time.Time  // when the last one was asked for; under refresh
 }
 
 // NewWatch makes a watch; handler is called from one goroutine of Run, in
@@ -49,6 +54,35 @@ func (w *Watch) Snapshot() *Snapshot { return w.snapshot.Load() }
 // Pace is how many fans were admitted per minute over the last two minutes;
 // not known before ten seconds of watching, and anew after an epoch began.
 func (w *Watch) Pace() (perMinute float64, known bool) { return w.pace.perMinute() }
+
+// PaceBounds are the slowest and the fastest that the line moved lately, in
+// fans per minute; known as Pace is.
+func (w *Watch) PaceBounds() (slow, fast float64, known bool) { return w.pace.bounds() }
+
+// ForgetPace starts measuring anew, e.g. when the rules have changed.
+func (w *Watch) ForgetPace() { w.pace.forget() }
+
+// CatchUp waits until the snapshot is no older than a feed offset that somebody
+// was told, maybe by another node. It reads the line when it must, ten times a
+// second at the most whoever asks. An offset that no line has reached is not
+// waited for: then the snapshot is as new as the call.
+func (w *Watch) CatchUp(ctx context.Context, offset string) {
+	if s := w.Snapshot(); s == nil || !s.Before(offset) {
+		return
+	}
+	came := time.Now()
+	w.refresh.Lock()
+	defer w.refresh.Unlock()
+	if w.begun.After(came) || !w.Snapshot().Before(offset) {
+		return
+	}
+	if !pause(ctx, catchUpEvery-time.Since(w.begun)) {
+		return
+	}
+	if err := w.takeLocked(ctx); err != nil && ctx.Err() == nil {
+		w.line.log.WarnContext(ctx, "catch up with the line", "event", w.event, "err", err)
+	}
+}
 
 // Run watches until ctx ends; that may take the 400 ms of one feed read.
 func (w *Watch) Run(ctx context.Context) error {
@@ -81,6 +115,11 @@ func (w *Watch) refreshLoop(ctx context.Context) {
 func (w *Watch) take(ctx context.Context) error {
 	w.refresh.Lock()
 	defer w.refresh.Unlock()
+	return w.takeLocked(ctx)
+}
+
+func (w *Watch) takeLocked(ctx context.Context) error {
+	w.begun = time.Now()
 	s, err := w.line.Snapshot(ctx, w.event)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -174,5 +175,74 @@ func TestParseMembers(t *testing.T) {
 		if _, err := ParseMembers(bad); err == nil {
 			t.Errorf("%q passed", bad)
 		}
+	}
+}
+
+func TestCatchUp(t *testing.T) {
+	h := newHouse(t)
+	event, crowd := h.event(), fans(3)
+	for _, fan := range crowd {
+		h.join(event, fan, nil)
+	}
+	w := NewWatch(h.line, event, func(FeedEntry) {}) // does not run: only CatchUp reads the line
+	w.CatchUp(t.Context(), "1-1")                    // nothing to catch up with yet
+	if err := w.take(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	old := w.Snapshot()
+	for _, offset := range []string{old.Offset, "1-0", "0-99", "", "-", "nonsense"} {
+		w.CatchUp(t.Context(), offset)
+		if w.Snapshot() != old {
+			t.Errorf("read the line for %q", offset)
+		}
+	}
+	if err := h.line.Leave(t.Context(), event, crowd[0], ""); err != nil {
+		t.Fatal(err)
+	}
+	told := h.snapshot(event) // what another node told
+	if !old.Before(told.Offset) || told.Before(told.Offset) || !old.Before("2-1") {
+		t.Fatalf("%s before %s", old.Offset, told.Offset)
+	}
+	w.CatchUp(t.Context(), told.Offset)
+	if s := w.Snapshot(); s.Offset != told.Offset || s.Position(2) != 1 {
+		t.Errorf("caught up to %s, not %s", s.Offset, told.Offset)
+	}
+
+	// Forged offsets do not make the node read the line more than ten times a second.
+	began, s := time.Now(), w.Snapshot()
+	reads := 0
+	for range 5 {
+		var together sync.WaitGroup
+		for range 50 {
+			together.Go(func() { w.CatchUp(t.Context(), "9-999999") })
+		}
+		together.Wait()
+		if now := w.Snapshot(); now != s {
+			reads, s = reads+1, now
+		}
+	}
+	if took := time.Since(began); reads != 5 || took < 4*catchUpEvery {
+		t.Errorf("%d reads in %s", reads, took)
+	}
+}
+
+func TestSnapshotCountsTheLost(t *testing.T) {
+	h := newHouse(t)
+	event, crowd := h.event(), fans(4)
+	var places []Place
+	for _, fan := range crowd {
+		places = append(places, h.join(event, fan, nil))
+	}
+	if s := h.snapshot(event); s.Lost != 0 {
+		t.Errorf("%d lost in a healthy line", s.Lost)
+	}
+	if err := h.line.RecordAdmitted(t.Context(), event, 0); err != nil {
+		t.Fatal(err)
+	}
+	h.redis.Write.FlushDB(t.Context())
+	before := h.snapshot(event).Lost
+	h.join(event, crowd[2], &places[2])
+	if after := h.snapshot(event).Lost; before < 3 || after != before-1 {
+		t.Errorf("%d lost, and %d after one came back", before, after)
 	}
 }

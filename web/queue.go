@@ -26,8 +26,7 @@ func (s *Server) join(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	c.Header("Cache-Control", "no-store")
-	c.JSON(http.StatusCreated, status)
+	writeStatus(c, http.StatusCreated, &status)
 	return nil
 }
 
@@ -116,8 +115,7 @@ func (s *Server) poll(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	c.Header("Cache-Control", "no-store")
-	c.JSON(http.StatusOK, status)
+	writeStatus(c, http.StatusOK, &status)
 	return nil
 }
 
@@ -141,6 +139,22 @@ func (s *Server) socket(c *gin.Context) error {
 	if err := room.Serve(c.Writer, c.Request, place); err != nil {
 		s.log.Debug("upgrade failed", "error", err)
 	}
+	return nil
+}
+
+// stream: GET /events/{id}/queue/sse, the socket's frames as server-sent
+// events. A page of another origin can not read it: there is no CORS here. A
+// browser opens a stream again when it ends, but not after a problem, so a fan
+// who is not in the line is told by one.
+func (s *Server) stream(c *gin.Context) error {
+	room, place, err := s.roomAndPlace(c)
+	if err != nil {
+		return err
+	}
+	if _, _, err := room.Status(c.Request.Context(), place); err != nil {
+		return err
+	}
+	room.Stream(c.Writer, c.Request, place)
 	return nil
 }
 

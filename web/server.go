@@ -119,6 +119,7 @@ func (s *Server) routes() *gin.Engine {
 	g.GET("/events/:event/queue", s.handle(s.poll))
 	g.DELETE("/events/:event/queue", s.handle(s.leave))
 	g.GET("/events/:event/queue/ws", s.handle(s.socket))
+	g.GET("/events/:event/queue/sse", s.handle(s.stream))
 	g.POST("/events/:event/enter", s.handle(s.enter))
 	g.POST("/events/:event/reserve-tickets", s.handle(s.reserve))
 	g.GET("/events/:event/line", s.handle(s.linePage))

@@ -1,6 +1,9 @@
 package web
 
 import (
+	"net/http"
+	"sync"
+
 	"github.com/gin-gonic/gin"
 
 	"github.com/ropeline/ropeline"
@@ -47,6 +50,9 @@ func (s *Server) roomAndPlace(c *gin.Context) (*hub.Room, queue.Place, error) {
 	if err != nil {
 		return none(err)
 	}
+	if offset := lastHeard(c.Request); offset != "" {
+		room.CatchUp(ctx, offset)
+	}
 	if shown != nil {
 		return room, *shown, nil
 	}
@@ -66,6 +72,36 @@ func (s *Server) roomAndPlace(c *gin.Context) (*hub.Room, queue.Place, error) {
 		return none(ropeline.Errorf(ropeline.CodeNotInLine, "You have not joined this line."))
 	}
 	return room, queue.Place{Event: event.ID, Fan: fan, Number: shopper.Number, Epoch: shopper.Epoch}, nil
+}
+
+// lastHeard is the offset of the last status that the client was told: what it
+// hears next is not older, whichever node tells it.
+func lastHeard(r *http.Request) string {
+	if id := r.Header.Get("Last-Event-Id"); id != "" {
+		return id
+	}
+	if r.URL.RawQuery == "" {
+		return ""
+	}
+	return r.URL.Query().Get("offset")
+}
+
+var (
+	jsonType = []string{"application/json; charset=utf-8"}
+	noStore  = []string{"no-store"}
+	buffers  = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
+)
+
+// writeStatus answers with a status, by hand: gin's way cost a join more than
+// the line itself.
+func writeStatus(c *gin.Context, code int, status *ropeline.Status) {
+	buffer := buffers.Get().(*[]byte)
+	defer buffers.Put(buffer)
+	*buffer = status.AppendJSON((*buffer)[:0])
+	h := c.Writer.Header()
+	h["Content-Type"], h["Cache-Control"] = jsonType, noStore
+	c.Writer.WriteHeader(code)
+	c.Writer.Write(*buffer)
 }
 
 // admitted is the status of a fan who has a pass or is shopping; the zero

@@ -1,12 +1,12 @@
 -- Purpose: read all that positions are computed from, at one moment.
--- KEYS: 1 meta, 2 waiting, 3 gone
+-- KEYS: 1 meta, 2 waiting, 3 gone, 4 lost
 -- ARGV: none
--- Returns: {epoch, next, waiting, admitted, left, seq, from, bits}: bits are the bytes of gone
+-- Returns: {epoch, next, waiting, admitted, left, seq, lost, from, bits}: bits are the bytes of gone
 --       from byte from, which holds the head of the line, to next; {0} when the line must be restored
 -- Cost: O((next − head) / 8) bytes: 125 KB for a line of a million
 -- Operation: changes nothing (runs by EVALSHA_RO)
 local life = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
-local meta = redis.call('HMGET', KEYS[1], 'life', 'epoch', 'next', 'admitted', 'left', 'seq')
+local meta = redis.call('HMGET', KEYS[1], 'life', 'epoch', 'next', 'admitted', 'left', 'seq', 'floor')
 if meta[1] ~= life then
   return {0}
 end
@@ -17,5 +17,9 @@ local bits = ''
 if from * 8 < next then
   bits = redis.call('GETRANGE', KEYS[3], from, math.floor((next - 1) / 8))
 end
+local lost = 0
+if tonumber(meta[2]) > 1 then
+  lost = redis.call('BITCOUNT', KEYS[4], tonumber(meta[7]) + 1, -1, 'BIT')
+end
 return {tonumber(meta[2]), next, redis.call('ZCARD', KEYS[2]), tonumber(meta[4]) or 0, tonumber(meta[5]) or 0,
-  tonumber(meta[6]), from, bits}
+  tonumber(meta[6]), lost, from, bits}

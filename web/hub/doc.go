@@ -1,5 +1,6 @@
-// Package hub keeps the sockets of waiting fans and tells each of them where
-// it stands. It also answers polls, from the same facts in the same words.
+// Package hub keeps the sockets and event streams of waiting fans and tells
+// each of them where it stands. It also answers polls, from the same facts in
+// the same words (docs/protocol.md).
 //
 // # How it is built
 //
@@ -9,7 +10,8 @@
 // without asking an engine; only a fan whose number is gone costs a look at
 // Redis, to fetch the pass.
 //
-// A connection costs one reading goroutine and no buffers of its own: frames
+// A WebSocket costs one reading goroutine and no buffers of its own (an event
+// stream also what net/http holds for a request, see stream.go): frames
 // are built when they are written, by a pool of writers that a shard shares.
 // What waits for a connection is a mark, not a frame, so the latest state wins
 // by construction and a slow fan cannot make frames pile up. A write that

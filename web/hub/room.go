@@ -26,13 +26,18 @@ type Room struct {
 	sockets atomic.Int64
 	used    atomic.Int64 // Unix seconds of the last request
 	ready   chan struct{}
+	called  called
+	absence absence // written by look only
 }
 
 // facts are what a room knows besides the line itself.
 type facts struct {
-	phase  ropeline.Phase
-	paused bool
-	rate   int // admissions per minute, as the organizer set it
+	phase     ropeline.Phase
+	rules     int64 // their version
+	paused    bool
+	moving    bool      // the rules admit anybody at all
+	noShows   float64   // the part of the admitted who lately let their pass run out
+	rebuiltTo time.Time // until then positions may rise, see rebuilt
 }
 
 func newRoom(h *Hub, event ropeline.EventID) *Room {
@@ -110,11 +115,19 @@ func (r *Room) look(ctx context.Context) (changed bool) {
 	next.phase = event.PhaseAt(time.Now(), err == nil && stock.SoldOut() || err != nil && old.phase == ropeline.PhaseSoldOut)
 	rules, err := r.hub.admission.Rules(ctx, r.event)
 	if err == nil {
-		next.paused, next.rate = rules.Paused, rules.RatePerMinute
+		next.rules, next.paused, next.moving = rules.Version, rules.Paused, rules.RatePerMinute > 0 && rules.MaxShoppers > 0
+		if old != nil && old.rules != next.rules {
+			r.watch.ForgetPace() // what was seen was another pace
+		}
 	} else if old == nil {
 		return false
 	}
+	if counts, err := r.hub.admission.Counts(ctx, r.event); err == nil {
+		next.noShows = r.absence.observe(time.Now(), counts.Admitted, counts.NoShows)
+	}
+	next.rebuiltTo = r.rebuilt(old)
 	r.facts.Store(&next)
+	r.called.forget(r.watch.Snapshot())
 	return old != nil && (old.phase != next.phase || old.paused != next.paused)
 }
 
@@ -126,10 +139,19 @@ func (r *Room) heard(entry queue.FeedEntry) {
 		return
 	}
 	for _, members := range [][]queue.Member{entry.Admitted, entry.Left, entry.Ended} {
+		r.called.add(entry.ID, members)
 		for _, member := range members {
 			r.shardOf(member.Fan).markFan(member.Fan)
 		}
 	}
+}
+
+// CatchUp waits until the room knows what a fan was told at an offset of the
+// feed, maybe by another node; a second at the most.
+func (r *Room) CatchUp(ctx context.Context, offset string) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	r.watch.CatchUp(ctx, offset)
 }
 
 // beat marks the sockets whose next frame or ping is due; all of them when
@@ -137,13 +159,13 @@ func (r *Room) heard(entry queue.FeedEntry) {
 func (r *Room) beat(now time.Time, all bool) {
 	closed := r.facts.Load().phase == ropeline.PhaseClosed
 	for i := range r.shards {
-		r.shards[i].beat(now, all || closed)
+		r.shards[i].beat(momentOf(now), all || closed)
 	}
 }
 
 func (r *Room) markAll() {
 	for i := range r.shards {
-		r.shards[i].beat(time.Now(), true)
+		r.shards[i].beat(momentOf(time.Now()), true)
 	}
 }
 

@@ -2,7 +2,6 @@ package hub
 
 import (
 	"sync"
-	"time"
 
 	"github.com/ropeline/ropeline"
 )
@@ -46,6 +45,7 @@ func (s *shard) add(k *socket) (Reason, bool) {
 	k.next = s.fans[k.fan]
 	s.fans[k.fan] = k
 	s.room.sockets.Add(1)
+	s.room.hub.running.Add(1) // here, because the room still runs
 	s.mark(k)
 	return Reason{}, true
 }
@@ -84,12 +84,12 @@ func (s *shard) markFan(fan ropeline.FanID) {
 	}
 }
 
-func (s *shard) beat(now time.Time, all bool) {
+func (s *shard) beat(now moment, all bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, k := range s.fans {
 		for ; k != nil; k = k.next {
-			if all || !now.Before(k.due) || !now.Before(k.pingDue) {
+			if all || now >= k.due || now >= k.pingDue {
 				s.mark(k)
 			}
 		}
@@ -108,9 +108,6 @@ func (s *shard) closeAll(reason Reason) {
 	s.mu.Unlock()
 	for _, k := range sockets {
 		k.end(reason)
-	}
-	for _, k := range sockets {
-		<-k.done
 	}
 }
 

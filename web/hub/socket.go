@@ -2,14 +2,12 @@ package hub
 
 import (
 	"context"
-	"encoding/json"
+	"hash/maphash"
 	"math/rand/v2"
 	"net/http"
-	"sync"
+	"strings"
 	"sync/atomic"
 	"time"
-
-	"github.com/gorilla/websocket"
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/queue"
@@ -22,106 +20,110 @@ const (
 	askTimeout  = time.Second      // for the engines, when a frame needs them
 )
 
-// upgrader keeps what a socket holds small: 512-byte buffers, of which the
-// writing one is shared, and no compression.
-var upgrader = websocket.Upgrader{
-	HandshakeTimeout: writeTimeout,
-	ReadBufferSize:   512,
-	WriteBufferSize:  512,
-	WriteBufferPool:  &sync.Pool{},
-	CheckOrigin:      func(*http.Request) bool { return true }, // package web has checked it
-}
-
-// socket is one connection of one fan.
+// socket is one connection of one fan, of either kind. A node holds tens of
+// thousands, so it keeps numbers and not what they were computed from.
 type socket struct {
 	shard *shard
-	ws    *websocket.Conn
+	wire  wire
 	fan   ropeline.FanID
 	next  *socket // the fan's next socket
-	done  chan struct{}
 	ended atomic.Bool
 
 	// Under the shard's lock.
-	due, pingDue    time.Time
 	marked, writing bool
 	ask             bool // the feed named the fan: the snapshot may not know yet
+	due, pingDue    moment
 
 	// Of the one writer that holds the socket.
-	place queue.Place
-	last  ropeline.Status
+	number, epoch int64  // of the place
+	told          uint64 // fingerprint of the last frame; 0 before the first
+	position      int64  // in the last frame
 }
+
+// moment is a time by the monotonic clock, in nanoseconds since the program
+// started.
+type moment int64
+
+var started = time.Now()
+
+func momentOf(t time.Time) moment           { return moment(t.Sub(started)) }
+func (m moment) add(d time.Duration) moment { return m + moment(d) }
 
 // Serve upgrades the request to a WebSocket, hands it to the room and returns;
 // what net/http kept for the request is freed. Before the upgrade it answers
 // errors by itself, as gorilla does.
 func (r *Room) Serve(w http.ResponseWriter, req *http.Request, place queue.Place) error {
-	ws, err := upgrader.Upgrade(w, req, nil)
+	conn, err := upgrader.Upgrade(w, req, nil)
 	if err != nil {
 		return err
 	}
-	s := r.shardOf(place.Fan)
-	k := &socket{shard: s, ws: ws, fan: place.Fan, place: place, done: make(chan struct{})}
-	k.pingDue = time.Now().Add(rand.N(pingEvery))
-	if reason, ok := s.add(k); !ok {
-		k.close(reason)
-		return nil
+	if k := r.socket(webSocket{conn}, place); k != nil {
+		go k.read()
 	}
-	r.hub.metrics.sockets.Inc()
-	r.hub.running.Go(k.read)
 	return nil
 }
 
-// read takes what the client sends, which is only pongs and a close, until
-// the connection ends.
-func (k *socket) read() {
-	defer close(k.done)
-	k.ws.SetReadLimit(mostMessage)
-	k.ws.SetReadDeadline(time.Now().Add(pongTimeout))
-	k.ws.SetPongHandler(func(string) error {
-		return k.ws.SetReadDeadline(time.Now().Add(pongTimeout))
-	})
-	for {
-		if _, _, err := k.ws.NextReader(); err != nil {
-			break
-		}
+// socket takes a connection in; nil when it was refused, and ended with the
+// reason. Whoever serves it tells hub.running when it is over.
+func (r *Room) socket(w wire, place queue.Place) *socket {
+	fan := ropeline.FanID(strings.Clone(string(place.Fan))) // it was a part of a longer string
+	k := &socket{shard: r.shardOf(fan), wire: w, fan: fan, number: place.Number, epoch: place.Epoch}
+	k.pingDue = momentOf(time.Now().Add(rand.N(pingEvery)))
+	r.hub.metrics.sockets.Inc()
+	if reason, ok := k.shard.add(k); !ok {
+		r.hub.metrics.sockets.Dec()
+		w.close(reason)
+		return nil
 	}
+	return k
+}
+
+func (k *socket) read() {
+	defer k.shard.room.hub.running.Done()
+	k.wire.(webSocket).read()
 	k.end(Lost)
 }
 
 // tell writes what is due and returns when to write next; alive is false when
 // the socket has ended.
-func (k *socket) tell(now, due, pingDue time.Time, ask bool) (nextDue, nextPing time.Time, alive bool) {
+func (k *socket) tell(now time.Time, due, pingDue moment, ask bool, buffer *[]byte) (nextDue, nextPing moment, alive bool) {
 	if k.ended.Load() {
 		return due, pingDue, false
 	}
-	if !now.Before(pingDue) {
-		if err := k.ws.WriteControl(websocket.PingMessage, nil, now.Add(writeTimeout)); err != nil {
+	at := momentOf(now)
+	if at >= pingDue {
+		if err := k.wire.ping(now); err != nil {
 			k.end(Lost)
 			return due, pingDue, false
 		}
-		pingDue = now.Add(pingEvery - pingEvery/10 + rand.N(pingEvery/5))
+		pingDue = at.add(pingEvery - pingEvery/10 + rand.N(pingEvery/5))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
 	room := k.shard.room
-	status, place, err := room.status(ctx, k.place, ask)
+	shown := queue.Place{Event: room.event, Fan: k.fan, Number: k.number, Epoch: k.epoch}
+	status, place, err := room.status(ctx, shown, ask)
 	switch ropeline.CodeOf(err) {
 	case ropeline.CodeNotInLine:
-		status = room.base(room.watch.Snapshot(), k.place)
+		status = room.base(room.watch.Snapshot(), shown)
 		status.Standing = ropeline.StandingGone
 	default:
 		if err != nil { // an engine is away: say nothing, look again soon
-			return now.Add(beat), pingDue, true
+			return at.add(beat), pingDue, true
 		}
 	}
-	k.place = place
-	if !same(status, k.last) {
-		if err := k.frame(now, status); err != nil {
+	if k.told != 0 && status.Position > k.position && status.Standing == ropeline.StandingWaiting {
+		status.Reason = ropeline.ReasonLineRebuilt // nothing else makes a line longer ahead
+	}
+	if print := fingerprint(&status); print != k.told {
+		room.hub.metrics.frames.Inc()
+		if err := k.wire.frame(now, &status, buffer); err != nil {
 			k.end(Slow)
 			return due, pingDue, false
 		}
-		k.last = status
+		k.told = print
 	}
+	k.number, k.epoch, k.position = place.Number, place.Epoch, status.Position
 	switch {
 	case status.Standing == ropeline.StandingGone:
 		k.end(Gone)
@@ -130,23 +132,28 @@ func (k *socket) tell(now, due, pingDue time.Time, ask bool) (nextDue, nextPing 
 		k.end(Closed)
 		return due, pingDue, false
 	}
-	return now.Add(cadence(status.Position)), pingDue, true
+	return at.add(cadence(status.Position)), pingDue, true
 }
 
-func (k *socket) frame(now time.Time, status ropeline.Status) error {
-	body, err := json.Marshal(status)
-	if err != nil {
-		return err
-	}
-	k.ws.SetWriteDeadline(now.Add(writeTimeout))
-	k.shard.room.hub.metrics.frames.Inc()
-	return k.ws.WriteMessage(websocket.TextMessage, body)
+// news is what makes a frame worth sending; the rest of a status may change
+// without a fan learning anything.
+type news struct {
+	standing   ropeline.Standing
+	phase      ropeline.Phase
+	paused     bool
+	epoch      int64
+	number, at int64
+	pass, why  string
 }
 
-// same tells whether a fan would learn nothing from the frame.
-func same(a, b ropeline.Status) bool {
-	return a.Standing == b.Standing && a.Phase == b.Phase && a.Paused == b.Paused && a.Epoch == b.Epoch &&
-		a.Number == b.Number && a.Position == b.Position && a.Pass == b.Pass
+var seed = maphash.MakeSeed()
+
+// fingerprint is the same for two statuses that tell a fan the same; never 0.
+func fingerprint(s *ropeline.Status) uint64 {
+	return maphash.Comparable(seed, news{
+		standing: s.Standing, phase: s.Phase, paused: s.Paused, epoch: s.Epoch,
+		number: s.Number, at: s.Position, pass: s.Pass, why: s.Reason,
+	}) | 1
 }
 
 // end closes the connection once, with the first reason.
@@ -159,13 +166,5 @@ func (k *socket) end(reason Reason) {
 		hub.metrics.sockets.Dec()
 		hub.metrics.ended.WithLabelValues(reason.Word).Inc()
 	}
-	k.close(reason)
-}
-
-func (k *socket) close(reason Reason) {
-	if reason != Lost && reason != Slow { // those would not hear it
-		k.ws.WriteControl(websocket.CloseMessage,
-			websocket.FormatCloseMessage(reason.Code, reason.Word), time.Now().Add(time.Second))
-	}
-	k.ws.Close()
+	k.wire.close(reason)
 }

@@ -24,7 +24,7 @@ func (r *Room) Status(ctx context.Context, place queue.Place) (ropeline.Status, 
 // shows it waiting.
 func (r *Room) status(ctx context.Context, place queue.Place, ask bool) (ropeline.Status, queue.Place, error) {
 	snapshot := r.watch.Snapshot()
-	if !ask && place.Epoch == snapshot.Epoch && !snapshot.Gone(place.Number) {
+	if !ask && place.Epoch == snapshot.Epoch && !snapshot.Gone(place.Number) && !r.called.has(place.Fan) {
 		return r.waiting(snapshot, place), place, nil
 	}
 	shopper, found, err := r.hub.admission.Shopper(ctx, r.event, place.Fan)
@@ -48,6 +48,9 @@ func (r *Room) status(ctx context.Context, place queue.Place, ask bool) (ropelin
 	st := r.waiting(snapshot, now)
 	if now != place {
 		st.Place = r.hub.line.Token(now)
+	}
+	if now.Epoch > place.Epoch {
+		st.Reason = ropeline.ReasonLineRebuilt
 	}
 	return st, now, nil
 }
@@ -77,36 +80,14 @@ func (r *Room) base(snapshot *queue.Snapshot, place queue.Place) ropeline.Status
 func (r *Room) waiting(snapshot *queue.Snapshot, place queue.Place) ropeline.Status {
 	st := r.base(snapshot, place)
 	st.Standing = ropeline.StandingWaiting
+	if f := r.facts.Load(); !f.rebuiltTo.IsZero() && time.Now().Before(f.rebuiltTo) {
+		st.Reason = ropeline.ReasonLineRebuilt
+	}
 	st.Position = snapshot.Position(place.Number)
 	st.Waiting = max(st.Waiting, st.Position+1) // the snapshot may be older than the fan
 	st.Wait = r.wait(st.Position)
 	st.NextMS = cadence(st.Position).Milliseconds()
 	return st
-}
-
-// wait estimates by the slower and the faster of two paces: the organizer's
-// rate and what was admitted in the last two minutes. Nil when the line does
-// not move.
-func (r *Room) wait(position int64) *ropeline.Range {
-	f := r.facts.Load()
-	if f.paused || f.rate <= 0 || f.phase != ropeline.PhaseOnSale {
-		return nil
-	}
-	fast := float64(f.rate)
-	slow, known := r.watch.Pace()
-	switch {
-	case !known:
-		slow = fast
-	case slow <= 0:
-		return nil
-	case slow > fast:
-		slow, fast = fast, slow
-	}
-	perSecond := time.Minute.Seconds()
-	return &ropeline.Range{
-		Low:  int64(float64(position) / fast * perSecond),
-		High: int64(float64(position+1)/slow*perSecond) + 1,
-	}
 }
 
 // Line is the newest snapshot and, when it is known, the pace of admission in

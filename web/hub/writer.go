@@ -13,18 +13,19 @@ const (
 
 // write serves the shard's queue until it is empty.
 func (s *shard) write() {
+	buffer := make([]byte, 0, 1024)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.queue) > 0 {
 		k := s.queue[0]
 		s.queue[0] = nil
 		s.queue = s.queue[1:]
-		ask := k.ask
+		ask, due, pingDue := k.ask, k.due, k.pingDue
 		k.marked, k.writing, k.ask = false, true, false
 		s.mu.Unlock()
 
 		now := time.Now()
-		due, pingDue, alive := k.tell(now, k.due, k.pingDue, ask)
+		due, pingDue, alive := k.tell(now, due, pingDue, ask, &buffer)
 
 		s.mu.Lock()
 		k.due, k.pingDue, k.writing = due, pingDue, false
