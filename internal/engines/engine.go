@@ -130,29 +130,24 @@ func (e *engine) expectEnd() {
 // ended no step is given more than two seconds.
 func (e *engine) down(ctx context.Context) error {
 	e.expectEnd()
+	pid := e.pid() // the pid file goes before the process does
+	if pid == 0 {
+		return nil
+	}
 	for _, step := range e.stop {
-		pid := e.pid()
-		if pid == 0 {
-			break
-		}
 		if err := syscall.Kill(pid, step.signal); err != nil && err != syscall.ESRCH {
 			return fmt.Errorf("stop %s (pid %d): %w", e.name, pid, err)
 		}
-		if e.await(ctx, step.patience) {
-			break
+		if e.await(ctx, pid, step.patience) {
+			return nil
 		}
 		e.log.Warn("an engine is slow to stop", "engine", e.name, "signal", step.signal)
 	}
-	if pid := e.pid(); pid != 0 {
-		return fmt.Errorf("%s (pid %d) does not stop", e.name, pid)
-	}
-	if e.child != nil {
-		<-e.child.done
-	}
-	return nil
+	return fmt.Errorf("%s (pid %d) does not stop", e.name, pid)
 }
 
-func (e *engine) await(ctx context.Context, patience time.Duration) (ended bool) {
+// await waits for the end of the process.
+func (e *engine) await(ctx context.Context, pid int, patience time.Duration) (ended bool) {
 	const least = 2 * time.Second
 	began := time.Now()
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
@@ -161,7 +156,10 @@ func (e *engine) await(ctx context.Context, patience time.Duration) (ended bool)
 		if ctx.Err() != nil && time.Since(began) > least {
 			return false, ctx.Err()
 		}
-		return e.pid() == 0, nil
+		if e.child != nil {
+			return e.child.ended(), nil
+		}
+		return !alive(pid, e.dir), nil
 	})
 	return err == nil
 }
