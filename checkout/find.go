@@ -15,17 +15,7 @@ func (c *Checkout) Held(ctx context.Context, event ropeline.EventID, fan ropelin
 		where event_id = $1 and fan_id = $2 and state = 'held' and deadline > now()
 			and not exists (select from orders o where o.reservation_id = r.id)
 		order by created_at desc limit 1`, event, fan)
-	if err != nil {
-		return Reservation{}, false, ropeline.Unavailable(err)
-	}
-	r, err := pgx.CollectExactlyOneRow(rows, scanReservation)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Reservation{}, false, nil
-	}
-	if err != nil {
-		return Reservation{}, false, ropeline.Unavailable(err)
-	}
-	return r, true, nil
+	return oneReservation(rows, err)
 }
 
 // OrderByPayment finds a fan's order by the gateway's name for its payment;

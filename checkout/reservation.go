@@ -209,6 +209,11 @@ const reservationColumns = "id, event_id, fan_id, request_hash, state, reason, m
 
 func (c *Checkout) row(ctx context.Context, id ropeline.ReservationID) (Reservation, bool, error) {
 	rows, err := c.pool.Query(ctx, "select "+reservationColumns+" from reservations where id = $1", id)
+	return oneReservation(rows, err)
+}
+
+// oneReservation reads the row that a query may have found.
+func oneReservation(rows pgx.Rows, err error) (Reservation, bool, error) {
 	if err != nil {
 		return Reservation{}, false, ropeline.Unavailable(err)
 	}

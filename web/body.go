@@ -54,3 +54,13 @@ func idempotencyKey(c *gin.Context) (string, error) {
 	}
 	return key, nil
 }
+
+// keyOrNew is idempotencyKey for what always takes one: a request that names
+// none is new each time.
+func keyOrNew(c *gin.Context) (string, error) {
+	key, err := idempotencyKey(c)
+	if err == nil && key == "" {
+		key = ropeline.NewID[string]()
+	}
+	return key, err
+}

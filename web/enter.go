@@ -19,11 +19,7 @@ type entered struct {
 // enter: POST /events/{id}/enter. Entering again with the same pass gives the
 // same answer; the pass of another fan is refused.
 func (s *Server) enter(c *gin.Context) error {
-	event, err := s.eventOf(c)
-	if err != nil {
-		return err
-	}
-	fan, err := s.fan(c)
+	event, fan, err := s.eventAndFan(c)
 	if err != nil {
 		return err
 	}

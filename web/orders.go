@@ -78,12 +78,9 @@ func (s *Server) placeOrder(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	key, err := idempotencyKey(c)
+	key, err := keyOrNew(c)
 	if err != nil {
 		return err
-	}
-	if key == "" {
-		key = ropeline.NewID[string]()
 	}
 	var body struct {
 		Reservation string `json:"reservation"`

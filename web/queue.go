@@ -20,6 +20,16 @@ func (s *Server) eventOf(c *gin.Context) (ropeline.Event, error) {
 	return s.catalog.Event(c.Request.Context(), id)
 }
 
+// eventAndFan finds what the path names and who asks.
+func (s *Server) eventAndFan(c *gin.Context) (ropeline.Event, ropeline.FanID, error) {
+	event, err := s.eventOf(c)
+	if err != nil {
+		return event, "", err
+	}
+	fan, err := s.fan(c)
+	return event, fan, err
+}
+
 // join: POST /events/{id}/queue.
 func (s *Server) join(c *gin.Context) error {
 	status, _, err := s.joinLine(c)
@@ -165,11 +175,7 @@ func (s *Server) allowed(r *http.Request, origin string) bool {
 
 // leave: DELETE /events/{id}/queue. Leaving twice is leaving.
 func (s *Server) leave(c *gin.Context) error {
-	event, err := s.eventOf(c)
-	if err != nil {
-		return err
-	}
-	fan, err := s.fan(c)
+	event, fan, err := s.eventAndFan(c)
 	if err != nil {
 		return err
 	}

@@ -59,11 +59,7 @@ const mostWait = 10 * time.Second // that a Prefer: wait=N may ask for
 // reserve: POST /events/{id}/reserve-tickets. 202 while the clerk has not
 // decided, 201 when the tickets are held, a problem when they are not.
 func (s *Server) reserve(c *gin.Context) error {
-	event, err := s.eventOf(c)
-	if err != nil {
-		return err
-	}
-	fan, err := s.fan(c)
+	event, fan, err := s.eventAndFan(c)
 	if err != nil {
 		return err
 	}
@@ -71,12 +67,9 @@ func (s *Server) reserve(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	key, err := idempotencyKey(c)
+	key, err := keyOrNew(c)
 	if err != nil {
 		return err
-	}
-	if key == "" {
-		key = ropeline.NewID[string]()
 	}
 	var body struct {
 		Items []ropeline.Item `json:"items"`
