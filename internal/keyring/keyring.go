@@ -4,7 +4,7 @@
 //
 // A MAC (HMAC-SHA256) protects what only this house reads: a fan's identity,
 // a place. An Ed25519 signature protects what others may verify with the
-// public key alone: a pass, a ticket's code.
+// public key alone: a pass, a ticket's code, the end of a pace log.
 package keyring
 
 import (
@@ -24,7 +24,8 @@ import (
 // Purpose keeps one use of a key apart from another.
 type Purpose string
 
-// The purposes. PurposePass and PurposeTicket are Ed25519 keys, the rest MACs.
+// The purposes. PurposePass, PurposeTicket and PurposePace are Ed25519 keys, the
+// rest MACs.
 const (
 	PurposeFan     Purpose = "fan"
 	PurposePlace   Purpose = "place"
@@ -32,10 +33,11 @@ const (
 	PurposeSandbox Purpose = "sandbox-webhook"
 	PurposePass    Purpose = "pass"
 	PurposeTicket  Purpose = "ticket"
+	PurposePace    Purpose = "pace"
 )
 
 var macPurposes = []Purpose{PurposeFan, PurposePlace, PurposeShopper, PurposeSandbox}
-var signPurposes = []Purpose{PurposePass, PurposeTicket}
+var signPurposes = []Purpose{PurposePass, PurposeTicket, PurposePace}
 
 const lockNumber = 0x726f7065 // pg_advisory_xact_lock, "rope"
 
