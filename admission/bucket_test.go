@@ -17,7 +17,20 @@ func drawRules(t *rapid.T) Rules {
 		StockGate:     rapid.Bool().Draw(t, "gate"),
 		ShowUp:        time.Minute,
 		Shop:          time.Hour,
+
+		CompensatePercent: rapid.SampledFrom([]int{0, 0, 1, 33, 100}).Draw(t, "compensation"),
 	}
+}
+
+// drawSchedule draws steps around a moment, in order.
+func drawSchedule(t *rapid.T, now int64) []Step {
+	var steps []Step
+	at := now - 1_000_000
+	for range rapid.IntRange(0, 4).Draw(t, "steps") {
+		at += rapid.Int64Range(1, 2_000_000).Draw(t, "apart")
+		steps = append(steps, Step{time.UnixMicro(at), rapid.IntRange(0, 1_000_000).Draw(t, "step")})
+	}
+	return steps
 }
 
 // Steps of the clock from microseconds to an hour and more, and sometimes back.
@@ -30,26 +43,39 @@ func drawStep(t *rapid.T) int64 {
 	).Draw(t, "microseconds")
 }
 
-// I3: admissions in any window ≤ rate·t + burst, whatever the ticks.
+// I3: admissions in any window ≤ rate·t + burst, whatever the ticks, the rate
+// being the one with compensation; and those that no no-show gave back stay
+// within the plain rate.
 func TestTheBucketNeverAdmitsMoreThanItsRate(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := drawRules(t)
 		now := int64(1_900_000_000_000_000)
+		r.Schedule = drawSchedule(t, now)
 		s := Full(r, now)
-		type admission struct{ at, n int64 }
-		var log []admission
+		// Sums since the beginning, in units: what flowed, and what was admitted.
+		type moment struct{ flowed, raised, byRate, all int64 }
+		log := []moment{{}}
+		last := moment{}
 		clock := now
 		for range rapid.IntRange(1, 60).Draw(t, "ticks") {
 			now += drawStep(t)
+			last.flowed += r.inflow(clock, now, 0)
+			last.raised += r.inflow(clock, now, r.CompensatePercent)
 			clock = max(clock, now)
 			demand := Demand{
 				Waiting:   rapid.Int64Range(0, 2000).Draw(t, "waiting"),
 				Shoppers:  rapid.Int64Range(0, 2000).Draw(t, "shoppers"),
+				NoShows:   rapid.Int64Range(0, 5).Draw(t, "no-shows"),
 				Left:      rapid.Int64Range(0, 2000).Draw(t, "left"),
 				LeftKnown: rapid.Bool().Draw(t, "left known"),
 			}
+			owed := s.Owed + demand.NoShows
 			var n int64
 			s, n = Decide(s, r, now, demand)
+			used := max(0, min(owed, int64(r.Burst))-s.Owed) // of what no-shows gave back
+			if r.CompensatePercent == 0 {
+				used = 0
+			}
 			switch {
 			case n < 0 || n > demand.Waiting || n > int64(r.Batch):
 				t.Fatalf("admitted %d of %d waiting", n, demand.Waiting)
@@ -59,22 +85,84 @@ func TestTheBucketNeverAdmitsMoreThanItsRate(t *testing.T) {
 				t.Fatalf("%d shoppers and %d admitted", demand.Shoppers, n)
 			case n > 0 && r.StockGate && (!demand.LeftKnown || demand.Shoppers+n > demand.Left):
 				t.Fatalf("admitted %d past the stock gate: %+v", n, demand)
-			case s.Tokens < 0 || s.Tokens > int64(r.Burst)*Unit:
-				t.Fatalf("the bucket holds %d", s.Tokens)
+			case s.Tokens < 0 || s.Tokens > int64(r.Burst)*Unit || s.Ceiling < 0 || s.Ceiling > int64(r.Burst)*Unit:
+				t.Fatalf("the bucket holds %+v", s)
+			case s.Owed < 0 || s.Owed > int64(r.Burst) || used > n:
+				t.Fatalf("%d are owed, %d of %d were", s.Owed, used, n)
 			}
-			log = append(log, admission{clock, n})
+			before := last
+			last.byRate += (n - used) * Unit
+			last.all += n * Unit
+			log = append(log, moment{last.flowed, last.raised, before.byRate, before.all})
 		}
 		for i := range log {
-			sum := int64(0)
-			for _, a := range log[i:] {
-				sum += a.n
+			for j := i; j < len(log); j++ {
+				end := last
+				if j+1 < len(log) {
+					end = moment{byRate: log[j+1].byRate, all: log[j+1].all}
+				}
 				// In units, exactly: no rounding may add a fan in a long time.
-				if bound := (a.at-log[i].at)*int64(r.RatePerMinute) + int64(r.Burst)*Unit; sum*Unit > bound {
-					t.Fatalf("%d admitted in %d µs at %d per minute with burst %d", sum, a.at-log[i].at, r.RatePerMinute, r.Burst)
+				if sum, most := end.all-log[i].all, log[j].raised-log[i].raised+int64(r.Burst)*Unit; sum > most {
+					t.Fatalf("%d units admitted where %d may be", sum, most)
+				}
+				if sum, most := end.byRate-log[i].byRate, log[j].flowed-log[i].flowed+int64(r.Burst)*Unit; sum > most {
+					t.Fatalf("%d units admitted by the rate where %d may be", sum, most)
 				}
 			}
 		}
 	})
+}
+
+// With compensation, as many enter per minute as the rate says, as long as the
+// percentage makes up for those who do not come.
+func TestCompensationMeetsTheRate(t *testing.T) {
+	for _, c := range []struct{ percent, noShowEvery, least, most int64 }{
+		{0, 5, 475, 485},   // a fifth stays away, nobody makes up for it
+		{25, 5, 597, 600},  // 25 % more admissions make up for a fifth
+		{100, 2, 597, 600}, // twice as many for a half
+		{10, 2, 325, 335},  // 10 % more do not: 660 admissions, half of them come
+	} {
+		r := Rules{RatePerMinute: 600, Burst: 10, MaxShoppers: 1_000_000, Batch: 50, ShowUp: time.Minute, CompensatePercent: int(c.percent)}
+		const tick, minutes = 100_000, 30
+		absent := map[int64]int64{} // by the tick at which their passes run out
+		s, admitted, entered, at := Full(r, 0), int64(0), int64(0), int64(0)
+		for i := int64(0); i < minutes*600; i++ {
+			var n int64
+			s, n = Decide(s, r, i*tick, Demand{Waiting: 1_000_000, NoShows: absent[i]})
+			for range n {
+				if admitted++; admitted%c.noShowEvery == 0 {
+					absent[i+600]++
+				} else if i >= (minutes-10)*600 {
+					entered++
+				}
+			}
+			at = i
+		}
+		if perMinute := entered / 10; perMinute < c.least || perMinute > c.most {
+			t.Errorf("%d %% and every %dth away: %d enter per minute (tick %d), want %d to %d", c.percent, c.noShowEvery, perMinute, at, c.least, c.most)
+		}
+	}
+}
+
+// A ramp is followed to the microsecond, across its steps.
+func TestAScheduleIsFollowed(t *testing.T) {
+	begin := time.Unix(1_900_000_000, 0)
+	r := Rules{RatePerMinute: 60, Burst: 10_000, MaxShoppers: 1_000_000, Batch: 1000, Schedule: []Step{
+		{begin.Add(time.Minute), 600}, {begin.Add(2 * time.Minute), 0}, {begin.Add(3 * time.Minute), 1200}}}
+	for _, c := range []struct {
+		from, to time.Duration
+		want     int64
+	}{
+		{0, time.Minute, 60}, {0, 2 * time.Minute, 660}, {2 * time.Minute, 3 * time.Minute, 0},
+		{0, 4 * time.Minute, 1860}, {90 * time.Second, 3*time.Minute + 30*time.Second, 900}, {5 * time.Minute, time.Minute, 0},
+	} {
+		if got := r.inflow(begin.Add(c.from).UnixMicro(), begin.Add(c.to).UnixMicro(), 0); got != c.want*Unit {
+			t.Errorf("from %s to %s flow %d units, want %d fans", c.from, c.to, got, c.want)
+		}
+	}
+	if rate := r.RateAt(begin.Add(150 * time.Second)); rate != 0 || r.RateAt(begin) != 60 {
+		t.Errorf("the rate is %d, then %d", r.RateAt(begin), rate)
+	}
 }
 
 // The bucket also is not stingy: a line that always waits is served at the rate.

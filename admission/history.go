@@ -3,16 +3,19 @@ package admission
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/internal/pacelog"
 )
 
 const columns = `version, rate_per_minute, burst, max_shoppers, batch, paused, stock_gate,
-	show_up_seconds, shop_seconds, changed_by, changed_at`
+	show_up_seconds, shop_seconds, schedule, compensate_percent, changed_by, changed_at`
 
 // CreateRules writes the first rules of a new event, in the transaction that
 // creates the event. The first tick brings them to Redis.
@@ -43,7 +46,11 @@ func (a *Admission) SetRules(ctx context.Context, event ropeline.EventID, r Rule
 			return Rules{}, conflict
 		}
 		r.Version = current.Version + 1
-		set, err := insertRules(ctx, a.pool, event, r, by)
+		var set Rules
+		err = pgx.BeginFunc(ctx, a.pool, func(tx pgx.Tx) (err error) {
+			set, err = insertRules(ctx, tx, event, r, by)
+			return err
+		})
 		if isUnique(err) {
 			continue // somebody else made this version; with an expected one, the next look tells
 		}
@@ -110,27 +117,49 @@ func scanRules(row pgx.CollectableRow, more ...any) (Rules, error) {
 	var r Rules
 	var showUp, shop int64
 	err := row.Scan(append([]any{&r.Version, &r.RatePerMinute, &r.Burst, &r.MaxShoppers, &r.Batch, &r.Paused, &r.StockGate,
-		&showUp, &shop, &r.ChangedBy, &r.ChangedAt}, more...)...)
+		&showUp, &shop, &r.Schedule, &r.CompensatePercent, &r.ChangedBy, &r.ChangedAt}, more...)...)
 	r.ShowUp, r.Shop = time.Duration(showUp)*time.Second, time.Duration(shop)*time.Second
 	return r, err
 }
 
-type querier interface {
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}
-
-func insertRules(ctx context.Context, q querier, event ropeline.EventID, r Rules, by string) (Rules, error) {
-	err := q.QueryRow(ctx, `
+// insertRules makes a version and logs it.
+func insertRules(ctx context.Context, tx pgx.Tx, event ropeline.EventID, r Rules, by string) (Rules, error) {
+	err := tx.QueryRow(ctx, `
 		insert into admission_rules (event_id, version, rate_per_minute, burst, max_shoppers, batch, paused, stock_gate,
-			show_up_seconds, shop_seconds, changed_by)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) returning changed_at`,
+			show_up_seconds, shop_seconds, schedule, compensate_percent, changed_by)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) returning changed_at`,
 		event, r.Version, r.RatePerMinute, r.Burst, r.MaxShoppers, r.Batch, r.Paused, r.StockGate,
-		int64(r.ShowUp/time.Second), int64(r.Shop/time.Second), by).Scan(&r.ChangedAt)
+		int64(r.ShowUp/time.Second), int64(r.Shop/time.Second), r.steps(), r.CompensatePercent, by).Scan(&r.ChangedAt)
+	if err != nil {
+		return r, err
+	}
 	r.ChangedBy = by
-	return r, err
+	entry, err := rulesEntry(r)
+	if err != nil {
+		return r, err
+	}
+	return r, pacelog.Append(ctx, tx, event, entry)
 }
 
 func isUnique(err error) bool {
 	failure, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && failure.Code == "23505"
+}
+
+// steps are the schedule as Postgres keeps it: never null, to the microsecond.
+func (r Rules) steps() []Step {
+	steps := make([]Step, len(r.Schedule))
+	for i, s := range r.Schedule {
+		steps[i] = Step{s.From.UTC().Truncate(time.Microsecond), s.RatePerMinute}
+	}
+	return steps
+}
+
+// scheduleText is the schedule as the scripts read it.
+func (r Rules) scheduleText() string {
+	steps := make([]string, len(r.Schedule))
+	for i, s := range r.Schedule {
+		steps[i] = fmt.Sprintf("%d:%d", s.From.UnixMicro(), s.RatePerMinute)
+	}
+	return strings.Join(steps, ",")
 }

@@ -5,11 +5,12 @@ import "github.com/ropeline/ropeline"
 // keys names what Redis holds of one event's admission, besides the line.
 type keys struct {
 	rules     string // hash: the rules in force
-	state     string // hash: bucket (tokens, at, epoch), stock (left, version), counters
+	state     string // hash: bucket (tokens, ceiling, owed, at, epoch), stock (left, version), counters
 	shoppers  string // hash: fan → record
 	deadlines string // sorted set: fan → milliseconds when the pass or the time to shop ends
 	holding   string // set: shoppers who have a reservation
 	redeemed  string // sorted set: pass id → milliseconds when the pass expires
+	bypass    string // list: fans whom the organizer lets in past the line
 }
 
 func keysOf(event ropeline.EventID) keys {
@@ -21,6 +22,7 @@ func keysOf(event ropeline.EventID) keys {
 		deadlines: tag + "deadlines",
 		holding:   tag + "holding",
 		redeemed:  tag + "redeemed",
+		bypass:    tag + "bypass",
 	}
 }
 

@@ -11,6 +11,7 @@ func TestKeys(t *testing.T) {
 		deadlines: "{e:0123456789abcdefghijklmnop}:admission:deadlines",
 		holding:   "{e:0123456789abcdefghijklmnop}:admission:holding",
 		redeemed:  "{e:0123456789abcdefghijklmnop}:admission:redeemed",
+		bypass:    "{e:0123456789abcdefghijklmnop}:admission:bypass",
 	}
 	if got := keysOf(event); got != want {
 		t.Errorf("keysOf = %+v", got)

@@ -3,6 +3,7 @@ package admission
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,11 +19,13 @@ const (
 // Run ticks every event that events lists, until ctx ends; it returns when all
 // ticks have. Each second it asks for the list again, compares the rules in
 // Redis with Postgres, and records in Postgres how far the line was admitted.
-// Each event has a goroutine of its own: one that fails holds up no other.
+// Each event has a goroutine of its own: one that fails holds up no other. One
+// more brings the pace log up to date, off the ticks' path.
 func (a *Admission) Run(ctx context.Context, events func(context.Context) ([]ropeline.EventID, error)) error {
 	running := map[ropeline.EventID]*ticking{}
 	var all sync.WaitGroup
 	defer all.Wait()
+	events = a.logged(ctx, &all, events)
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	for {
@@ -151,5 +154,44 @@ func (t *ticking) settle(ctx context.Context, r Rules) {
 			return
 		}
 		t.high = t.seen
+	}
+}
+
+// logged starts what logs the pace of the events that events lists, each
+// second, and once more those that are not listed any more and all at the end.
+func (a *Admission) logged(ctx context.Context, all *sync.WaitGroup, events func(context.Context) ([]ropeline.EventID, error)) func(context.Context) ([]ropeline.EventID, error) {
+	listed := make(chan []ropeline.EventID, 1)
+	all.Go(func() {
+		var last []ropeline.EventID
+		for {
+			select {
+			case ids := <-listed:
+				a.logPaces(ctx, slices.Compact(slices.Sorted(slices.Values(slices.Concat(last, ids)))))
+				last = ids
+			case <-ctx.Done():
+				a.logPaces(context.WithoutCancel(ctx), last)
+				return
+			}
+		}
+	})
+	return func(ctx context.Context) ([]ropeline.EventID, error) {
+		ids, err := events(ctx)
+		if err == nil {
+			select {
+			case listed <- slices.Clone(ids):
+			default: // still at the last ones
+			}
+		}
+		return ids, err
+	}
+}
+
+func (a *Admission) logPaces(ctx context.Context, events []ropeline.EventID) {
+	for _, event := range events {
+		bounded, cancel := context.WithTimeout(ctx, tickTimeout)
+		if err := a.LogPace(bounded, event); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "log the pace", "event", event, "err", err)
+		}
+		cancel()
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/internal/engines"
 )
@@ -61,7 +63,11 @@ func TestRunAdmitsHealsAndRecords(t *testing.T) {
 	// A node wrote new rules and died before it told Redis.
 	paused := quick()
 	paused.Version, paused.Paused = 2, true
-	if _, err := insertRules(t.Context(), h.pool, event, paused, "who died"); err != nil {
+	err := pgx.BeginFunc(t.Context(), h.pool, func(tx pgx.Tx) error {
+		_, err := insertRules(t.Context(), tx, event, paused, "who died")
+		return err
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the new rules are in force", func() bool {

@@ -2,6 +2,7 @@ package admission
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -15,10 +16,18 @@ func TestValidateNamesTheField(t *testing.T) {
 		t.Fatal(err)
 	}
 	for field, spoil := range map[string][]func(*Rules){
-		"rate_per_minute": {func(r *Rules) { r.RatePerMinute = -1 }, func(r *Rules) { r.RatePerMinute = 1_000_001 }},
-		"burst":           {func(r *Rules) { r.Burst = 0 }, func(r *Rules) { r.Burst = 1_000_001 }},
-		"max_shoppers":    {func(r *Rules) { r.MaxShoppers = 0 }, func(r *Rules) { r.MaxShoppers = 1_000_001 }},
-		"batch":           {func(r *Rules) { r.Batch = 0 }, func(r *Rules) { r.Batch = 1001 }},
+		"rate_per_minute":    {func(r *Rules) { r.RatePerMinute = -1 }, func(r *Rules) { r.RatePerMinute = 1_000_001 }},
+		"burst":              {func(r *Rules) { r.Burst = 0 }, func(r *Rules) { r.Burst = 1_000_001 }},
+		"max_shoppers":       {func(r *Rules) { r.MaxShoppers = 0 }, func(r *Rules) { r.MaxShoppers = 1_000_001 }},
+		"batch":              {func(r *Rules) { r.Batch = 0 }, func(r *Rules) { r.Batch = 1001 }},
+		"compensate_percent": {func(r *Rules) { r.CompensatePercent = -1 }, func(r *Rules) { r.CompensatePercent = 101 }},
+		"schedule": {
+			func(r *Rules) { r.Schedule = make([]Step, 21) },
+			func(r *Rules) {
+				r.Schedule = []Step{{From: time.Now(), RatePerMinute: 1}, {From: time.Now().Add(-time.Second)}}
+			},
+		},
+		"schedule:":       {func(r *Rules) { r.Schedule = []Step{{From: time.Now(), RatePerMinute: -1}} }, func(r *Rules) { r.Schedule = []Step{{RatePerMinute: 1}} }},
 		"show_up_seconds": {func(r *Rules) { r.ShowUp = 4 * time.Second }, func(r *Rules) { r.ShowUp = 5500 * time.Millisecond }},
 		"shop_seconds":    {func(r *Rules) { r.Shop = 9 * time.Second }, func(r *Rules) { r.Shop = 25 * time.Hour }},
 	} {
@@ -53,7 +62,7 @@ func TestRulesAreVersioned(t *testing.T) {
 		t.Errorf("a change of whatever there is: %+v, %v", third, err)
 	}
 	history, err := h.History(t.Context(), event)
-	if err != nil || len(history) != 3 || history[1] != second || history[0] != first {
+	if err != nil || len(history) != 3 || !reflect.DeepEqual(history[1], second) || !reflect.DeepEqual(history[0], first) {
 		t.Errorf("history %+v, %v", history, err)
 	}
 	bad := first

@@ -11,7 +11,7 @@ import (
 var luaFiles embed.FS
 
 type scripts struct {
-	tick, rules, enter, done, stock *redis.Script
+	tick, rules, stop, enter, done, stock *redis.Script
 }
 
 func loadScripts() scripts {
@@ -29,6 +29,7 @@ func loadScripts() scripts {
 	return scripts{
 		tick:  load("bucket", "tick"),
 		rules: load("bucket", "rules"),
+		stop:  load("bucket", "stop"),
 		enter: load("enter"),
 		done:  load("done"),
 		stock: load("stock"),

@@ -16,13 +16,13 @@ type Ticked struct {
 	Epoch        int64
 	Version      int64 // of the rules in force
 	Paused       bool
-	Waiting      int64 // after the tick
-	Shoppers     int64 // after the tick
-	AdmittedHigh int64 // the highest number ever admitted in this life of Redis, -1 for none
-	NoShows      int64 // passes that ran out
-	Ended        int64 // shopping times that ran out
-	Lapsed       int64 // reached the head while they were shoppers
-	Admitted     []queue.Member
+	Waiting      int64          // after the tick
+	Shoppers     int64          // after the tick
+	AdmittedHigh int64          // the highest number ever admitted in this life of Redis, -1 for none
+	NoShows      int64          // passes that ran out
+	Ended        int64          // shopping times that ran out
+	Lapsed       int64          // reached the head while they were shoppers
+	Admitted     []queue.Member // those let in past the line first
 }
 
 // Tick admits once. Any number of nodes may tick an event at any time. It
@@ -72,7 +72,7 @@ func (a *Admission) callTick(ctx context.Context, event ropeline.EventID, op, at
 	line, keys := queue.KeysOf(event), keysOf(event)
 	reply, err := a.scripts.tick.Run(ctx, a.redis.Write, []string{
 		line.Meta, line.Waiting, line.Gone, line.Feed,
-		keys.rules, keys.state, keys.shoppers, keys.deadlines, keys.holding, keys.redeemed, operation(event, op),
+		keys.rules, keys.state, keys.shoppers, keys.deadlines, keys.holding, keys.redeemed, operation(event, op), keys.bypass,
 	}, at).Slice()
 	if err != nil {
 		return 0, "", err

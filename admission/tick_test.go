@@ -29,7 +29,13 @@ func TestTheScriptTicksLikeDecide(t *testing.T) {
 		}
 		h.join(event, rapid.IntRange(0, 40).Draw(t, "fans"))
 		now := time.Now().UnixMicro()
+		rules.Schedule = drawSchedule(t, now)
+		rules.Version++
+		if err := h.push(ctx, event, rules, ""); err != nil {
+			t.Fatal(err)
+		}
 		var model State
+		var shoppers []queue.Member
 		var d Demand
 		waiting, err := h.redis.Read.ZCard(ctx, queue.KeysOf(event).Waiting).Result()
 		if err != nil {
@@ -42,20 +48,30 @@ func TestTheScriptTicksLikeDecide(t *testing.T) {
 			if i == 0 {
 				model = Full(rules, now)
 			}
-			switch rapid.IntRange(0, 3).Draw(t, "meanwhile") {
+			switch rapid.IntRange(0, 4).Draw(t, "meanwhile") {
 			case 0:
 				next := drawRules(t)
+				next.Schedule = drawSchedule(t, now)
 				next.ShowUp, next.Version = rules.ShowUp, rules.Version+1
 				if err := h.push(ctx, event, next, micros(time.UnixMicro(now))); err != nil {
 					t.Fatal(err)
 				}
 				if i > 0 { // before the first tick there is no bucket
 					model = Refill(model, rules, now)
-					model.Tokens = min(model.Tokens, int64(next.Burst)*Unit)
+					model.Tokens, model.Ceiling = min(model.Tokens, int64(next.Burst)*Unit), min(model.Ceiling, int64(next.Burst)*Unit)
 				} else {
 					model = Full(next, now)
 				}
 				rules = next
+			case 2:
+				if len(shoppers) > 0 { // who gives up an unused pass gives back
+					if err := h.Done(ctx, event, shoppers[0].Fan); err != nil {
+						t.Fatal(err)
+					}
+					shoppers = shoppers[1:]
+					d.Shoppers--
+					d.NoShows++
+				}
 			case 1:
 				version++
 				d.Left, d.LeftKnown = rapid.Int64Range(0, 60).Draw(t, "left"), true
@@ -69,16 +85,20 @@ func TestTheScriptTicksLikeDecide(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			d.NoShows = 0
 			d.Waiting -= want
 			d.Shoppers += want
+			shoppers = append(shoppers, ticked.Admitted...)
 			if int64(len(ticked.Admitted)) != want || ticked.Waiting != d.Waiting || ticked.Shoppers != d.Shoppers || ticked.Version != rules.Version {
 				t.Fatalf("tick %d: %+v, want %d admitted, %+v", i, ticked, want, d)
 			}
 			var got State
-			if err := h.redis.Read.HMGet(ctx, keysOf(event).state, "tokens", "at").Scan(&struct {
-				Tokens *int64 `redis:"tokens"`
-				At     *int64 `redis:"at"`
-			}{&got.Tokens, &got.At}); err != nil {
+			if err := h.redis.Read.HMGet(ctx, keysOf(event).state, "tokens", "ceiling", "owed", "at").Scan(&struct {
+				Tokens  *int64 `redis:"tokens"`
+				Ceiling *int64 `redis:"ceiling"`
+				Owed    *int64 `redis:"owed"`
+				At      *int64 `redis:"at"`
+			}{&got.Tokens, &got.Ceiling, &got.Owed, &got.At}); err != nil {
 				t.Fatal(err)
 			}
 			if got != model {

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -40,6 +41,9 @@ type FeedEntry struct {
 	Admitted []Member
 	Left     []Member
 	Ended    []Member
+	Rules    int64 // version of the rules that admitted
+	Bypass   bool  // the admitted were let in past the line
+	NoShows  int64 // of the ended, those who never came
 }
 
 // ParseMembers reads "number:fan,number:fan", as scripts write it.
@@ -71,7 +75,16 @@ func parseEntry(message redis.XMessage) (FeedEntry, error) {
 	if err != nil {
 		return FeedEntry{}, fmt.Errorf("queue: feed entry %s: %w", message.ID, err)
 	}
-	entry := FeedEntry{ID: message.ID, Kind: kind, At: time.UnixMicro(micros)}
+	entry := FeedEntry{ID: message.ID, Kind: kind, At: time.UnixMicro(micros), Bypass: message.Values["bypass"] == "1"}
+	for field, into := range map[string]*int64{"rules": &entry.Rules, "no_shows": &entry.NoShows} {
+		text, present := message.Values[field].(string)
+		if !present {
+			continue
+		}
+		if *into, err = strconv.ParseInt(text, 10, 64); err != nil {
+			return FeedEntry{}, fmt.Errorf("queue: feed entry %s: %s %q", message.ID, field, text)
+		}
+	}
 	switch kind {
 	case KindAdmitted:
 		entry.Admitted = members
@@ -85,6 +98,29 @@ func parseEntry(message redis.XMessage) (FeedEntry, error) {
 		return FeedEntry{}, fmt.Errorf("queue: feed entry %s: kind %q", message.ID, kind)
 	}
 	return entry, nil
+}
+
+// Feed reads up to count entries that come after an offset, the oldest first.
+// Where an epoch begins there is a resync.
+func (l *Line) Feed(ctx context.Context, event ropeline.EventID, after string, count int64) ([]FeedEntry, error) {
+	messages, err := l.redis.Read.XRangeN(ctx, KeysOf(event).Feed, "("+after, "+", count).Result()
+	if err != nil {
+		return nil, ropeline.Unavailable(err)
+	}
+	entries := make([]FeedEntry, len(messages))
+	for i, message := range messages {
+		if entries[i], err = parseEntry(message); err != nil {
+			return nil, ropeline.Unavailable(err)
+		}
+	}
+	return entries, nil
+}
+
+// Follows tells whether the entry id comes right after last, with none between
+// them that was lost. What an earlier epoch lost cannot be known.
+func Follows(last, id string) bool {
+	epoch, seq, err := splitOffset(id)
+	return err == nil && (follows(last, id) || epoch > 0 && seq == 1)
 }
 
 // follows tells whether id is the very next entry after last.

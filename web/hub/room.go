@@ -115,7 +115,7 @@ func (r *Room) look(ctx context.Context) (changed bool) {
 	next.phase = event.PhaseAt(time.Now(), err == nil && stock.SoldOut() || err != nil && old.phase == ropeline.PhaseSoldOut)
 	rules, err := r.hub.admission.Rules(ctx, r.event)
 	if err == nil {
-		next.rules, next.paused, next.moving = rules.Version, rules.Paused, rules.RatePerMinute > 0 && rules.MaxShoppers > 0
+		next.rules, next.paused, next.moving = rules.Version, rules.Paused, rules.RateAt(time.Now()) > 0 && rules.MaxShoppers > 0
 		if old != nil && old.rules != next.rules {
 			r.watch.ForgetPace() // what was seen was another pace
 		}
