@@ -25,17 +25,41 @@ type rulesBody struct {
 	StockGate     *bool `json:"stock_gate"`
 	ShowUpSeconds *int  `json:"show_up_seconds"`
 	ShopSeconds   *int  `json:"shop_seconds"`
+
+	Schedule          *[]stepBody `json:"schedule"`
+	CompensatePercent *int        `json:"compensate_percent"`
 }
 
-const mostSeconds = 86_400 // of the times in the rules; a day
+// stepBody is a step of the schedule: from a moment, or from so many seconds
+// after the drop as it is planned now.
+type stepBody struct {
+	From             time.Time `json:"from"`
+	AfterDropSeconds *int64    `json:"after_drop_seconds"`
+	RatePerMinute    int       `json:"rate_per_minute"`
+}
 
-func (b rulesBody) apply(r admission.Rules) (admission.Rules, error) {
+const (
+	mostSeconds = 86_400             // of the times in the rules; a day
+	mostAhead   = 1000 * mostSeconds // from the drop to a step of the schedule
+)
+
+func (b rulesBody) apply(r admission.Rules, drop time.Time) (admission.Rules, error) {
 	set(&r.RatePerMinute, b.RatePerMinute)
 	set(&r.Burst, b.Burst)
 	set(&r.MaxShoppers, b.MaxShoppers)
 	set(&r.Batch, b.Batch)
 	set(&r.Paused, b.Paused)
 	set(&r.StockGate, b.StockGate)
+	set(&r.CompensatePercent, b.CompensatePercent)
+	if b.Schedule != nil {
+		r.Schedule = make([]admission.Step, 0, len(*b.Schedule))
+		for _, step := range *b.Schedule {
+			if step.AfterDropSeconds != nil {
+				step.From = drop.Add(time.Duration(min(max(*step.AfterDropSeconds, -mostAhead), mostAhead)) * time.Second)
+			}
+			r.Schedule = append(r.Schedule, admission.Step{From: step.From, RatePerMinute: step.RatePerMinute})
+		}
+	}
 	for _, seconds := range []struct {
 		field string
 		value *int
@@ -70,6 +94,9 @@ type rulesView struct {
 	ShopSeconds   int       `json:"shop_seconds"`
 	ChangedBy     string    `json:"changed_by"`
 	ChangedAt     time.Time `json:"changed_at"`
+
+	Schedule          []admission.Step `json:"schedule"` // never null
+	CompensatePercent int              `json:"compensate_percent"`
 }
 
 func newRulesView(r admission.Rules) rulesView {
@@ -78,6 +105,7 @@ func newRulesView(r admission.Rules) rulesView {
 		Paused: r.Paused, StockGate: r.StockGate,
 		ShowUpSeconds: int(r.ShowUp / time.Second), ShopSeconds: int(r.Shop / time.Second),
 		ChangedBy: r.ChangedBy, ChangedAt: r.ChangedAt,
+		Schedule: append([]admission.Step{}, r.Schedule...), CompensatePercent: r.CompensatePercent,
 	}
 }
 
@@ -94,7 +122,7 @@ func (s *Server) createEvent(c *gin.Context) error {
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
-	rules, err := body.Rules.apply(admission.DefaultRules())
+	rules, err := body.Rules.apply(admission.DefaultRules(), body.DropAt)
 	if err != nil {
 		return err
 	}
@@ -168,7 +196,7 @@ func (s *Server) putRules(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	if rules, err = body.apply(rules); err != nil {
+	if rules, err = body.apply(rules, event.DropAt); err != nil {
 		return err
 	}
 	rules, err = s.admission.SetRules(c.Request.Context(), event.ID, rules, body.Version, account(c).Email)

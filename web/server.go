@@ -120,6 +120,7 @@ func (s *Server) routes() *gin.Engine {
 	g.DELETE("/events/:event/queue", s.handle(s.leave))
 	g.GET("/events/:event/queue/ws", s.handle(s.socket))
 	g.GET("/events/:event/queue/sse", s.handle(s.stream))
+	g.GET("/events/:event/pace", s.handle(s.pace))
 	g.POST("/events/:event/enter", s.handle(s.enter))
 	g.POST("/events/:event/reserve-tickets", s.handle(s.reserve))
 	g.GET("/events/:event/line", s.handle(s.linePage))
@@ -147,6 +148,9 @@ func (s *Server) routes() *gin.Engine {
 	admin.GET("/events/:event/live", s.handle(s.liveCounts))
 	admin.GET("/events/:event/rules", s.handle(s.getRules))
 	admin.PUT("/events/:event/rules", s.handle(s.putRules))
+	admin.POST("/events/:event/rules/preview", s.handle(s.previewRules))
+	admin.POST("/events/:event/stop", s.handle(s.stopAdmissions))
+	admin.POST("/events/:event/bypass", s.handle(s.bypass))
 
 	g.GET("/healthz", s.handle(s.healthz))
 	g.GET("/readyz", s.handle(s.readyz))

@@ -27,6 +27,7 @@ type commands struct {
 	Migrate *struct{}       `arg:"subcommand:migrate" help:"bring the database to the newest schema, and end"`
 	Owner   *struct{}       `arg:"subcommand:reset-owner" help:"give the owner a new password, and print it"`
 	Health  *healthCommand  `arg:"subcommand:health" help:"ask a running program whether it is ready"`
+	Verify  *verifyCommand  `arg:"subcommand:verify" help:"check what a house has published, without asking it"`
 	Version *versionCommand `arg:"subcommand:version" help:"print the version"`
 	Config
 }
@@ -73,6 +74,9 @@ func run(ctx context.Context, c commands, stdout, stderr io.Writer) error {
 	if c.Version != nil {
 		fmt.Fprintln(stdout, "ropeline", version())
 		return nil
+	}
+	if c.Verify != nil {
+		return c.Verify.run(stdout)
 	}
 	if c.Health != nil {
 		return askHealth(ctx, c.Health.URL)
