@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"time"
@@ -35,19 +36,43 @@ func (s *Server) organizerPage(c *gin.Context) error {
 	}
 	page := pages.OrganizerView{Frame: pages.Frame{Organizer: account(c).Email}}
 	for _, event := range events {
-		live, err := s.live(c, event)
+		row, err := s.row(ctx, event)
 		if err != nil {
 			return err
-		}
-		row := pages.OrganizerRow{Event: event, Phase: live.Phase, Waiting: live.Line.Waiting, Shoppers: live.Shoppers, Revenue: live.Revenue}
-		for _, level := range live.Stock {
-			row.Sold += level.Sold
-			row.Capacity += level.Capacity
 		}
 		page.Events = append(page.Events, row)
 	}
 	c.Header("Cache-Control", "no-store")
 	return s.pages.Organizer(pages.Zip(c.Writer, c.Request), page)
+}
+
+// row is one event of the list. It looks at the line once instead of opening
+// a room, which would follow every old event for minutes.
+func (s *Server) row(ctx context.Context, event ropeline.Event) (pages.OrganizerRow, error) {
+	stock, err := s.checkout.Available(ctx, event.ID)
+	if err != nil {
+		return pages.OrganizerRow{}, err
+	}
+	row := pages.OrganizerRow{Event: event, Phase: event.PhaseAt(time.Now(), stock.SoldOut())}
+	for _, level := range stock.Types {
+		row.Sold += level.Sold
+		row.Capacity += level.Capacity
+	}
+	totals, err := s.checkout.Totals(ctx, event.ID)
+	if err != nil {
+		return row, err
+	}
+	row.Revenue = revenue(event, totals)
+	if row.Phase != ropeline.PhaseOnSale {
+		return row, nil
+	}
+	snapshot, err := s.line.Snapshot(ctx, event.ID)
+	if err != nil {
+		return row, err
+	}
+	counts, err := s.admission.Counts(ctx, event.ID)
+	row.Waiting, row.Shoppers = snapshot.Waiting, counts.Shoppers
+	return row, err
 }
 
 // organizerEventPage: GET /admin/events/{id}.
