@@ -1,4 +1,4 @@
-# The words of this house: make run · test · bench · check · build
+# The words of this house: make run · test · bench · screenshots · check · build
 
 SHELL := /bin/sh
 export PATH := $(PATH):/usr/local/go/bin
@@ -8,7 +8,7 @@ LDFLAGS := -X github.com/ropeline/ropeline/internal/app.Version=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BENCHTIME ?= 2s
 
-.PHONY: run test bench check build setup setup-tests clean
+.PHONY: run test bench screenshots check build setup setup-tests clean
 
 # The product, alive: engines, a demo event and its crowd. Ctrl-C stops it, and the data are kept.
 run: setup build
@@ -22,6 +22,12 @@ test: setup-tests
 # Each benchmark runs beside its reference.
 bench: setup
 	go test -run '^$$' -bench . -benchtime $(BENCHTIME) ./internal/bench/...
+
+# The pictures of the README, as the browser tests see the pages.
+screenshots: setup-tests
+	@mkdir -p bin/screenshots
+	ROPELINE_SCREENSHOTS="$(CURDIR)/bin/screenshots" go test -count=1 -run 'Person|Organizer' ./internal/app
+	@cp bin/screenshots/line.png docs/images/line.png && echo "all of them are in bin/screenshots"
 
 check:
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "run gofmt -w on:" >&2; echo "$$unformatted" >&2; exit 1; }
