@@ -2,8 +2,11 @@ package web
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -87,7 +90,7 @@ func (s *Server) organizerEventPage(c *gin.Context) error {
 	}
 	page := pages.OrganizerEventView{Frame: pages.Frame{Organizer: account(c).Email}, Offer: offer}
 	for _, r := range slices.Backward(history) {
-		page.History = append(page.History, rulesPage(newRulesView(r)))
+		page.History = append(page.History, rulesPage(newRulesView(r), offer.DropAt))
 	}
 	if len(page.History) > 0 {
 		page.Rules = page.History[0]
@@ -185,10 +188,15 @@ func revenue(event ropeline.Event, totals checkout.Totals) ropeline.Money {
 	return ropeline.Money{Currency: event.TicketTypes[0].Price.Currency}
 }
 
-func rulesPage(r rulesView) pages.Rules {
+func rulesPage(r rulesView, drop time.Time) pages.Rules {
+	steps := make([]string, len(r.Schedule))
+	for i, step := range r.Schedule {
+		steps[i] = strconv.FormatFloat(math.Round(step.From.Sub(drop).Minutes()*100)/100, 'f', -1, 64) + ":" + strconv.Itoa(step.RatePerMinute)
+	}
 	return pages.Rules{
 		Version: r.Version, RatePerMinute: r.RatePerMinute, Burst: r.Burst, MaxShoppers: r.MaxShoppers, Batch: r.Batch,
 		Paused: r.Paused, StockGate: r.StockGate, ShowUpSeconds: r.ShowUpSeconds, ShopSeconds: r.ShopSeconds,
 		ChangedBy: r.ChangedBy, ChangedAt: r.ChangedAt,
+		Schedule: strings.Join(steps, ", "), CompensatePercent: r.CompensatePercent,
 	}
 }

@@ -187,7 +187,8 @@ func TestPersonBuysTicket(t *testing.T) {
 	}
 }
 
-// TestOrganizerThrottles signs in, changes the rules in the console and pauses.
+// TestOrganizerThrottles signs in, changes the rules in the console, reads what
+// they will lead to, and stops everything.
 func TestOrganizerThrottles(t *testing.T) {
 	app := openTest(t, engines.Test(t), nil)
 	event, err := app.CreateEvent(t.Context(), testEvent(50), testRules(), "test")
@@ -210,6 +211,22 @@ func TestOrganizerThrottles(t *testing.T) {
 		rules, err := app.Admission.Rules(t.Context(), event.ID)
 		return err == nil && rules.RatePerMinute == 7 && rules.Version == 2 && rules.ChangedBy == "owner@ropeline.local"
 	})
+	b.do("read the preview", holds(`document.querySelector('[data-f="preview"]').textContent.startsWith('At 7 a minute, 0 fans and 50 tickets')`))
+	b.do("set a ramp", chromedp.SetValue(chromedp.CSS(`[name="schedule"]`), "5:60, 7.5:90"), chromedp.Click(chromedp.CSS(`[data-f="rules"] .button`)))
+	eventually(t, 10*time.Second, "the ramp", func() bool {
+		rules, err := app.Admission.Rules(t.Context(), event.ID)
+		return err == nil && len(rules.Schedule) == 2 && rules.Schedule[1].RatePerMinute == 90 &&
+			rules.Schedule[1].From.Sub(event.DropAt).Round(time.Second) == 450*time.Second
+	})
+	b.do("stop, and change one's mind", chromedp.Click(chromedp.CSS(`[data-f="stop"]`)), chromedp.WaitVisible(chromedp.CSS(`dialog [value="no"]`)),
+		chromedp.Click(chromedp.CSS(`dialog [value="no"]`)), chromedp.WaitNotVisible(chromedp.CSS(`dialog [value="no"]`)))
+	b.shoot("desk-rules", 1100, 1200)
+	b.do("stop", chromedp.Click(chromedp.CSS(`[data-f="stop"]`)), chromedp.WaitVisible(chromedp.CSS(`dialog [value="stop"]`)),
+		chromedp.Click(chromedp.CSS(`dialog [value="stop"]`)), chromedp.WaitVisible(chromedp.CSS(`[data-f="paused"]`)))
+	rules, err := app.Admission.Rules(t.Context(), event.ID)
+	if err != nil || !rules.Paused || rules.Version != 4 || len(rules.Schedule) != 2 {
+		t.Errorf("after the stop: %+v, %v", rules, err)
+	}
 }
 
 // digits keeps the digits of a formatted number.

@@ -45,6 +45,9 @@ type Rules struct {
 	ShopSeconds   int
 	ChangedBy     string
 	ChangedAt     time.Time
+
+	Schedule          string // "5:600, 10:900": minutes after the drop, and the rate from then on
+	CompensatePercent int
 }
 
 // OrganizerEventView is the desk for one event. The numbers come alive in the

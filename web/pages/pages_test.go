@@ -64,7 +64,7 @@ func scenes(s sayings) []scene {
 		{ID: "0dq3k5m2p8r7t1v9b4c6f0h0c2", Name: s.name, Code: s.token, State: "checked_in"},
 		{ID: "0dq3k5m2p8r7t1v9b4c6f0h0c3", Name: s.name, Code: s.token, State: "revoked"},
 	}
-	rules := Rules{Version: 3, RatePerMinute: 300, Burst: 20, MaxShoppers: 200, Batch: 50, StockGate: true, ShowUpSeconds: 120, ShopSeconds: 480, ChangedBy: s.name, ChangedAt: noon}
+	rules := Rules{Version: 3, RatePerMinute: 300, Burst: 20, MaxShoppers: 200, Batch: 50, StockGate: true, ShowUpSeconds: 120, ShopSeconds: 480, ChangedBy: s.name, ChangedAt: noon, Schedule: "5:600, 10:900", CompensatePercent: 25}
 
 	var all []scene
 	add := func(name string, status int, draw func(*Renderer, http.ResponseWriter) error) {

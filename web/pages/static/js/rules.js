@@ -1,8 +1,8 @@
-// The form of the admission rules, the pause button, and the history.
+// The form of the admission rules, their preview, the pause and stop buttons, and the history.
 import { call } from './api.js';
-import { count, plural } from './words.js';
+import { count } from './words.js';
 
-const numbers = ['rate_per_minute', 'burst', 'max_shoppers', 'batch', 'show_up_seconds', 'shop_seconds'];
+const numbers = ['rate_per_minute', 'burst', 'max_shoppers', 'batch', 'show_up_seconds', 'shop_seconds', 'compensate_percent'];
 
 export function rules(root, event) {
   const field = (id) => root.querySelector(`[data-f=${id}]`);
@@ -10,19 +10,30 @@ export function rules(root, event) {
   let version = Number(form.dataset.version);
   let dirty = false;
   let busy = false;
-  let waiting = 0;
+  let asked = ''; // what the preview on the page is for
+  let asking;
+  const drop = Date.parse(root.dataset.drop);
   let inForce; // as the server said last
 
   function read() {
     const body = { version, paused: form.paused.value === 'true', stock_gate: form.stock_gate.checked };
     for (const name of numbers) body[name] = Number(form[name].value);
+    body.schedule = form.schedule.value.split(',').filter((step) => step.trim()).map((step) => {
+      const [minutes, rate] = step.split(':').map(Number);
+      return { after_drop_seconds: Math.round(minutes * 60), rate_per_minute: rate };
+    });
     return body;
   }
+
+  // ramp writes a schedule as the form has it.
+  const ramp = (steps) => (steps || []).map((s) =>
+    `${Math.round((s.from ? Date.parse(s.from) - drop : s.after_drop_seconds * 1000) / 600) / 100}:${s.rate_per_minute}`).join(', ');
 
   // fill takes rules in force into the form and makes them what Undo returns to.
   function fill(r) {
     version = r.version;
     for (const name of numbers) form[name].value = form[name].defaultValue = r[name];
+    form.schedule.value = form.schedule.defaultValue = ramp(r.schedule);
     form.stock_gate.checked = form.stock_gate.defaultChecked = r.stock_gate;
     pausedIs(r.paused);
     field('version').textContent = count(version);
@@ -37,12 +48,19 @@ export function rules(root, event) {
     field('pause').textContent = paused ? 'Resume admissions' : 'Pause admissions';
   }
 
-  function preview() {
-    const r = read();
-    const minutes = Math.ceil(waiting / r.rate_per_minute);
-    field('preview').textContent = r.paused ? 'Paused: nobody is let in, whatever the rate.'
-      : !r.rate_per_minute ? 'At a rate of 0 nobody is let in.'
-        : waiting ? `At ${count(r.rate_per_minute)} a minute, the ${count(waiting)} ${plural(waiting, 'fan', 'fans')} in line now are in after about ${count(minutes)} ${plural(minutes, 'minute', 'minutes')}, if the shop has room.` : '';
+  // preview asks the server what the rules in the form lead to, when they or
+  // the event's numbers have changed, and not while somebody types.
+  function preview(state = asked.split('|')[1]) {
+    const body = read();
+    delete body.version;
+    const question = `${JSON.stringify(body)}|${state || ''}`;
+    if (question === asked || !form.checkValidity()) return;
+    asked = question;
+    clearTimeout(asking);
+    asking = setTimeout(async () => {
+      const answer = await call('POST', `/admin/events/${event}/rules/preview`, { body });
+      if (question === asked) field('preview').textContent = answer.ok ? answer.body.words : '';
+    }, 400);
   }
 
   function trouble(text) {
@@ -93,7 +111,7 @@ export function rules(root, event) {
     row.append(head);
     const at = r.changed_at ? new Date(r.changed_at) : new Date();
     const when = at.toLocaleString('en-GB', { timeZone: 'UTC', day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', second: '2-digit' }).replace(',', '');
-    for (const text of [when, r.changed_by || '', r.paused ? 'paused' : count(r.rate_per_minute), count(r.burst), count(r.max_shoppers),
+    for (const text of [when, r.changed_by || '', (r.paused ? 'paused' : count(r.rate_per_minute)) + (ramp(r.schedule) && ` · ${ramp(r.schedule)}`) + (r.compensate_percent ? ` · +${r.compensate_percent} %` : ''), count(r.burst), count(r.max_shoppers),
       `${r.show_up_seconds} s / ${r.shop_seconds} s`, r.stock_gate ? 'on' : 'off']) row.insertCell().textContent = text;
   }
 
@@ -104,13 +122,21 @@ export function rules(root, event) {
   field('pause').addEventListener('click', () => {
     // Only the pause changes: what is typed but not applied stays typed.
     if (!inForce) return;
-    const body = { version, paused: field('pause').dataset.paused !== 'true', stock_gate: inForce.stock_gate };
-    for (const name of numbers) body[name] = inForce[name];
-    send(body, dirty);
+    send({ ...inForce, version, paused: field('pause').dataset.paused !== 'true' }, dirty);
+  });
+
+  const ask = field('stopask');
+  field('stop').hidden = false;
+  field('stop').addEventListener('click', () => { ask.returnValue = ''; ask.showModal(); });
+  ask.addEventListener('close', async () => {
+    if (ask.returnValue !== 'stop') return;
+    trouble('');
+    const answer = await call('POST', `/admin/events/${event}/stop`, {});
+    if (answer.ok) adopt(answer.body);
+    else trouble(answer.status === 0 ? 'No connection: nothing is stopped as far as we know. Try again.' : answer.body.detail);
   });
 
   return function live(data) {
-    waiting = data.line.waiting;
     inForce = data.rules;
     if (!busy && data.rules.version > version) {
       if (dirty) {
@@ -121,6 +147,7 @@ export function rules(root, event) {
         record(data.rules);
       }
     }
-    preview();
+    // A line that moves asks again only when it has moved by a tenth.
+    preview(`${Math.round(Math.log1p(data.line.waiting) * 10)}`);
   };
 }
