@@ -76,7 +76,7 @@ func openHouse(t *testing.T) *house {
 	})
 	h.server, err = web.New(web.Options{
 		PublicURL: "http://127.0.0.1", Pool: pair.Pool, Redis: redis, Catalog: catalog.New(pair.Pool), Line: h.line,
-		Admission: h.admission, Checkout: h.checkout, Sandbox: gateway, Fans: h.fans, Accounts: h.accounts,
+		Admission: h.admission, Checkout: h.checkout, Sandbox: gateway, Fans: h.fans, Accounts: h.accounts, Keys: keys,
 		Metrics: prometheus.NewRegistry(), Log: log,
 	})
 	if err != nil {

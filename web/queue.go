@@ -175,18 +175,30 @@ func (s *Server) allowed(r *http.Request, origin string) bool {
 
 // leave: DELETE /events/{id}/queue. Leaving twice is leaving.
 func (s *Server) leave(c *gin.Context) error {
-	event, fan, err := s.eventAndFan(c)
+	event, err := s.eventOf(c)
+	if err != nil {
+		return err
+	}
+	if err := s.giveUp(c, event.ID); err != nil {
+		return err
+	}
+	c.Status(http.StatusNoContent)
+	return nil
+}
+
+// giveUp takes the fan who asks out of the line, with the pass if there is one.
+func (s *Server) giveUp(c *gin.Context, event ropeline.EventID) error {
+	fan, err := s.fan(c)
 	if err != nil {
 		return err
 	}
 	ctx := c.Request.Context()
-	if err := s.line.Leave(ctx, event.ID, fan, ropeline.NewID[string]()); err != nil {
+	if err := s.line.Leave(ctx, event, fan, ropeline.NewID[string]()); err != nil {
 		return err
 	}
-	if err := s.admission.Done(ctx, event.ID, fan); err != nil { // a pass is given up with the place
+	if err := s.admission.Done(ctx, event, fan); err != nil {
 		return err
 	}
-	s.dropCookie(c, cookiePlace+string(event.ID), "/events/"+string(event.ID))
-	c.Status(http.StatusNoContent)
+	s.dropCookie(c, cookiePlace+string(event), "/events/"+string(event))
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/ropeline/ropeline/checkout"
 	"github.com/ropeline/ropeline/checkout/payment/sandbox"
 	"github.com/ropeline/ropeline/identity"
+	"github.com/ropeline/ropeline/internal/keyring"
 	"github.com/ropeline/ropeline/internal/redisdb"
 	"github.com/ropeline/ropeline/queue"
 	"github.com/ropeline/ropeline/web/hub"
@@ -37,6 +38,7 @@ type Options struct {
 	Sandbox   *sandbox.Gateway // nil when a real gateway is configured
 	Fans      *identity.Fans
 	Accounts  *identity.Accounts
+	Keys      *keyring.Keyring
 	Metrics   *prometheus.Registry
 	Log       *slog.Logger
 }
@@ -52,12 +54,14 @@ type Server struct {
 	sandbox   *sandbox.Gateway
 	fans      *identity.Fans
 	accounts  *identity.Accounts
+	keys      *keyring.Keyring
 	hub       *hub.Hub
 	pages     *pages.Renderer
 	log       *slog.Logger
 	registry  *prometheus.Registry
 	metrics   metrics
 
+	publicURL  string // without a slash at the end
 	origins    map[string]bool
 	secure     bool // cookies only over https
 	cookieEnd  string
@@ -77,11 +81,11 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		pool: o.Pool, redis: o.Redis, catalog: o.Catalog, line: o.Line, admission: o.Admission,
-		checkout: o.Checkout, sandbox: o.Sandbox, fans: o.Fans, accounts: o.Accounts,
+		checkout: o.Checkout, sandbox: o.Sandbox, fans: o.Fans, accounts: o.Accounts, keys: o.Keys,
 		hub:   hub.New(o.Catalog, o.Line, o.Admission, o.Checkout, o.Metrics, o.Log),
 		pages: renderer, log: o.Log, registry: o.Metrics, metrics: newMetrics(o.Metrics),
-		origins: map[string]bool{originOf(o.PublicURL): true},
-		secure:  strings.HasPrefix(o.PublicURL, "https://"), loginLimit: loginLimit,
+		publicURL: strings.TrimRight(o.PublicURL, "/"), origins: map[string]bool{originOf(o.PublicURL): true},
+		secure: strings.HasPrefix(o.PublicURL, "https://"), loginLimit: loginLimit,
 	}
 	for _, origin := range o.Origins {
 		s.origins[originOf(origin)] = true
@@ -121,6 +125,10 @@ func (s *Server) routes() *gin.Engine {
 	g.GET("/events/:event/queue/ws", s.handle(s.socket))
 	g.GET("/events/:event/queue/sse", s.handle(s.stream))
 	g.GET("/events/:event/pace", s.handle(s.pace))
+	g.POST("/events/:event/queue/link", s.handle(s.makeLink))
+	g.POST("/events/:event/leave", s.handle(s.leaveForm))
+	g.GET("/recover/:token", s.handle(s.recoverPlace))
+	g.POST("/recover/:token", s.handle(s.recoverPlace))
 	g.POST("/events/:event/enter", s.handle(s.enter))
 	g.POST("/events/:event/reserve-tickets", s.handle(s.reserve))
 	g.GET("/events/:event/line", s.handle(s.linePage))

@@ -141,7 +141,7 @@ func (a *App) openRooms(ctx context.Context) error {
 		a.web, err = web.New(web.Options{
 			PublicURL: a.url, Origins: split(a.config.Origins), Proxies: split(a.config.Proxies),
 			Pool: a.pool, Redis: a.redis, Catalog: a.Catalog, Line: a.Line, Admission: a.Admission,
-			Checkout: a.Checkout, Sandbox: gateway, Fans: a.Fans, Accounts: a.Accounts,
+			Checkout: a.Checkout, Sandbox: gateway, Fans: a.Fans, Accounts: a.Accounts, Keys: keys,
 			Metrics: registry, Log: a.log,
 		})
 	}

@@ -27,16 +27,17 @@ type Purpose string
 // The purposes. PurposePass, PurposeTicket and PurposePace are Ed25519 keys, the
 // rest MACs.
 const (
-	PurposeFan     Purpose = "fan"
-	PurposePlace   Purpose = "place"
-	PurposeShopper Purpose = "shopper"
-	PurposeSandbox Purpose = "sandbox-webhook"
-	PurposePass    Purpose = "pass"
-	PurposeTicket  Purpose = "ticket"
-	PurposePace    Purpose = "pace"
+	PurposeFan      Purpose = "fan"
+	PurposePlace    Purpose = "place"
+	PurposeRecovery Purpose = "recovery"
+	PurposeShopper  Purpose = "shopper"
+	PurposeSandbox  Purpose = "sandbox-webhook"
+	PurposePass     Purpose = "pass"
+	PurposeTicket   Purpose = "ticket"
+	PurposePace     Purpose = "pace"
 )
 
-var macPurposes = []Purpose{PurposeFan, PurposePlace, PurposeShopper, PurposeSandbox}
+var macPurposes = []Purpose{PurposeFan, PurposePlace, PurposeRecovery, PurposeShopper, PurposeSandbox}
 var signPurposes = []Purpose{PurposePass, PurposeTicket, PurposePace}
 
 const lockNumber = 0x726f7065 // pg_advisory_xact_lock, "rope"

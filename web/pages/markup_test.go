@@ -168,6 +168,9 @@ func tidy(t *testing.T, r *Renderer, page string) {
 // reachable fails for an address elsewhere, and for a static file that is not there.
 func reachable(t *testing.T, r *Renderer, element, address string) {
 	t.Helper()
+	if element == "img" && strings.HasPrefix(address, "data:image/png;base64,") {
+		return
+	}
 	if strings.Contains(address, "//") || element != "a" && !strings.HasPrefix(address, "/") {
 		t.Errorf("<%s> leads to %q", element, address)
 	}

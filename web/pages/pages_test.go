@@ -116,6 +116,12 @@ func scenes(s sayings) []scene {
 		return r.Tickets(w, TicketsView{Frame: frame, Groups: []TicketGroup{{Event: event, Order: "0dq3k5m2p8r7t1v9b4c6f0h0d1", Tickets: tickets}, {Event: event, Order: "0dq3k5m2p8r7t1v9b4c6f0h0d2", Tickets: tickets[:1]}}})
 	})
 	add("tickets, none", 200, func(r *Renderer, w http.ResponseWriter) error { return r.Tickets(w, TicketsView{Frame: frame}) })
+	add("link", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.Link(w, LinkView{Frame: frame, URL: "https://tickets.example/recover/" + s.token, QR: "data:image/png;base64," + s.token, Life: 5 * time.Minute, Line: "/events/x/line"})
+	})
+	add("confirm", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.Confirm(w, ConfirmView{Frame: frame, Title: s.name, Detail: s.text, Action: "/events/x/leave", Yes: "Yes", No: Link{Text: "No", Href: "/"}})
+	})
 	add("problem", 404, func(r *Renderer, w http.ResponseWriter) error {
 		return r.Problem(w, ProblemView{Frame: frame, Status: 404, Code: ropeline.CodeEventNotFound, Detail: s.text, Next: Link{Text: s.name, Href: s.token}})
 	})

@@ -136,6 +136,25 @@ type SandboxView struct {
 	Deadline     time.Time
 }
 
+// LinkView shows a recovery link.
+type LinkView struct {
+	Frame
+	URL  string
+	QR   string // data: URL of a PNG
+	Life time.Duration
+	Line string // address of the waiting page
+}
+
+// ConfirmView asks before something is done that cannot be undone.
+type ConfirmView struct {
+	Frame
+	Title  string
+	Detail string
+	Action string // where the answer yes is posted, with sure=yes
+	Yes    string
+	No     Link
+}
+
 // Link is a way on.
 type Link struct{ Text, Href string }
 
@@ -189,6 +208,18 @@ func (r *Renderer) SandboxPay(w http.ResponseWriter, v SandboxView) error {
 func (r *Renderer) Tickets(w http.ResponseWriter, v TicketsView) error {
 	v.settle()
 	return r.draw(w, http.StatusOK, "tickets", &v)
+}
+
+// Link writes a recovery link.
+func (r *Renderer) Link(w http.ResponseWriter, v LinkView) error {
+	v.settle()
+	return r.draw(w, http.StatusOK, "link", &v)
+}
+
+// Confirm writes a question.
+func (r *Renderer) Confirm(w http.ResponseWriter, v ConfirmView) error {
+	v.settle()
+	return r.draw(w, http.StatusOK, "confirm", &v)
 }
 
 // Problem writes an error page with the view's status; 500 when it has none.

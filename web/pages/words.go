@@ -33,6 +33,13 @@ var words = template.FuncMap{
 	"payment": paymentWords,
 	"times":   func(m ropeline.Money, n int) ropeline.Money { return m.Times(n) },
 	"json":    func(v any) (string, error) { b, err := json.Marshal(v); return string(b), err },
+	// dataURL lets a picture of ours stand in the page; html/template refuses the scheme.
+	"dataURL": func(s string) template.URL {
+		if !strings.HasPrefix(s, "data:image/png;base64,") {
+			return ""
+		}
+		return template.URL(s)
+	},
 	"paragraphs": func(s string) []string {
 		return strings.FieldsFunc(strings.ReplaceAll(s, "\r", ""), func(r rune) bool { return r == '\n' })
 	},

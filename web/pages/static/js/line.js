@@ -54,8 +54,9 @@ function render(s) {
     if (memory.epoch && s.epoch > memory.epoch) {
       news(same ? `The line was rebuilt after a fault. You keep your number ${count(s.number)}.`
         : `The line was rebuilt after a fault, and your old number could not be kept. Your number is now ${count(s.number)}.`);
-    } else if (same && s.epoch === memory.epoch && last?.number === s.number && s.position > last.position) {
-      s.position = last.position; // news of an older moment: nobody moves back
+    } else if (same && last?.number === s.number && s.position > last.position) {
+      if (s.reason) news('Fans who stood ahead of you are back after a fault. You keep your number.');
+      else s.position = last.position; // news of an older moment: nobody moves back
     }
     remember({
       number: s.number, epoch: s.epoch, place: s.place || (same && memory.place) || undefined,
@@ -179,7 +180,7 @@ field('enter').addEventListener('submit', async (submit) => {
 
 for (const button of root.querySelectorAll('[data-do]')) {
   show(button, true);
-  button.addEventListener('click', async () => {
+  button.addEventListener('click', async (click) => {
     const what = button.dataset.do;
     if (what === 'again') remember(null);
     if (what === 'sound') {
@@ -188,6 +189,7 @@ for (const button of root.querySelectorAll('[data-do]')) {
       button.disabled = true;
     }
     if (what === 'leave') {
+      click.preventDefault();
       field('ask').returnValue = '';
       field('ask').showModal();
     }
@@ -210,7 +212,7 @@ field('ask').addEventListener('close', async () => {
 link('still');
 const first = JSON.parse(root.dataset.status);
 write('linkwords', 'Connecting');
-if (first.standing || memory.place) line = follow(path, { status: render, link, lost });
+if (first.standing || memory.place) line = follow(path, { status: render, link, lost, seen: first.offset });
 else show(field('link'), false);
 if (first.standing) {
   saidAhead = first.position;

@@ -1,46 +1,63 @@
-// Keeps the status of one line fresh: a WebSocket first, polling whenever
-// there is none. Everything that many fans might do at the same moment after a
-// restart is spread by jitter.
+// Keeps the status of one line fresh: a WebSocket first, an event stream where
+// the network lets no socket through, polling whenever there is neither.
+// Everything that many fans might do at the same moment after a restart is
+// spread by jitter.
 
 const some = (ms) => ms * (0.85 + Math.random() * 0.3);
 const backoff = (n, most) => 500 + Math.random() * Math.min(most, 1000 * 2 ** n);
 
 // follow calls status(object) with every news, link(state, seconds) when the
 // connection changes (live | poll | off), and lost(problem) when the server
-// says that this fan is not in the line. It returns {stop, wake}.
-export function follow(path, { status, link, lost }) {
+// says that this fan is not in the line. What comes is not older than seen, the
+// offset of the last news. It returns {stop, wake}.
+export function follow(path, { status, link, lost, seen = '' }) {
   const address = new URL(path + '/ws', location.href);
   address.protocol = address.protocol.replace('http', 'ws');
   let socket, timer, retry, polling, stopped;
+  let mute = 0; // polls that were answered while no socket could be had
   let heard = 0; // frames so far: an answer older than a frame is dropped
   let drops = 0;
   let fails = 0;
 
+  function tell(news) {
+    seen = news.offset || seen;
+    status(news);
+  }
+
   function connect() {
     clearTimeout(retry);
     if (stopped || socket) return;
-    const mine = (socket = new WebSocket(address));
+    const stream = mute > 1;
+    address.search = `?offset=${seen}`;
+    const mine = (socket = stream ? new EventSource(path + '/sse' + address.search) : new WebSocket(address));
     mine.onmessage = (event) => {
       heard++;
       drops = fails = 0;
+      if (!stream) mute = 0;
       clearTimeout(timer);
       const news = JSON.parse(event.data);
       // A silent path to the server looks open: ask when nothing came for long.
       timer = setTimeout(poll, Math.max(60000, 3 * (news.next_ms || 0)));
       link('live');
-      status(news);
+      tell(news);
     };
-    mine.onclose = (event) => {
+    const over = (code) => {
       if (socket !== mine) return;
-      socket = undefined;
-      if (stopped) return;
-      drops++;
-      // 4003: this fan has too many sockets open; polling serves as well.
-      retry = setTimeout(connect, event.code === 4003 ? some(60000) : backoff(drops, 60000));
-      const asked = event.code === 4000 || event.code === 4004;
       clearTimeout(timer);
-      timer = setTimeout(poll, asked ? 0 : Math.random() * 2000);
+      if (!stopped) timer = setTimeout(poll, code === 4000 || code === 4004 ? 0 : Math.random() * 2000);
+      if (stream && mine.readyState === 0) return; // the browser opens it again, when the server said
+      mine.close();
+      socket = undefined;
+      drops++;
+      if (stream) mute = 0; // maybe this network has changed
+      // 4003: this fan has too many sockets open; polling serves as well.
+      if (!stopped) retry = setTimeout(connect, code === 4003 ? some(60000) : backoff(drops, 60000));
     };
+    mine.onclose = (event) => over(event.code);
+    if (stream) {
+      mine.onerror = () => over();
+      mine.addEventListener('end', (event) => over(JSON.parse(event.data).code));
+    }
   }
 
   async function poll() {
@@ -50,14 +67,15 @@ export function follow(path, { status, link, lost }) {
     const before = heard;
     let next = 5000;
     try {
-      const answer = await fetch(path, { headers: { Accept: 'application/json' }, cache: 'no-store', signal: AbortSignal.timeout(8000) });
+      const answer = await fetch(`${path}?offset=${seen}`, { headers: { Accept: 'application/json' }, cache: 'no-store', signal: AbortSignal.timeout(8000) });
       const body = await answer.json();
       if (stopped) return;
       if (answer.ok) {
         fails = 0;
+        if (!socket) mute++;
         next = body.next_ms || next;
         link(heard === before ? 'poll' : 'live', Math.round(next / 1000));
-        if (heard === before) status(body);
+        if (heard === before) tell(body);
       } else if (answer.status === 404 || answer.status === 401) {
         lost(body);
       } else {
