@@ -2,6 +2,7 @@ package queue
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,10 +14,13 @@ const (
 // pace remembers how many fans were admitted, and how many left, over the last
 // two minutes.
 type pace struct {
-	mu    sync.Mutex
-	epoch int64
-	marks []mark
+	mu     sync.Mutex
+	epoch  int64
+	marks  []mark
+	limits atomic.Pointer[paceRange] // of the marks; every status asks for it
 }
+
+type paceRange struct{ slow, fast float64 }
 
 type mark struct {
 	at             time.Time
@@ -34,6 +38,7 @@ func (p *pace) observe(s *Snapshot) {
 		old++
 	}
 	p.marks = append(p.marks[:copy(p.marks, p.marks[old:])], mark{s.TakenAt, s.Admitted, s.Left})
+	p.limits.Store(p.measure())
 }
 
 // forget starts anew: what was seen says nothing about what comes.
@@ -41,6 +46,7 @@ func (p *pace) forget() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.marks = p.marks[:0]
+	p.limits.Store(nil)
 }
 
 // perMinute is the admissions per minute over the window.
@@ -55,19 +61,27 @@ func (p *pace) perMinute() (rate float64, known bool) {
 // minutes, the last minute and the last half: slow counts the admitted only,
 // fast also those who left, as if all of them had stood ahead.
 func (p *pace) bounds() (slow, fast float64, known bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, window := range []time.Duration{paceWindow, paceWindow / 2, paceWindow / 4} {
-		admitted, left, ok := p.since(window)
-		if !ok {
-			return 0, 0, false
-		}
-		if !known || admitted < slow {
-			slow = admitted
-		}
-		fast, known = max(fast, admitted+left), true
+	l := p.limits.Load()
+	if l == nil {
+		return 0, 0, false
 	}
-	return slow, fast, known
+	return l.slow, l.fast, true
+}
+
+// measure finds the bounds; nil when they are not known. Needs the lock.
+func (p *pace) measure() *paceRange {
+	var l *paceRange
+	for _, window := range []time.Duration{paceWindow, paceWindow / 2, paceWindow / 4} {
+		admitted, left, known := p.since(window)
+		if !known {
+			return nil
+		}
+		if l == nil {
+			l = &paceRange{slow: admitted}
+		}
+		l.slow, l.fast = min(l.slow, admitted), max(l.fast, admitted+left)
+	}
+	return l
 }
 
 // since are the rates per minute over the newest part of the window. Needs the lock.

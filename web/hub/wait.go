@@ -14,11 +14,15 @@ import (
 // it that was owed to no-shows: their slots went to the next fans, and nobody
 // knows whether those who are called from now on stay away as well.
 func (r *Room) wait(position int64) *ropeline.Range {
+	slow, fast, known := r.watch.PaceBounds()
+	return r.estimate(position, slow, fast, known)
+}
+
+func (r *Room) estimate(position int64, slow, fast float64, known bool) *ropeline.Range {
 	f := r.facts.Load()
 	if f.paused || !f.moving || f.phase != ropeline.PhaseOnSale {
 		return nil
 	}
-	slow, fast, known := r.watch.PaceBounds()
 	if slow *= 1 - f.noShows; !known || slow <= 0 {
 		return nil
 	}
