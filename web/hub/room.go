@@ -35,7 +35,6 @@ type facts struct {
 	phase     ropeline.Phase
 	rules     int64 // their version
 	paused    bool
-	moving    bool      // the rules admit anybody at all
 	noShows   float64   // the part of the admitted who lately let their pass run out
 	rebuiltTo time.Time // until then positions may rise, see rebuilt
 }
@@ -115,7 +114,7 @@ func (r *Room) look(ctx context.Context) (changed bool) {
 	next.phase = event.PhaseAt(time.Now(), err == nil && stock.SoldOut() || err != nil && old.phase == ropeline.PhaseSoldOut)
 	rules, err := r.hub.admission.Rules(ctx, r.event)
 	if err == nil {
-		next.rules, next.paused, next.moving = rules.Version, rules.Paused, rules.RateAt(time.Now()) > 0 && rules.MaxShoppers > 0
+		next.rules, next.paused = rules.Version, rules.Paused
 		if old != nil && old.rules != next.rules {
 			r.watch.ForgetPace() // what was seen was another pace
 		}

@@ -20,7 +20,7 @@ func (r *Room) wait(position int64) *ropeline.Range {
 
 func (r *Room) estimate(position int64, slow, fast float64, known bool) *ropeline.Range {
 	f := r.facts.Load()
-	if f.paused || !f.moving || f.phase != ropeline.PhaseOnSale {
+	if f.paused || f.phase != ropeline.PhaseOnSale {
 		return nil
 	}
 	if slow *= 1 - f.noShows; !known || slow <= 0 {

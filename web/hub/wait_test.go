@@ -40,7 +40,6 @@ func TestWaitIsHonest(t *testing.T) {
 	f := *r.facts.Load()
 	for _, change := range []func(*facts){
 		func(f *facts) { f.paused = true },
-		func(f *facts) { f.moving = false },
 		func(f *facts) { f.phase = ropeline.PhaseSoldOut },
 	} {
 		g := f
