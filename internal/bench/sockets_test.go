@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,11 +19,11 @@ import (
 	"github.com/ropeline/ropeline"
 )
 
-// BenchmarkSockets opens 10,000 waiting sockets on a web node in a process of
+// BenchmarkSockets opens 15,000 waiting sockets on a web node in a process of
 // its own, while fans are admitted and positions flow, and reports how much
 // the node's resident memory grew for each.
 func BenchmarkSockets(b *testing.B) {
-	const sockets, warm, flow = 10_000, 200, 15 * time.Second
+	const sockets, warm, flow = 15_000, 200, 15 * time.Second
 	h := openHouse(b)
 	binary := filepath.Join(b.TempDir(), "ropeline")
 	if out, err := exec.Command("go", "build", "-o", binary, "github.com/ropeline/ropeline/cmd/ropeline").CombinedOutput(); err != nil {
@@ -58,6 +59,9 @@ func BenchmarkSockets(b *testing.B) {
 		case <-b.Context().Done():
 		}
 		after := resident(b, node.Process.Pid)
+		for name, value := range nodeMetrics(b, address) {
+			figures.add(name, value/1024/sockets)
+		}
 		figures.add("KiB/socket", float64(after-before)/1024/sockets)
 		figures.add("frames/s", float64(frames.Load())/flow.Seconds())
 		release()
@@ -66,6 +70,27 @@ func BenchmarkSockets(b *testing.B) {
 		node.Wait()
 	}
 	figures.report(b)
+}
+
+// nodeMetrics tells what the resident memory of a node is made of, in bytes.
+func nodeMetrics(b *testing.B, address string) map[string]float64 {
+	b.Helper()
+	answer, err := http.Get("http://" + address + "/metrics")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer answer.Body.Close()
+	names := map[string]string{"go_memstats_heap_inuse_bytes": "heap-KiB/socket", "go_memstats_stack_inuse_bytes": "stack-KiB/socket"}
+	found := map[string]float64{}
+	for lines := bufio.NewScanner(answer.Body); lines.Scan(); {
+		name, value, _ := strings.Cut(lines.Text(), " ")
+		if as := names[name]; as != "" {
+			if found[as], err = strconv.ParseFloat(value, 64); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	return found
 }
 
 // node starts a web node on a free port.

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gorilla/websocket"
+
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/queue"
 )
@@ -26,7 +28,8 @@ type socket struct {
 	shard *shard
 	wire  wire
 	fan   ropeline.FanID
-	next  *socket // the fan's next socket
+	next  *socket      // the fan's next socket
+	heard atomic.Int64 // moment of the client's last sign of life; WebSockets only
 	ended atomic.Bool
 
 	// Under the shard's lock.
@@ -58,7 +61,7 @@ func (r *Room) Serve(w http.ResponseWriter, req *http.Request, place queue.Place
 		return err
 	}
 	if k := r.socket(webSocket{conn}, place); k != nil {
-		go k.read()
+		go k.listen(conn)
 	}
 	return nil
 }
@@ -78,9 +81,13 @@ func (r *Room) socket(w wire, place queue.Place) *socket {
 	return k
 }
 
-func (k *socket) read() {
+// listen reads until the connection ends. It is the one goroutine of a
+// WebSocket and must fit a stack of 2 KiB, which never shrinks again: so it
+// sets no deadlines, and whoever pings looks at how long the client is silent.
+func (k *socket) listen(conn *websocket.Conn) {
 	defer k.shard.room.hub.running.Done()
-	k.wire.(webSocket).read()
+	k.heard.Store(int64(momentOf(time.Now())))
+	read(conn.NetConn(), &k.heard, conn)
 	k.end(Lost)
 }
 
@@ -92,6 +99,10 @@ func (k *socket) tell(now time.Time, due, pingDue moment, ask bool, buffer *[]by
 	}
 	at := momentOf(now)
 	if at >= pingDue {
+		if heard := moment(k.heard.Load()); heard != 0 && at > heard.add(pongTimeout) {
+			k.end(Lost)
+			return due, pingDue, false
+		}
 		if err := k.wire.ping(now); err != nil {
 			k.end(Lost)
 			return due, pingDue, false

@@ -18,8 +18,8 @@ type wire interface {
 	close(reason Reason)
 }
 
-// upgrader keeps what a socket holds small: the smallest reading buffer, a
-// shared writing buffer, and no compression.
+// upgrader keeps what a socket holds small: a reading buffer for the handshake
+// only, a shared writing buffer, and no compression.
 var upgrader = websocket.Upgrader{
 	HandshakeTimeout: writeTimeout,
 	ReadBufferSize:   128,
@@ -47,19 +47,4 @@ func (w webSocket) close(reason Reason) {
 			websocket.FormatCloseMessage(reason.Code, reason.Word), time.Now().Add(time.Second))
 	}
 	w.conn.Close()
-}
-
-// read takes what the client sends, which is only pongs and a close, until the
-// connection ends.
-func (w webSocket) read() {
-	w.conn.SetReadLimit(mostMessage)
-	w.conn.SetReadDeadline(time.Now().Add(pongTimeout))
-	w.conn.SetPongHandler(func(string) error {
-		return w.conn.SetReadDeadline(time.Now().Add(pongTimeout))
-	})
-	for {
-		if _, _, err := w.conn.NextReader(); err != nil {
-			return
-		}
-	}
 }
