@@ -8,6 +8,7 @@ import (
 	"errors"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -93,6 +94,9 @@ func (a *Accounts) ResetOwner(ctx context.Context) (password string, err error) 
 // Login checks the password and opens a session. Its answer, and the time it
 // takes, do not tell whether the address has an account.
 func (a *Accounts) Login(ctx context.Context, email, password string) (token string, account Account, err error) {
+	if strings.IndexByte(email, 0) >= 0 || !utf8.ValidString(email) {
+		email = "" // nobody's, and nothing that Postgres could compare
+	}
 	var hash string
 	err = a.pool.QueryRow(ctx, "select id, email, role, password_hash from accounts where lower(email) = $1",
 		strings.ToLower(strings.TrimSpace(email))).Scan(&account.ID, &account.Email, &account.Role, &hash)

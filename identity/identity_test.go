@@ -84,6 +84,8 @@ func TestOwnerSignsIn(t *testing.T) {
 	refused("nobody@example.org", passwords[0])
 	refused(identity.OwnerEmail, strings.Repeat("x", 100_000))
 	refused("", "")
+	refused("a\x00b@example.org", "x")
+	refused("a\xff@example.org", "x")
 
 	token, account, err := accounts.Login(t.Context(), " OWNER@ropeline.local ", passwords[0])
 	if err != nil || account.Role != "owner" {

@@ -49,6 +49,11 @@ func TestBadInput(t *testing.T) {
 	}{
 		{name: "unknown event", method: "GET", path: "/events/" + unknown, status: 404, code: ropeline.CodeEventNotFound},
 		{name: "event id of another form", method: "GET", path: "/events/'; drop table events", status: 404, code: ropeline.CodeEventNotFound},
+		{name: "zero byte in the address", method: "GET", path: "/sandbox/pay/%00", as: buyer, status: 400, code: ropeline.CodeInvalidRequest},
+		{name: "no UTF-8 in the address", method: "POST", path: "/sandbox/intents/%ff/confirm", body: `{"client_secret":"","outcome":"approve"}`, status: 400, code: ropeline.CodeInvalidRequest},
+		{name: "zero byte in the query", method: "GET", path: "/events?after=%00", status: 400, code: ropeline.CodeInvalidRequest},
+		{name: "sign-in with a zero byte", method: "POST", path: "/admin/login", body: `{"email":"a\u0000b","password":"x"}`, status: 401, code: ropeline.CodeUnauthenticated},
+		{name: "a browser's form type without a browser", method: "POST", path: "/events/" + string(event.ID) + "/enter", as: buyer, body: `{"pass":"x"}`, headers: []string{"Content-Type: application/x-www-form-urlencoded"}, status: 403, code: ropeline.CodePassInvalid},
 		{name: "unknown address", method: "GET", path: "/nothing", status: 404, code: ropeline.CodeNotFound},
 		{name: "unknown method", method: "PATCH", path: "/events", status: 405, code: ropeline.CodeMethodNotAllowed},
 		{name: "false cursor", method: "GET", path: "/events?after=zzz", status: 400, code: ropeline.CodeInvalidRequest},

@@ -131,8 +131,11 @@ func wantsPage(r *http.Request) bool {
 	return js < 0 || html < js
 }
 
+// isForm tells a form that a browser sends from a client of the API, of which
+// some (curl -d) call everything a form.
 func isForm(r *http.Request) bool {
-	return r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded")
+	return r.Method == http.MethodPost && wantsPage(r) &&
+		strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded")
 }
 
 // originOf is scheme://host[:port] of a URL.

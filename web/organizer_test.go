@@ -15,7 +15,8 @@ func (h *house) signIn(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := h.ask(t, "POST", "/admin/login", "email=owner%40ropeline.local&password="+password, "Content-Type: application/x-www-form-urlencoded")
+	got := h.ask(t, "POST", "/admin/login", "email=owner%40ropeline.local&password="+password,
+		"Content-Type: application/x-www-form-urlencoded", "Accept: text/html")
 	cookie := got.header.Get("Set-Cookie")
 	if got.status != http.StatusSeeOther || got.header.Get("Location") != "/admin" || !strings.Contains(cookie, "HttpOnly") || !strings.Contains(cookie, "SameSite=Lax") {
 		t.Fatalf("sign-in: %d %v", got.status, got.header)
@@ -132,6 +133,9 @@ func TestPagesAndJSON(t *testing.T) {
 	}
 	if line := h.ask(t, "GET", path+"/line", "", browser, "Cookie: "+strings.Join(cookies, "; ")); !strings.Contains(line.body, "You are next") {
 		t.Errorf("the waiting page does not show the place:\n%s", line.body)
+	}
+	if got := h.ask(t, "HEAD", path, ""); got.status != http.StatusOK || got.body != "" {
+		t.Errorf("HEAD: %d %q", got.status, got.body)
 	}
 	if got := h.ask(t, "GET", "/readyz", ""); got.status != http.StatusOK {
 		t.Errorf("readyz: %d", got.status)

@@ -99,7 +99,7 @@ func (s *Server) fail(c *gin.Context, err error) {
 	if p.RetryAfter > 0 {
 		c.Header("Retry-After", strconv.Itoa(p.RetryAfter))
 	}
-	if c.Request.Method == http.MethodGet && wantsPage(c.Request) || isForm(c.Request) {
+	if wantsPage(c.Request) && (c.Request.Method == http.MethodGet || isForm(c.Request)) {
 		s.problemPage(c, p)
 		return
 	}

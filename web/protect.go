@@ -3,7 +3,10 @@ package web
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"runtime/debug"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
 
@@ -32,11 +35,32 @@ func (s *Server) protect(next http.Handler) http.Handler {
 		if s.secure {
 			h["Strict-Transport-Security"] = transport
 		}
+		if !isText(r.URL) {
+			writeProblem(w, problemOf(ropeline.Errorf(ropeline.CodeInvalidRequest, "The address is not valid UTF-8 text.")))
+			return
+		}
+		if r.Method == http.MethodHead && !streams(r.URL.Path) {
+			r = r.Clone(r.Context())
+			r.Method = http.MethodGet // net/http leaves the body out by itself
+		}
 		if r.Body != nil && r.Body != http.NoBody {
 			r.Body = http.MaxBytesReader(w, r.Body, mostBody)
 		}
 		next.ServeHTTP(w, r)
 	}))
+}
+
+// isText tells whether an address is text that Postgres can compare with.
+func isText(u *url.URL) bool {
+	query, err := url.QueryUnescape(u.RawQuery)
+	return err == nil && plain(u.Path) && plain(query)
+}
+
+func plain(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
+
+// streams tells the addresses that answer for as long as the caller listens.
+func streams(path string) bool {
+	return strings.HasSuffix(path, "/ws") || strings.HasSuffix(path, "/sse")
 }
 
 // recover answers a panic with a problem and logs where it was.

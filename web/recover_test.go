@@ -77,7 +77,7 @@ func TestRecoveryLinkOpensTheLineOnAnotherDevice(t *testing.T) {
 		t.Errorf("after yes: %d %v", sure.status, sure.header)
 	}
 	// A page without JavaScript gets a page.
-	if page := fan.ask(t, "POST", path+"/queue/link", "", form); page.status != http.StatusOK || !strings.Contains(page.body, "/recover/") || !strings.Contains(page.body, `src="data:image/png;base64,`) {
+	if page := fan.ask(t, "POST", path+"/queue/link", "", form, "Accept: text/html"); page.status != http.StatusOK || !strings.Contains(page.body, "/recover/") || !strings.Contains(page.body, `src="data:image/png;base64,`) {
 		t.Errorf("the page: %d %s", page.status, page.body)
 	}
 }
