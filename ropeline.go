@@ -20,7 +20,9 @@ type Phase string
 // The phases of an event, in order. An event that is sold out may go back to
 // PhaseOnSale when held stock returns.
 const (
-	PhaseAnnounced Phase = "announced" // published, the drop is still to come
+	PhaseAnnounced Phase = "announced" // published, the lobby or the drop is still to come
+	PhaseLobby     Phase = "lobby"     // fans enter the lobby; nobody has a number
+	PhaseDrop      Phase = "drop"      // the lobby has closed, and its draw runs
 	PhaseOnSale    Phase = "on_sale"   // the line is open, fans are admitted
 	PhaseSoldOut   Phase = "sold_out"  // every ticket is sold
 	PhaseClosed    Phase = "closed"    // the sale has ended
@@ -81,19 +83,26 @@ type Event struct {
 	Description string       `json:"description"`
 	Venue       Venue        `json:"venue"`
 	StartsAt    time.Time    `json:"starts_at"`
-	DropAt      time.Time    `json:"drop_at"`   // the line opens and admission begins
-	ClosesAt    time.Time    `json:"closes_at"` // the sale ends
+	LobbyAt     *time.Time   `json:"lobby_at,omitempty"` // the lobby opens; nil: no lobby, no draw
+	DropAt      time.Time    `json:"drop_at"`            // the lobby closes, the line opens and admission begins
+	DrawnAt     *time.Time   `json:"drawn_at,omitempty"` // the draw was done
+	ClosesAt    time.Time    `json:"closes_at"`          // the sale ends
 	TicketTypes []TicketType `json:"ticket_types"`
 }
 
-// PhaseAt is the phase of the event at a moment, by its schedule and by
-// whether its stock is sold.
+// PhaseAt is the phase of the event at a moment, by its schedule, by whether
+// its draw is done, and by whether its stock is sold.
 func (e Event) PhaseAt(now time.Time, soldOut bool) Phase {
 	switch {
 	case !now.Before(e.ClosesAt):
 		return PhaseClosed
 	case now.Before(e.DropAt):
+		if e.LobbyAt != nil && !now.Before(*e.LobbyAt) {
+			return PhaseLobby
+		}
 		return PhaseAnnounced
+	case e.LobbyAt != nil && e.DrawnAt == nil:
+		return PhaseDrop
 	case soldOut:
 		return PhaseSoldOut
 	}

@@ -5,10 +5,11 @@ import "time"
 // Standing is what a fan is to the line of one event.
 type Standing string
 
-// The standings. Waiting leads to Admitted; Admitted to Shopping (the pass
-// was redeemed) or Gone (it was not, in time); Shopping to Gone when the time
+// The standings. Lobby leads to Waiting, by the draw; Waiting to Admitted;
+// Admitted to Shopping (the pass was redeemed) or Gone (it was not, in time); Shopping to Gone when the time
 // to shop ends. A fan who is Gone or who left may join again, at the end.
 const (
+	StandingLobby    Standing = "lobby"
 	StandingWaiting  Standing = "waiting"
 	StandingAdmitted Standing = "admitted"
 	StandingShopping Standing = "shopping"
@@ -22,8 +23,10 @@ const ReasonLineRebuilt = "line_rebuilt"
 // Status is what a fan is told about the line: the answer to a join, to a
 // poll and every frame of a WebSocket or an event stream; docs/protocol.md
 // tells when each field is there. Fields that do not apply are left out.
-// Position counts the fans ahead: 0 is the head of the line. AppendJSON must
-// know every field; a test holds it to the tags.
+// Position counts the fans ahead: 0 is the head of the line. In the lobby
+// nobody has a number: Number and Position are -1 until the draw, and Waiting
+// counts the fans in the lobby. AppendJSON must know every field; a test holds
+// it to the tags.
 type Status struct {
 	Event    EventID  `json:"event"`
 	Phase    Phase    `json:"phase"`

@@ -34,6 +34,8 @@ func validate(e ropeline.Event) error {
 		return invalid("The venue's address or city is too long.")
 	case e.DropAt.IsZero() || e.ClosesAt.IsZero() || e.StartsAt.IsZero():
 		return invalid("drop_at, closes_at and starts_at are required.")
+	case e.LobbyAt != nil && !e.LobbyAt.Before(e.DropAt):
+		return invalid("lobby_at must come before drop_at.")
 	case !e.ClosesAt.After(e.DropAt):
 		return invalid("closes_at must come after drop_at.")
 	case e.DropAt.Year() > 9999 || e.ClosesAt.Year() > 9999 || e.StartsAt.Year() > 9999:

@@ -85,7 +85,11 @@ func ticketFacts(tickets []ticketAnswer) []TicketFacts {
 	return facts
 }
 
+// lineFacts is nil in the lobby, where there is no number to judge.
 func lineFacts(s ropeline.Status) *LineFacts {
+	if s.Standing == ropeline.StandingLobby {
+		return nil
+	}
 	f := &LineFacts{
 		Standing: s.Standing, Phase: s.Phase, Epoch: s.Epoch,
 		Number: s.Number, Position: s.Position, Offset: s.Offset,

@@ -150,7 +150,7 @@ func (f *fan) glance(ctx context.Context) Outcome {
 		}
 		return ""
 	}
-	if f.status.Number != before.Number && f.status.Epoch == before.Epoch {
+	if before.Standing != ropeline.StandingLobby && f.status.Number != before.Number && f.status.Epoch == before.Epoch {
 		return Lost
 	}
 	return ""

@@ -31,6 +31,36 @@
 // After a total loss all numbers are lost, and the line admits nobody for a
 // moment (settle), so that the front can come back before the rest.
 //
+// # The lobby and its draw
+//
+// A line may have a lobby: a set of fans without numbers, from lobby_at to the
+// drop. Then every node tries to take the next step of the draw; the row lock
+// in Postgres lets one through at a time, and each step is one transaction:
+//
+//	open ──▶ closed ──▶ mixed ──▶ numbered ──▶ done
+//	 fans     entrants   entropy   0…n−1 are    the line
+//	 come     and root   is fixed, given, 1000  is open
+//	 and go   written    the seed  in a call
+//	          down       revealed
+//
+// Package draw has the arithmetic. Numbers 0…n−1 are set aside at closing, so
+// who comes later gets the next one at once and stands behind the entrants.
+// Nobody is admitted before the state done. How far the numbers are given
+// stands in Redis beside the numbers themselves.
+//
+// Redis lost in the state open: the lobby opens anew, in the next epoch, and
+// stays open for 20 s at least; fans come back with their place in the lobby.
+// Lost in closed or mixed: the entrants are read back from Postgres and the
+// numbers are given again, the same ones. Lost later: the loss of a line; a
+// fan who has only the place of the lobby gets the number that the draw gave.
+// A node that dies in a step: the transaction ends with its connection, and
+// another node takes the step again.
+//
+// While the entrants are written down (a few seconds for a million) nobody can
+// join or leave: code not_open, with a second to wait. An entrant who leaves
+// after closing stays in the published set; the number is gone when it is given.
+// A second device of a fan who left the lobby learns of it at the draw.
+//
 // # What fails, and what then
 //
 //   - Redis does not answer: every call fails with code unavailable. A join or

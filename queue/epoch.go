@@ -31,22 +31,30 @@ func (l *Line) Restore(ctx context.Context, event ropeline.EventID) error {
 func (l *Line) restore(ctx context.Context, event ropeline.EventID) error {
 	err := pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
 		var epoch, highWater, admittedHigh int64
-		err := tx.QueryRow(ctx, "select epoch, high_water, admitted_high from lines where event_id = $1 for update", event).
-			Scan(&epoch, &highWater, &admittedHigh)
+		var begun bool
+		err := tx.QueryRow(ctx, "select epoch, high_water, admitted_high, begun from lines where event_id = $1 for update", event).
+			Scan(&epoch, &highWater, &admittedHigh, &begun)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return ropeline.Errorf(ropeline.CodeEventNotFound, "There is no such event.")
 		}
 		if err != nil {
 			return err
 		}
+		lobby, entrants, err := lobbyOf(ctx, tx, event)
+		if err != nil {
+			return err
+		}
+		if lobby == lobbyOpen {
+			highWater = 0 // no number was given yet, whatever was reserved
+		}
 		next := epoch
-		if highWater > 0 {
+		if highWater > 0 || lobby != "" && begun {
 			next++
 		}
 		keys := KeysOf(event)
 		reply, err := l.scripts.restore.Run(ctx, l.redis.Write,
-			[]string{keys.Meta, keys.Waiting, keys.Gone, keys.Lost, keys.Feed},
-			next, highWater, admittedHigh, l.settle.Milliseconds()).Int64Slice()
+			[]string{keys.Meta, keys.Waiting, keys.Gone, keys.Lost, keys.Feed, keys.Lobby, keys.Leavers},
+			next, highWater, admittedHigh, l.settle.Milliseconds(), lobby, entrants, l.back.Milliseconds()).Int64Slice()
 		if err != nil {
 			return err
 		}
@@ -56,8 +64,9 @@ func (l *Line) restore(ctx context.Context, event ropeline.EventID) error {
 		if reply[0] == 1 && reply[1] > 1 {
 			l.log.WarnContext(ctx, "a lost line begins a new epoch", "event", event, "epoch", reply[1], "next", highWater)
 		}
+		l.epochs.saw(event, reply[1])
 		// Also for a line that somebody else began and could not commit.
-		_, err = tx.Exec(ctx, "update lines set epoch = $2 where event_id = $1 and epoch < $2", event, reply[1])
+		_, err = tx.Exec(ctx, "update lines set epoch = $2, begun = true where event_id = $1 and (epoch < $2 or not begun)", event, reply[1])
 		return err
 	})
 	if _, ours := errors.AsType[*ropeline.Error](err); err == nil || ours {

@@ -191,7 +191,7 @@ func TestARestoreThatPostgresForgotGivesNothingTwice(t *testing.T) {
 	// A node restored the line in Redis and died before it committed.
 	keys := KeysOf(event)
 	err := h.line.scripts.restore.Run(t.Context(), h.redis.Write,
-		[]string{keys.Meta, keys.Waiting, keys.Gone, keys.Lost, keys.Feed}, 2, block, -1, 0).Err()
+		[]string{keys.Meta, keys.Waiting, keys.Gone, keys.Lost, keys.Feed, keys.Lobby, keys.Leavers}, 2, block, -1, 0, "", 0, 0).Err()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,13 +20,18 @@ const (
 	KindResync   = "resync"   // entries were missed, or an epoch began: read the snapshot again
 )
 
-// kindEpoch is the first entry of each epoch; readers see it as a resync.
-const kindEpoch = "epoch"
+// Entries that readers see as a resync.
+const (
+	kindEpoch  = "epoch"  // the first of each epoch
+	kindClosed = "closed" // the lobby has closed, the draw runs
+	kindDrawn  = "drawn"  // the draw is done, admission begins
+)
 
 // FeedLength is about how many entries the stream of an event keeps.
 const FeedLength = 100_000
 
-// Member is a fan by the number that the entry is about.
+// Member is a fan by the number that the entry is about; NoNumber for a fan
+// who left the lobby.
 type Member struct {
 	Number int64
 	Fan    ropeline.FanID
@@ -55,7 +60,7 @@ func ParseMembers(list string) ([]Member, error) {
 	for item := range strings.SplitSeq(list, ",") {
 		number, fan, found := strings.Cut(item, ":")
 		n, err := strconv.ParseInt(number, 10, 64)
-		if !found || err != nil || n < 0 || len(fan) != idLength {
+		if !found || err != nil || n < NoNumber || len(fan) != idLength {
 			return nil, fmt.Errorf("queue: %q is not a member of a line", item)
 		}
 		members = append(members, Member{Number: n, Fan: ropeline.FanID(fan)})
@@ -92,7 +97,7 @@ func parseEntry(message redis.XMessage) (FeedEntry, error) {
 		entry.Left = members
 	case KindEnded:
 		entry.Ended = members
-	case kindEpoch:
+	case kindEpoch, kindClosed, kindDrawn:
 		entry.Kind = KindResync
 	default:
 		return FeedEntry{}, fmt.Errorf("queue: feed entry %s: kind %q", message.ID, kind)

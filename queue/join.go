@@ -16,16 +16,24 @@ type joining struct {
 	claim *Place
 }
 
-// Join gives a fan a number in the line of an event; a fan who stands there
-// keeps the number. A claim is an earlier place of the same fan (verified by
+// Join gives a fan a number in the line of an event, or while its lobby is open
+// a place in the lobby; a fan who stands there keeps the number. A claim is an earlier place of the same fan (verified by
 // ParseToken): if its number was lost with Redis, the fan gets it back.
-// Codes: place_invalid for somebody else's claim, event_not_found, unavailable.
+// Codes: place_invalid for somebody else's claim, event_not_found, unavailable,
+// and not_open for the moment in which the entrants of a draw are written down.
 func (l *Line) Join(ctx context.Context, event ropeline.EventID, fan ropeline.FanID, claim *Place) (Place, error) {
 	if len(event) != idLength || len(fan) != idLength {
 		return Place{}, ropeline.Errorf(ropeline.CodeInvalidID, "The fan or the event has no proper identifier.")
 	}
 	if claim != nil && (claim.Event != event || claim.Fan != fan) {
 		return Place{}, ropeline.Errorf(ropeline.CodePlaceInvalid, "This place belongs to another fan or another event.")
+	}
+	if claim != nil && claim.InLobby() && claim.Epoch < l.epochs.of(event) {
+		drawn, err := l.drawnPlace(ctx, *claim)
+		if err != nil {
+			return Place{}, err
+		}
+		claim = &drawn
 	}
 	place, err := l.joins.Do(ctx, joining{event: event, fan: fan, claim: claim})
 	if _, ours := errors.AsType[*ropeline.Error](err); err != nil && !ours {
@@ -99,6 +107,11 @@ func (l *Line) joinEvent(ctx context.Context, event ropeline.EventID, joins []jo
 			}
 			continue
 		}
+		if reply.numbers == "D" {
+			fail(drawing())
+			return
+		}
+		l.epochs.saw(event, reply.epoch)
 		l.blocks.told(event, reply.reserved)
 		waiting, err := reply.places(event, joins, results)
 		if err != nil {
@@ -106,7 +119,7 @@ func (l *Line) joinEvent(ctx context.Context, event ropeline.EventID, joins []jo
 			return
 		}
 		if !waiting {
-			if reply.reserved-reply.next < lowWater {
+			if reply.numbers[0] != 'L' && reply.reserved-reply.next < lowWater {
 				l.fetchAhead(event, reply.reserved)
 			}
 			return
@@ -132,7 +145,7 @@ type joinReply struct {
 func (l *Line) callJoin(ctx context.Context, event ropeline.EventID, fans, claims string) (joinReply, error) {
 	keys := KeysOf(event)
 	raw, err := l.scripts.join.Run(ctx, l.redis.Write,
-		[]string{keys.Meta, keys.Waiting, keys.Gone, keys.Lost}, fans, l.blocks.coveredTo(event), claims).Slice()
+		[]string{keys.Meta, keys.Waiting, keys.Gone, keys.Lost, keys.Lobby}, fans, l.blocks.coveredTo(event), claims).Slice()
 	if err != nil {
 		return joinReply{}, err
 	}
@@ -164,6 +177,10 @@ func (r joinReply) places(event ropeline.EventID, joins []joining, results []bat
 			waiting = true
 			continue
 		}
+		if number == "L" {
+			results[i].Value = Place{Event: event, Fan: joins[i].fan, Number: NoNumber, Epoch: r.epoch}
+			continue
+		}
 		n, err := strconv.ParseInt(number, 10, 64)
 		if err != nil || n < 0 || n >= r.next {
 			return false, replyError("join", r.numbers)
@@ -180,7 +197,7 @@ func packJoins(joins []joining) (fans, claims string) {
 	var claimed []byte
 	for i := range joins {
 		packed = append(packed, joins[i].fan...)
-		if claim := joins[i].claim; claim != nil {
+		if claim := joins[i].claim; claim != nil && !claim.InLobby() {
 			claimed = strconv.AppendInt(claimed, int64(i+1), 10)
 			claimed = append(claimed, ':')
 			claimed = strconv.AppendInt(claimed, claim.Number, 10)

@@ -6,11 +6,14 @@ import "github.com/ropeline/ropeline"
 // tag, so that one script may touch them all on a cluster. Package admission
 // hands some of them to its tick.
 type Keys struct {
-	Meta    string // hash: life, epoch, next, reserved, floor, admitted, admitted_high, left, seq, clean, settle
+	Meta string // hash: life, epoch, next, reserved, floor, admitted, admitted_high, left, seq, clean, settle,
+	//             and until the draw is done: lobby, returning, entrants, ready, numbered
 	Waiting string // sorted set: fan → number
 	Gone    string // bitmap: numbers below next that do not wait
 	Lost    string // bitmap: numbers whose holder may come back with a place
 	Feed    string // stream: ids are <epoch>-<seq>
+	Lobby   string // set: fans in the lobby, until the draw is done
+	Leavers string // set: fans who left after the lobby had closed, until the draw is done
 }
 
 // KeysOf builds the keys of an event's line.
@@ -22,6 +25,8 @@ func KeysOf(event ropeline.EventID) Keys {
 		Gone:    tag + "gone",
 		Lost:    tag + "lost",
 		Feed:    tag + "feed",
+		Lobby:   tag + "lobby",
+		Leavers: tag + "leavers",
 	}
 }
 

@@ -10,6 +10,8 @@ func TestKeys(t *testing.T) {
 		Gone:    "{e:0123456789abcdefghijklmnop}:line:gone",
 		Lost:    "{e:0123456789abcdefghijklmnop}:line:lost",
 		Feed:    "{e:0123456789abcdefghijklmnop}:line:feed",
+		Lobby:   "{e:0123456789abcdefghijklmnop}:line:lobby",
+		Leavers: "{e:0123456789abcdefghijklmnop}:line:leavers",
 	}
 	if got := KeysOf(event); got != want {
 		t.Errorf("KeysOf = %+v", got)

@@ -31,6 +31,10 @@ const (
 	// settle is how long a lost line admits nobody, so that fans of the front,
 	// who poll every few seconds at the most, come back before the rest is served.
 	settle = 5 * time.Second
+
+	// comeBack is how long a lobby that was lost stays open at least, so that
+	// its fans, who poll every ten seconds or so, are in the draw.
+	comeBack = 20 * time.Second
 )
 
 // Line is the lines of all events. It is safe for concurrent use; Join waits
@@ -42,16 +46,19 @@ type Line struct {
 	log     *slog.Logger
 	scripts scripts
 	settle  time.Duration
+	back    time.Duration
 
 	joins    *batch.Batcher[joining, Place]
 	restores singleflight.Group
 	blocks   blocks
+	epochs   epochs
+	orders   orders
 	ahead    sync.WaitGroup // reservations of blocks under way
 }
 
 // New makes the line on given engines. It starts nothing: see Run.
 func New(r *redisdb.Clients, pool *pgxpool.Pool, k *keyring.Keyring, log *slog.Logger) *Line {
-	l := &Line{redis: r, pool: pool, keys: k, log: log, scripts: loadScripts(), settle: settle}
+	l := &Line{redis: r, pool: pool, keys: k, log: log, scripts: loadScripts(), settle: settle, back: comeBack}
 	l.joins = batch.New(batch.Options{Size: joinsPerCall, Wait: joinWait, Calls: joinCalls, Timeout: callTimeout}, l.joinBatch)
 	return l
 }
@@ -72,30 +79,34 @@ func (l *Line) Open(ctx context.Context, tx pgx.Tx, event ropeline.EventID) erro
 	return nil
 }
 
-// Number finds the place of a fan who came without one; false when the fan
-// does not stand in the line. One round trip.
+// Number finds the place of a fan who came without one, or came with the one of
+// the lobby; false when the fan stands neither in the line nor in its lobby.
+// One round trip.
 func (l *Line) Number(ctx context.Context, event ropeline.EventID, fan ropeline.FanID) (Place, bool, error) {
 	keys := KeysOf(event)
 	for range 2 {
 		pipe := l.redis.Read.Pipeline()
-		epoch := pipe.HGet(ctx, keys.Meta, "epoch")
+		meta := pipe.HMGet(ctx, keys.Meta, "epoch", "lobby")
+		lobby := pipe.SIsMember(ctx, keys.Lobby, string(fan))
 		score := pipe.ZScore(ctx, keys.Waiting, string(fan))
 		_, err := pipe.Exec(ctx)
 		if err != nil && !errors.Is(err, redis.Nil) {
 			return Place{}, false, ropeline.Unavailable(err)
 		}
-		if errors.Is(epoch.Err(), redis.Nil) {
+		epoch, alive := meta.Val()[0].(string)
+		if !alive {
 			if err := l.Restore(ctx, event); err != nil {
 				return Place{}, false, err
 			}
 			continue
 		}
-		if errors.Is(score.Err(), redis.Nil) {
-			return Place{}, false, nil
-		}
-		e, err := strconv.ParseInt(epoch.Val(), 10, 64)
+		e, err := strconv.ParseInt(epoch, 10, 64)
 		if err != nil {
 			return Place{}, false, ropeline.Unavailable(err)
+		}
+		if errors.Is(score.Err(), redis.Nil) {
+			found := meta.Val()[1] != nil && lobby.Val()
+			return Place{Event: event, Fan: fan, Number: NoNumber, Epoch: e}, found, nil
 		}
 		return Place{Event: event, Fan: fan, Number: int64(score.Val()), Epoch: e}, true, nil
 	}

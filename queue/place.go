@@ -9,15 +9,21 @@ import (
 	"github.com/ropeline/ropeline/internal/keyring"
 )
 
+// NoNumber stands for the number of a fan in the lobby.
+const NoNumber = -1
+
 // Place is a fan's number in the line of an event, in the epoch in which it
 // was last confirmed. The fan holds it as a token and shows it to come back
-// after the line was lost.
+// after the line was lost. In the lobby it has NoNumber yet.
 type Place struct {
 	Event  ropeline.EventID
 	Fan    ropeline.FanID
 	Number int64
 	Epoch  int64
 }
+
+// InLobby tells whether the place was given in the lobby, before the draw.
+func (p Place) InLobby() bool { return p.Number < 0 }
 
 const (
 	idLength   = 26 // of every id, see package ropeline

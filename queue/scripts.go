@@ -11,6 +11,7 @@ var luaFiles embed.FS
 
 type scripts struct {
 	join, leave, restore, snapshot *redis.Script
+	close, ready, number, drawn    *redis.Script // of the draw
 }
 
 func loadScripts() scripts {
@@ -26,5 +27,9 @@ func loadScripts() scripts {
 		leave:    load("leave"),
 		restore:  load("restore"),
 		snapshot: load("snapshot"),
+		close:    load("close"),
+		ready:    load("ready"),
+		number:   load("number"),
+		drawn:    load("drawn"),
 	}
 }

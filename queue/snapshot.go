@@ -15,11 +15,12 @@ import (
 type Snapshot struct {
 	Epoch    int64
 	Next     int64     // the number that the next fan will get
-	Waiting  int64     // fans in the line
+	Waiting  int64     // fans in the line, and until the draw is done in the lobby
 	Admitted int64     // fans admitted since the line was last rebuilt
 	Left     int64     // fans who left since then
 	Lost     int64     // numbers whose fans may still come back after the line was lost
 	Offset   string    // of the last feed entry that it contains
+	Lobby    Lobby     // whether a draw is still to come
 	TakenAt  time.Time // by the clock of this node
 
 	first  int64    // the number of the first bit; all numbers before it are gone
@@ -37,7 +38,7 @@ const (
 func (l *Line) Snapshot(ctx context.Context, event ropeline.EventID) (*Snapshot, error) {
 	keys := KeysOf(event)
 	for range 2 {
-		reply, err := l.scripts.snapshot.RunRO(ctx, l.redis.Read, []string{keys.Meta, keys.Waiting, keys.Gone, keys.Lost}).Slice()
+		reply, err := l.scripts.snapshot.RunRO(ctx, l.redis.Read, []string{keys.Meta, keys.Waiting, keys.Gone, keys.Lost, keys.Lobby}).Slice()
 		if err != nil {
 			return nil, ropeline.Unavailable(err)
 		}
@@ -51,26 +52,27 @@ func (l *Line) Snapshot(ctx context.Context, event ropeline.EventID) (*Snapshot,
 		if err != nil {
 			return nil, ropeline.Unavailable(err)
 		}
+		l.epochs.saw(event, s.Epoch)
 		return s, nil
 	}
 	return nil, ropeline.Unavailable(errLost)
 }
 
 func parseSnapshot(reply []any) (*Snapshot, error) {
-	if len(reply) != 9 {
+	if len(reply) != 10 {
 		return nil, replyError("snapshot", len(reply))
 	}
-	var numbers [8]int64
+	var numbers [9]int64
 	for i := range numbers {
 		n, ok := reply[i].(int64)
 		if !ok || n < 0 {
-			return nil, replyError("snapshot", reply[:8])
+			return nil, replyError("snapshot", reply[:9])
 		}
 		numbers[i] = n
 	}
-	gone, ok := reply[8].(string)
+	gone, ok := reply[9].(string)
 	if !ok {
-		return nil, replyError("snapshot", reply[:8])
+		return nil, replyError("snapshot", reply[:9])
 	}
 	s := &Snapshot{
 		Epoch:    numbers[0],
@@ -80,6 +82,7 @@ func parseSnapshot(reply []any) (*Snapshot, error) {
 		Left:     numbers[4],
 		Offset:   offset(numbers[0], numbers[5]),
 		Lost:     numbers[6],
+		Lobby:    Lobby(numbers[8]),
 		TakenAt:  time.Now(),
 		first:    numbers[7] * 8,
 	}

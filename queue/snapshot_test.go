@@ -29,7 +29,7 @@ func fake(t interface{ Fatal(...any) }, next int64, waits func(int64) bool) *Sna
 	if from*8 < next {
 		bits = string(gone[from:])
 	}
-	s, err := parseSnapshot([]any{int64(1), next, waiting, int64(0), int64(0), int64(1), int64(0), from, bits})
+	s, err := parseSnapshot([]any{int64(1), next, waiting, int64(0), int64(0), int64(1), int64(0), from, int64(0), bits})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestPositionsAreExact(t *testing.T) {
 
 func TestSnapshotRejectsNonsense(t *testing.T) {
 	good := func() []any {
-		return []any{int64(1), int64(8), int64(8), int64(0), int64(0), int64(1), int64(0), int64(0), "\x00"}
+		return []any{int64(1), int64(8), int64(8), int64(0), int64(0), int64(1), int64(0), int64(0), int64(0), "\x00"}
 	}
 	if _, err := parseSnapshot(good()); err != nil {
 		t.Fatal(err)
@@ -77,7 +77,7 @@ func TestSnapshotRejectsNonsense(t *testing.T) {
 			t.Errorf("field %d may be missing", i)
 		}
 	}
-	if _, err := parseSnapshot(good()[:8]); err == nil {
+	if _, err := parseSnapshot(good()[:9]); err == nil {
 		t.Error("a short answer passed")
 	}
 	negative := good()
@@ -114,11 +114,11 @@ func TestAMillionNumbersTravelIn125KB(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	reply, err := h.line.scripts.snapshot.RunRO(ctx, h.redis.Read, []string{keys.Meta, keys.Waiting, keys.Gone, keys.Lost}).Slice()
+	reply, err := h.line.scripts.snapshot.RunRO(ctx, h.redis.Read, []string{keys.Meta, keys.Waiting, keys.Gone, keys.Lost, keys.Lobby}).Slice()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if size := len(reply[8].(string)); size != 125_000 {
+	if size := len(reply[9].(string)); size != 125_000 {
 		t.Errorf("the bitmap of a million takes %d bytes", size)
 	}
 	s := h.snapshot(event)

@@ -171,7 +171,7 @@ func TestParseMembers(t *testing.T) {
 	if err != nil || !slices.Equal(got, []Member{{0, fan}, {17, fan}}) {
 		t.Errorf("members %v, %v", got, err)
 	}
-	for _, bad := range []string{",", "1", "1:", "x:" + fan, "-1:" + fan, "1:short", "1:" + fan + ","} {
+	for _, bad := range []string{",", "1", "1:", "x:" + fan, "-2:" + fan, "1:short", "1:" + fan + ","} {
 		if _, err := ParseMembers(bad); err == nil {
 			t.Errorf("%q passed", bad)
 		}

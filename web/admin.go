@@ -11,6 +11,7 @@ import (
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/admission"
+	"github.com/ropeline/ropeline/queue"
 )
 
 // rulesBody is how the API writes an event's admission rules. Fields that are
@@ -109,11 +110,23 @@ func newRulesView(r admission.Rules) rulesView {
 	}
 }
 
+// planBody is how the API writes what is promised about a draw's entropy.
+type planBody struct {
+	Source      string `json:"source"`
+	Promise     string `json:"promise"`
+	WaitSeconds int64  `json:"wait_seconds"`
+}
+
+func (b planBody) plan() queue.Plan {
+	return queue.Plan{Source: b.Source, Promise: b.Promise, Wait: time.Duration(min(max(b.WaitSeconds, -1), 1<<30)) * time.Second}
+}
+
 // createEvent: POST /admin/events.
 func (s *Server) createEvent(c *gin.Context) error {
 	var body struct {
 		ropeline.Event
 		Rules rulesBody `json:"rules"`
+		Draw  planBody  `json:"draw"`
 	}
 	key, err := idempotencyKey(c)
 	if err != nil {
@@ -138,7 +151,7 @@ func (s *Server) createEvent(c *gin.Context) error {
 	}
 	by := account(c)
 	return s.once(c, "create-event:"+string(by.ID), key, body, func(ctx context.Context, tx pgx.Tx) (int, any, error) {
-		event, err := s.CreateEvent(ctx, tx, body.Event, rules, by.Email)
+		event, err := s.CreateEvent(ctx, tx, body.Event, rules, body.Draw.plan(), by.Email)
 		if err != nil {
 			return 0, nil, err
 		}
@@ -147,14 +160,19 @@ func (s *Server) createEvent(c *gin.Context) error {
 }
 
 // CreateEvent writes an event into every room that keeps a part of it, in one
-// transaction.
-func (s *Server) CreateEvent(ctx context.Context, tx pgx.Tx, event ropeline.Event, rules admission.Rules, by string) (ropeline.Event, error) {
+// transaction. The plan counts for an event with a lobby only.
+func (s *Server) CreateEvent(ctx context.Context, tx pgx.Tx, event ropeline.Event, rules admission.Rules, plan queue.Plan, by string) (ropeline.Event, error) {
 	event, err := s.catalog.Create(ctx, tx, event)
 	if err != nil {
 		return event, err
 	}
 	if err := s.line.Open(ctx, tx, event.ID); err != nil {
 		return event, err
+	}
+	if event.LobbyAt != nil {
+		if err := s.line.OpenLobby(ctx, tx, event.ID, plan); err != nil {
+			return event, err
+		}
 	}
 	if err := s.admission.CreateRules(ctx, tx, event.ID, rules, by); err != nil {
 		return event, err

@@ -53,7 +53,7 @@ func (s *Server) eventPage(c *gin.Context, event ropeline.Event, stock checkout.
 	c.Header("Vary", "Accept")
 	view := pages.EventView{Offer: s.offer(event, stock)}
 	if status, err := s.standing(c); err == nil {
-		view.InLine = status.Standing == ropeline.StandingWaiting || status.Standing == ropeline.StandingAdmitted
+		view.InLine = status.Standing == ropeline.StandingLobby || status.Standing == ropeline.StandingWaiting || status.Standing == ropeline.StandingAdmitted
 		view.Shopping = status.Standing == ropeline.StandingShopping
 	}
 	return s.pages.Event(pages.Zip(c.Writer, c.Request), view)

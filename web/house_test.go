@@ -112,7 +112,7 @@ func (h *house) event(t *testing.T, change func(*ropeline.Event, *admission.Rule
 		change(&event, &rules)
 	}
 	err := pgx.BeginFunc(t.Context(), h.Pool, func(tx pgx.Tx) (err error) {
-		event, err = h.server.CreateEvent(t.Context(), tx, event, rules, "test")
+		event, err = h.server.CreateEvent(t.Context(), tx, event, rules, queue.Plan{}, "test")
 		return err
 	})
 	if err != nil {

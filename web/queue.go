@@ -100,7 +100,7 @@ func (s *Server) takePlace(c *gin.Context, room *hub.Room, event ropeline.EventI
 	return room.Status(ctx, joined)
 }
 
-// open refuses to let fans join before the drop and when nothing can be left.
+// open refuses to let fans join before the lobby or the drop, and when nothing can be left.
 func (s *Server) open(c *gin.Context, event ropeline.Event) error {
 	stock, err := s.checkout.Available(c.Request.Context(), event.ID)
 	if err != nil {
@@ -109,6 +109,10 @@ func (s *Server) open(c *gin.Context, event ropeline.Event) error {
 	now := time.Now()
 	switch event.PhaseAt(now, stock.SoldOut()) {
 	case ropeline.PhaseAnnounced:
+		if event.LobbyAt != nil {
+			return &ropeline.Error{Code: ropeline.CodeNotOpen, RetryAfter: event.LobbyAt.Sub(now),
+				Message: "The lobby opens at " + event.LobbyAt.UTC().Format(time.RFC3339) + "."}
+		}
 		return &ropeline.Error{Code: ropeline.CodeNotOpen, RetryAfter: event.DropAt.Sub(now),
 			Message: "The line opens at the drop, " + event.DropAt.UTC().Format(time.RFC3339) + "."}
 	case ropeline.PhaseSoldOut:

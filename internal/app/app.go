@@ -156,7 +156,7 @@ func (a *App) live(ctx context.Context) ([]ropeline.EventID, error) {
 // CreateEvent makes an event with its rules and stock, in the name of somebody.
 func (a *App) CreateEvent(ctx context.Context, event ropeline.Event, rules admission.Rules, by string) (created ropeline.Event, err error) {
 	err = pgx.BeginFunc(ctx, a.pool, func(tx pgx.Tx) error {
-		created, err = a.web.CreateEvent(ctx, tx, event, rules, by)
+		created, err = a.web.CreateEvent(ctx, tx, event, rules, queue.Plan{}, by)
 		return err
 	})
 	return created, err
@@ -201,6 +201,7 @@ func (a *App) Run(ctx context.Context) error {
 	run(&bases, base, a.Checkout.Run)
 	if a.config.Has(RoleAdmission) {
 		run(&middles, middle, func(ctx context.Context) error { return a.Admission.Run(ctx, a.live) })
+		run(&middles, middle, a.Line.RunDraws)
 	}
 	if a.worker != nil {
 		run(&middles, middle, a.worker.Run)

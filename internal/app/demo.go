@@ -58,7 +58,7 @@ func demo(ctx context.Context, c Config, crowd bool, stdout, stderr io.Writer) (
 	fmt.Fprintf(stdout, "\nropeline is running.\n\n  fans         %s/events/%s\n  organizers   %s/admin\n  stop         Ctrl-C (the data is kept)\n\n",
 		app.URL(), event.ID, app.URL())
 	if left := time.Until(event.DropAt); left > 0 {
-		fmt.Fprintf(stdout, "The drop of %q opens in %d seconds.\n", event.Name, int(left.Seconds()))
+		fmt.Fprintf(stdout, "The lobby of %q is open; the draw is in %d seconds.\n", event.Name, int(left.Seconds()))
 	} else {
 		fmt.Fprintf(stdout, "The drop of %q goes on.\n", event.Name)
 	}
@@ -90,7 +90,7 @@ func (a *App) drops(ctx context.Context, event ropeline.Event, crowd bool, stdou
 		if event, err = a.seedEvent(ctx, demoPause); err != nil {
 			return err
 		}
-		fmt.Fprintf(stdout, "Sold out. The next drop opens in %d seconds: %s/events/%s\n", int(demoPause.Seconds()), a.URL(), event.ID)
+		fmt.Fprintf(stdout, "Sold out. The next draw is in %d seconds: %s/events/%s\n", int(demoPause.Seconds()), a.URL(), event.ID)
 	}
 	return nil
 }
@@ -116,7 +116,7 @@ func (a *App) untilSoldOut(parent context.Context, event ropeline.Event, crowd b
 		case <-parent.Done():
 		case <-ticker.C:
 			stock, err := a.Checkout.Available(ctx, event.ID)
-			if err == nil && event.PhaseAt(time.Now(), stock.SoldOut()) != ropeline.PhaseOnSale && time.Now().After(event.DropAt) {
+			if err == nil && (stock.SoldOut() || !time.Now().Before(event.ClosesAt)) {
 				cancel()
 				return g.Wait()
 			}
@@ -137,7 +137,7 @@ func (a *App) demoEvent(ctx context.Context) (ropeline.Event, error) {
 			return ropeline.Event{}, err
 		}
 		switch events[0].PhaseAt(time.Now(), stock.SoldOut()) {
-		case ropeline.PhaseAnnounced, ropeline.PhaseOnSale:
+		case ropeline.PhaseAnnounced, ropeline.PhaseLobby, ropeline.PhaseDrop, ropeline.PhaseOnSale:
 			return events[0], nil
 		}
 	}
@@ -145,7 +145,8 @@ func (a *App) demoEvent(ctx context.Context) (ropeline.Event, error) {
 }
 
 func (a *App) seedEvent(ctx context.Context, lead time.Duration) (ropeline.Event, error) {
-	drop := time.Now().Add(lead).Truncate(time.Second)
+	lobby := time.Now()
+	drop := lobby.Add(lead).Truncate(time.Second)
 	rules := admission.DefaultRules()
 	rules.RatePerMinute, rules.Burst, rules.MaxShoppers = demoRate, 5, demoShoppers
 	rules.ShowUp, rules.Shop = 45*time.Second, 3*time.Minute
@@ -153,7 +154,7 @@ func (a *App) seedEvent(ctx context.Context, lead time.Duration) (ropeline.Event
 		Name:        "The Tightrope Sessions",
 		Description: "An evening of songs without a net. A demonstration: the crowd in the line is synthetic, the line is real.",
 		Venue:       ropeline.Venue{Name: "Old Rope Walk", Address: "1 Hemp Lane", City: "Vienna", TimeZone: "Europe/Vienna"},
-		StartsAt:    drop.AddDate(0, 2, 0), DropAt: drop, ClosesAt: drop.Add(demoLife),
+		StartsAt:    drop.AddDate(0, 2, 0), LobbyAt: &lobby, DropAt: drop, ClosesAt: drop.Add(demoLife),
 		TicketTypes: []ropeline.TicketType{
 			{Name: "Standing", Price: ropeline.Money{Minor: 4500, Currency: "EUR"}, Capacity: demoTickets * 3 / 4, MaxPerOrder: 4, MaxPerFan: 4},
 			{Name: "Balcony", Price: ropeline.Money{Minor: 7200, Currency: "EUR"}, Capacity: demoTickets / 4, MaxPerOrder: 2, MaxPerFan: 2},

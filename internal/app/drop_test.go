@@ -16,7 +16,8 @@ import (
 )
 
 // TestDrop is one real drop, end to end: the program on port 0 with two more
-// nodes that tick and work, 500 fans over HTTP and WebSocket, 100 tickets. The
+// nodes that tick, draw and work, 500 fans over HTTP and WebSocket, 100 tickets.
+// Those who come in the first two seconds meet in the lobby. The
 // invariants are judged from what the fans saw, from the feed, and from
 // Postgres.
 func TestDrop(t *testing.T) {
@@ -29,7 +30,9 @@ func TestDrop(t *testing.T) {
 		})
 	}
 	rules := testRules()
-	event, err := app.CreateEvent(t.Context(), testEvent(tickets), rules, "test")
+	planned, lobby := testEvent(tickets), time.Now().Add(-time.Second)
+	planned.LobbyAt, planned.DropAt = &lobby, time.Now().Add(2*time.Second)
+	event, err := app.CreateEvent(t.Context(), planned, rules, "test")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,6 +66,11 @@ func TestDrop(t *testing.T) {
 	}
 	if f := result.Tally.Funnel; f.Joined != fans || f.Tickets == 0 {
 		t.Errorf("funnel: %+v", f)
+	}
+
+	drawn, err := app.Line.Draw(t.Context(), event.ID)
+	if err != nil || drawn.Entrants < fans/10 || drawn.Entrants == fans || drawn.DoneAt == nil {
+		t.Errorf("the draw: %+v, %v", drawn, err)
 	}
 
 	eventually(t, 15*time.Second, "every hold has ended", func() bool {

@@ -1,14 +1,15 @@
--- Purpose: give up to 256 fans their numbers in one line.
--- KEYS: 1 meta, 2 waiting, 3 gone, 4 lost
+-- Purpose: give up to 256 fans their numbers in one line, or take them into its lobby while that is open.
+-- KEYS: 1 meta, 2 waiting, 3 gone, 4 lost, 5 lobby
 -- ARGV: 1 the fans' ids, 26 bytes each, one after the other
 --       2 covered: numbers below it are reserved in Postgres (0: nothing new to tell)
 --       3 claims: "i:number:epoch;" for each fan i (from 1) who holds an earlier place
 -- Returns: {epoch, next, reserved, numbers}: numbers are joined by ",", "-" for a fan
---       who has to wait for the next block; {0, 0, 0, ""} when the line must be restored
+--       who has to wait for the next block, "L" for a fan in the lobby; {0, 0, 0, ""} when the line
+--       must be restored; {epoch, 0, 0, "D"} while the entrants of the draw are being written down
 -- Cost: O(n log N) for n fans; two commands, and three for each number that is taken back
 -- Operation: idempotent by the fan: who has a number gets it again, so a lost reply costs nothing
 local life = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
-local meta = redis.call('HMGET', KEYS[1], 'life', 'epoch', 'next', 'reserved', 'floor')
+local meta = redis.call('HMGET', KEYS[1], 'life', 'epoch', 'next', 'reserved', 'floor', 'lobby', 'ready')
 if meta[1] ~= life then
   return {0, 0, 0, ''}
 end
@@ -19,6 +20,9 @@ local count = #ARGV[1] / 26
 if count < 1 or count > 256 or count ~= math.floor(count) then
   return redis.error_reply('ERR a join takes 1 to 256 fans')
 end
+if meta[6] == 'closed' and not meta[7] then
+  return {epoch, 0, 0, 'D'}
+end
 if covered > reserved then
   reserved = covered
   redis.call('HSET', KEYS[1], 'reserved', reserved)
@@ -28,7 +32,12 @@ local fans = {}
 for i = 1, count do
   fans[i] = string.sub(ARGV[1], i * 26 - 25, i * 26)
 end
+if meta[6] == 'open' then
+  redis.call('SADD', KEYS[5], unpack(fans))
+  return {epoch, first, reserved, string.rep('L,', count - 1) .. 'L'}
+end
 local numbers = redis.call('ZMSCORE', KEYS[2], unpack(fans))
+local entrants = meta[6] and redis.call('SMISMEMBER', KEYS[5], unpack(fans)) or {}
 
 local claims = {}
 for i, number, of in string.gmatch(ARGV[3], '(%d+):(%d+):(%d+);') do
@@ -38,7 +47,9 @@ end
 local given, added = {}, {}
 for i = 1, count do
   local fan, claim = fans[i], claims[i]
-  if not numbers[i] then
+  if entrants[i] == 1 and not numbers[i] then
+    numbers[i] = 'L'
+  elseif not numbers[i] then
     local number = given[fan]
     if not number and claim and claim[2] <= epoch and claim[1] > floor and claim[1] < next
         and redis.call('GETBIT', KEYS[4], claim[1]) == 1 then

@@ -111,6 +111,9 @@ func (r *Room) look(ctx context.Context) (changed bool) {
 	if err != nil && old == nil {
 		return false
 	}
+	if l := r.watch.Snapshot(); l != nil && l.Lobby == queue.NoLobby && event.DrawnAt == nil && event.LobbyAt != nil {
+		event.LobbyAt = nil // the line is open; Postgres tells a moment later
+	}
 	next.phase = event.PhaseAt(time.Now(), err == nil && stock.SoldOut() || err != nil && old.phase == ropeline.PhaseSoldOut)
 	rules, err := r.hub.admission.Rules(ctx, r.event)
 	if err == nil {
@@ -172,6 +175,16 @@ func (r *Room) closeAll(reason Reason) {
 	for i := range r.shards {
 		r.shards[i].closeAll(reason)
 	}
+}
+
+// lobbyCadence is how often a fan without a number hears: what changes is the
+// phase, and that is told at once to those who have a socket.
+func lobbyCadence(phase ropeline.Phase) time.Duration {
+	d := 10 * time.Second
+	if phase == ropeline.PhaseDrop {
+		d = 4 * time.Second
+	}
+	return d - d/10 + rand.N(d/5)
 }
 
 // cadence is how often a fan hears, by the distance from the head: close to it

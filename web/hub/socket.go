@@ -143,6 +143,9 @@ func (k *socket) tell(now time.Time, due, pingDue moment, ask bool, buffer *[]by
 		k.end(Closed)
 		return due, pingDue, false
 	}
+	if status.Standing == ropeline.StandingLobby {
+		return at.add(lobbyCadence(status.Phase)), pingDue, true
+	}
 	return at.add(cadence(status.Position)), pingDue, true
 }
 

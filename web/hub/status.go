@@ -24,7 +24,10 @@ func (r *Room) Status(ctx context.Context, place queue.Place) (ropeline.Status, 
 // shows it waiting.
 func (r *Room) status(ctx context.Context, place queue.Place, ask bool) (ropeline.Status, queue.Place, error) {
 	snapshot := r.watch.Snapshot()
-	if !ask && place.Epoch == snapshot.Epoch && !snapshot.Gone(place.Number) && !r.called.has(place.Fan) {
+	if !ask && place.Epoch == snapshot.Epoch && place.InLobby() && snapshot.Lobby != queue.NoLobby {
+		return r.lobby(snapshot, place), place, nil
+	}
+	if !ask && place.Epoch == snapshot.Epoch && !place.InLobby() && !snapshot.Gone(place.Number) && !r.called.has(place.Fan) {
 		return r.waiting(snapshot, place), place, nil
 	}
 	shopper, found, err := r.hub.admission.Shopper(ctx, r.event, place.Fan)
@@ -45,7 +48,7 @@ func (r *Room) status(ctx context.Context, place queue.Place, ask bool) (ropelin
 	if !found {
 		return ropeline.Status{}, place, ropeline.Errorf(ropeline.CodeNotInLine, "You are not in this line any more.")
 	}
-	st := r.waiting(snapshot, now)
+	st := r.standing(snapshot, now)
 	if now != place {
 		st.Place = r.hub.line.Token(now)
 	}
@@ -75,6 +78,22 @@ func (r *Room) base(snapshot *queue.Snapshot, place queue.Place) ropeline.Status
 		Epoch: max(snapshot.Epoch, place.Epoch), Offset: snapshot.Offset,
 		Number: place.Number, Waiting: snapshot.Waiting,
 	}
+}
+
+// standing is the status of a fan in the lobby or in the line.
+func (r *Room) standing(snapshot *queue.Snapshot, place queue.Place) ropeline.Status {
+	if place.InLobby() {
+		return r.lobby(snapshot, place)
+	}
+	return r.waiting(snapshot, place)
+}
+
+// lobby is the status of a fan who has no number yet.
+func (r *Room) lobby(snapshot *queue.Snapshot, place queue.Place) ropeline.Status {
+	st := r.base(snapshot, place)
+	st.Standing, st.Position = ropeline.StandingLobby, queue.NoNumber
+	st.NextMS = lobbyCadence(st.Phase).Milliseconds()
+	return st
 }
 
 func (r *Room) waiting(snapshot *queue.Snapshot, place queue.Place) ropeline.Status {

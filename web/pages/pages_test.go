@@ -56,7 +56,7 @@ func scenes(s sayings) []scene {
 	offer := func(p ropeline.Phase) Offer {
 		return Offer{Event: event, Phase: p, Available: map[ropeline.TicketTypeID]int{event.TicketTypes[0].ID: 1312, event.TicketTypes[1].ID: 0}}
 	}
-	phases := []ropeline.Phase{ropeline.PhaseAnnounced, ropeline.PhaseOnSale, ropeline.PhaseSoldOut, ropeline.PhaseClosed}
+	phases := []ropeline.Phase{ropeline.PhaseAnnounced, ropeline.PhaseOnSale, ropeline.PhaseSoldOut, ropeline.PhaseClosed, ropeline.PhaseLobby, ropeline.PhaseDrop}
 	items := []Item{{Name: s.name, Quantity: 2, Unit: ropeline.Money{Minor: 4500, Currency: "EUR"}}}
 	total := ropeline.Money{Minor: 9000, Currency: "EUR"}
 	tickets := []Ticket{
@@ -162,6 +162,12 @@ func lines(event ropeline.Event, s sayings) []LineView {
 		view(func(v *LineView) { v.Status.Standing = ropeline.StandingGone }),
 		view(func(v *LineView) { v.Phase = ropeline.PhaseSoldOut }),
 		view(func(v *LineView) { v.Phase = ropeline.PhaseClosed }),
+		view(func(v *LineView) {
+			v.Status.Standing, v.Status.Number, v.Status.Position, v.Phase = ropeline.StandingLobby, -1, -1, ropeline.PhaseLobby
+		}),
+		view(func(v *LineView) {
+			v.Status.Standing, v.Status.Number, v.Status.Position, v.Phase = ropeline.StandingLobby, -1, -1, ropeline.PhaseDrop
+		}),
 		view(func(v *LineView) { v.Status = ropeline.Status{} }),
 		view(func(v *LineView) { v.Status, v.Phase = ropeline.Status{}, ropeline.PhaseAnnounced }),
 	}
@@ -206,7 +212,7 @@ func TestAHeaderOfTheHandlerStays(t *testing.T) {
 }
 
 func TestSceneOfEveryStanding(t *testing.T) {
-	want := []string{"waiting", "waiting", "turn", "shopping", "gone", "soldout", "closed", "absent", "absent"}
+	want := []string{"waiting", "waiting", "turn", "shopping", "gone", "soldout", "closed", "lobby", "lobby", "absent", "absent"}
 	for i, v := range lines(eventOf(calm), calm) {
 		if v.Scene() != want[i] {
 			t.Errorf("view %d: scene %q, want %q", i, v.Scene(), want[i])

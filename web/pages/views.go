@@ -252,6 +252,8 @@ func (v LineView) Scene() string {
 		return "gone"
 	case s.Standing == "":
 		return "absent"
+	case s.Standing == ropeline.StandingLobby:
+		return "lobby"
 	case v.Phase == ropeline.PhaseSoldOut:
 		return "soldout"
 	}
@@ -264,6 +266,8 @@ func (v LineView) Refresh() int {
 	switch v.Scene() {
 	case "waiting":
 		return 5
+	case "lobby":
+		return 10
 	case "turn", "soldout":
 		return 20
 	}
@@ -272,7 +276,20 @@ func (v LineView) Refresh() int {
 
 // Open tells whether joining the line makes sense now.
 func (o Offer) Open() bool {
-	return o.Phase == ropeline.PhaseOnSale || o.Phase == ropeline.PhaseSoldOut
+	switch o.Phase {
+	case ropeline.PhaseLobby, ropeline.PhaseDrop, ropeline.PhaseOnSale, ropeline.PhaseSoldOut:
+		return true
+	}
+	return false
+}
+
+// OpensAt is when fans may come: into the lobby if there is one, else into the
+// line.
+func (o Offer) OpensAt() time.Time {
+	if o.LobbyAt != nil {
+		return *o.LobbyAt
+	}
+	return o.DropAt
 }
 
 // Over tells whether the payment can no longer be made here.

@@ -175,6 +175,10 @@ func phaseWords(p ropeline.Phase) string {
 	switch p {
 	case ropeline.PhaseAnnounced:
 		return "Announced"
+	case ropeline.PhaseLobby:
+		return "Lobby open"
+	case ropeline.PhaseDrop:
+		return "Draw runs"
 	case ropeline.PhaseOnSale:
 		return "On sale"
 	case ropeline.PhaseSoldOut:

@@ -8,7 +8,7 @@ const root = document.getElementById('desk');
 const { event } = root.dataset;
 const stale = root.querySelector('[data-f=stale]');
 const badge = root.querySelector('[data-phase]');
-const phases = { announced: 'Announced', on_sale: 'On sale', sold_out: 'Sold out', closed: 'Sale ended' };
+const phases = { announced: 'Announced', lobby: 'Lobby open', drop: 'Draw runs', on_sale: 'On sale', sold_out: 'Sold out', closed: 'Sale ended' };
 const parts = [gauges(root), rules(root, event)];
 const sample = plot(root.querySelector('[data-f=plot]'), root.querySelector('[data-f=plotwords]'), event);
 

@@ -5,7 +5,7 @@ import { down, now } from './clock.js';
 
 const root = document.getElementById('event');
 const { event, phase } = root.dataset;
-const drop = Number(root.dataset.drop);
+const opens = Number(root.dataset.opens);
 const form = document.getElementById('join');
 const trouble = document.getElementById('trouble');
 const box = `ropeline:line:${event}`;
@@ -29,8 +29,9 @@ async function join() {
   if (joining) return;
   joining = true;
   const button = form.querySelector('button');
+  const label = button.textContent;
   button.disabled = true;
-  button.textContent = 'Joining the line…';
+  button.textContent = 'Joining…';
   for (let turn = 0; ; turn++) {
     const mine = place();
     const answer = await call('POST', `/events/${event}/queue`, { body: {}, headers: mine ? { 'Ropeline-Place': mine } : {} });
@@ -40,7 +41,7 @@ async function join() {
     } else if (answer.body.code !== 'not_open' && !passing(answer)) {
       say(answer.body.detail);
       button.disabled = false;
-      button.textContent = 'Join the line';
+      button.textContent = label;
       joining = false;
       return;
     }
@@ -61,20 +62,20 @@ if (phase === 'announced' && form) {
   const how = document.getElementById('how');
   const words = () => {
     how.textContent = auto.checked
-      ? 'Leave this page open: when the line opens it joins for you, after a random moment of up to two seconds. Reloading gains nothing.'
-      : 'When the line opens, press the button.';
+      ? 'Leave this page open: it joins for you when the time comes, after a random moment of up to two seconds. Reloading gains nothing.'
+      : 'When the time comes, press the button.';
   };
   document.getElementById('auto').hidden = false;
   auto.addEventListener('change', words);
   words();
-  down(root.querySelector('[data-before] time'), drop, () => {
+  down(root.querySelector('[data-before] time'), opens, () => {
     root.querySelector('[data-before]').hidden = true;
     form.querySelector('button').disabled = false;
     if (auto.checked) setTimeout(join, Math.random() * 2000);
   });
   // A phone that slept through the drop runs its timers when it wakes.
   document.addEventListener('visibilitychange', () => {
-    if (!document.hidden && auto.checked && now() >= drop) setTimeout(join, Math.random() * 500);
+    if (!document.hidden && auto.checked && now() >= opens) setTimeout(join, Math.random() * 500);
   });
 }
 
@@ -92,4 +93,4 @@ async function look() {
   }
   setTimeout(look, 8000 + Math.random() * 4000);
 }
-if (phase === 'on_sale' || phase === 'sold_out') setTimeout(look, 5000);
+if (phase !== 'announced' && phase !== 'closed') setTimeout(look, 5000);

@@ -33,6 +33,7 @@ function sceneOf(s) {
   if (s.phase === 'closed') return 'closed';
   if (s.standing === 'gone') return 'gone';
   if (!s.standing) return 'absent';
+  if (s.standing === 'lobby') return 'lobby';
   return s.phase === 'sold_out' ? 'soldout' : 'waiting';
 }
 
@@ -52,7 +53,7 @@ function render(s) {
   const same = s.number === memory.number;
   if (s.standing) {
     if (memory.epoch && s.epoch > memory.epoch) {
-      news(same ? `The line was rebuilt after a fault. You keep your number ${count(s.number)}.`
+      if (s.number >= 0 && memory.number >= 0) news(same ? `The line was rebuilt after a fault. You keep your number ${count(s.number)}.`
         : `The line was rebuilt after a fault, and your old number could not be kept. Your number is now ${count(s.number)}.`);
     } else if (same && last?.number === s.number && s.position > last.position) {
       if (s.reason) news('Fans who stood ahead of you are back after a fault. You keep your number.');
@@ -70,6 +71,7 @@ function render(s) {
   show(field('paused'), s.paused);
   write('number', count(s.number));
   if (scene === 'waiting') waiting(s);
+  if (scene === 'lobby') lobby(s);
   document.title = (scene === 'waiting' ? ahead(s.position) + ' · ' : scene === 'turn' ? '● Your turn · ' : '') + name;
   if (scene !== before && before) arrive();
   if (s.paused !== last?.paused && last && scene === 'waiting') say(s.paused ? 'The line is paused.' : 'The line moves again.');
@@ -89,7 +91,14 @@ function render(s) {
 // overdue: a time ran out here; the server's word decides, soon.
 function overdue() {
   clearTimeout(late);
-  late = setTimeout(() => line?.wake(), 2000);
+  late = setTimeout(() => line?.wake(), 1000 + Math.random() * 3000);
+}
+
+function lobby(s) {
+  const drawing = s.phase === 'drop';
+  if (drawing) write('drawing', 'The draw runs. Your number comes in a moment.');
+  show(field('drop').parentNode, !drawing);
+  if (!drawing && last?.standing !== 'lobby') down(field('drop'), Number(field('drop').dataset.until), overdue);
 }
 
 function waiting(s) {
@@ -150,7 +159,7 @@ async function lost() {
     if (!ok && body.status < 500 && body.status !== 429) return render({ ...last, standing: '' });
     if (!ok) return;
     render(body);
-    news(body.number === number ? `You are back at your own number ${count(number)}.`
+    if (number >= 0) news(body.number === number ? `You are back at your own number ${count(number)}.`
       : `Your place could not be found again. You have a new number, ${count(body.number)}.`);
   } catch { /* the next poll tries again */ } finally {
     rejoining = false;
