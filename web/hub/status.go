@@ -35,9 +35,14 @@ func (r *Room) status(ctx context.Context, place queue.Place, ask bool) (ropelin
 		return ropeline.Status{}, place, err
 	}
 	if found {
-		return r.Shopper(shopper, place), place, nil
+		return r.calledStatus(shopper, place)
 	}
 	now, found, err := r.hub.line.Number(ctx, r.event, place.Fan)
+	if err == nil && !found && place.InLobby() { // drawn, and called between the two looks
+		if shopper, found, err = r.hub.admission.Shopper(ctx, r.event, place.Fan); found {
+			return r.calledStatus(shopper, place)
+		}
+	}
 	if err == nil && !found && place.Epoch < snapshot.Epoch {
 		now, err = r.hub.line.Join(ctx, r.event, place.Fan, &place)
 		found = true
@@ -56,6 +61,18 @@ func (r *Room) status(ctx context.Context, place queue.Place, ask bool) (ropelin
 		st.Reason = ropeline.ReasonLineRebuilt
 	}
 	return st, now, nil
+}
+
+// calledStatus is Shopper for the holder of a place; one of the lobby becomes
+// the number that was called.
+func (r *Room) calledStatus(shopper admission.Shopper, place queue.Place) (ropeline.Status, queue.Place, error) {
+	if !place.InLobby() {
+		return r.Shopper(shopper, place), place, nil
+	}
+	place.Number, place.Epoch = shopper.Number, shopper.Epoch
+	st := r.Shopper(shopper, place)
+	st.Place = r.hub.line.Token(place)
+	return st, place, nil
 }
 
 // Shopper is the status of a fan whom admission has let in.
