@@ -26,6 +26,7 @@ type commands struct {
 	Serve   *struct{}       `arg:"subcommand:serve" help:"run the roles against the given or private engines"`
 	Migrate *struct{}       `arg:"subcommand:migrate" help:"bring the database to the newest schema, and end"`
 	Owner   *struct{}       `arg:"subcommand:reset-owner" help:"give the owner a new password, and print it"`
+	Audit   *auditCommand   `arg:"subcommand:audit" help:"hold an event's rows to the invariants of stock and money"`
 	Health  *healthCommand  `arg:"subcommand:health" help:"ask a running program whether it is ready"`
 	Verify  *verifyCommand  `arg:"subcommand:verify" help:"check what a house has published, without asking it"`
 	Version *versionCommand `arg:"subcommand:version" help:"print the version"`
@@ -92,6 +93,8 @@ func run(ctx context.Context, c commands, stdout, stderr io.Writer) error {
 		return serve(ctx, c.Config, stdout, newLog(c.Config, stderr))
 	case c.Owner != nil:
 		return resetOwner(ctx, c.Config, stdout, newLog(c.Config, stderr))
+	case c.Audit != nil:
+		return audit(ctx, c.Config, c.Audit.Event, stdout, newLog(c.Config, stderr))
 	}
 	if c.Demo == nil {
 		c.Demo = &demoCommand{}
@@ -144,18 +147,25 @@ func migrateOnly(ctx context.Context, c Config, log *slog.Logger) (err error) {
 	return nil
 }
 
-func resetOwner(ctx context.Context, c Config, stdout io.Writer, log *slog.Logger) (err error) {
-	c.Roles = RoleAdmission // no listener, nothing that runs
+func resetOwner(ctx context.Context, c Config, stdout io.Writer, log *slog.Logger) error {
+	return withRooms(ctx, c, log, func(app *App) error {
+		password, err := app.Accounts.ResetOwner(ctx)
+		if err == nil {
+			printOwner(stdout, password)
+		}
+		return err
+	})
+}
+
+// withRooms opens the rooms for one task, with nothing that listens or runs.
+func withRooms(ctx context.Context, c Config, log *slog.Logger, task func(*App) error) (err error) {
+	c.Roles = RoleAdmission
 	app, err := Open(ctx, c, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, app.Close()) }()
-	password, err := app.Accounts.ResetOwner(ctx)
-	if err == nil {
-		printOwner(stdout, password)
-	}
-	return err
+	return task(app)
 }
 
 func askHealth(ctx context.Context, url string) error {
