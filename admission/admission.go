@@ -21,11 +21,12 @@ type Admission struct {
 	line    *queue.Line
 	log     *slog.Logger
 	scripts scripts
+	metrics metrics
 }
 
 // New makes the admission on given engines. It starts nothing: see Run.
 func New(r *redisdb.Clients, pool *pgxpool.Pool, k *keyring.Keyring, line *queue.Line, log *slog.Logger) *Admission {
-	return &Admission{redis: r, pool: pool, keys: k, line: line, log: log, scripts: loadScripts()}
+	return &Admission{redis: r, pool: pool, keys: k, line: line, log: log, scripts: loadScripts(r), metrics: newMetrics()}
 }
 
 // push brings rules to Redis; at is the clock in microseconds, "" for Redis'.

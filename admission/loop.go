@@ -88,10 +88,12 @@ type ticking struct {
 	seen    int64 // the highest number admitted, by Redis
 	high    int64 // the same, as far as this node has told Postgres
 	failing bool
+	entries entries
 }
 
 func (t *ticking) run(ctx context.Context) {
 	defer t.stop()
+	defer t.admission.metrics.forget(t.event)
 	t.seen = -1
 	first := time.NewTimer(rand.N(tickEvery)) // nodes do not tick in step
 	defer first.Stop()
@@ -105,9 +107,11 @@ func (t *ticking) run(ctx context.Context) {
 	for {
 		t.runOnce(ctx)
 		select {
-		case <-ticker.C:
+		case due := <-ticker.C:
+			t.admission.metrics.lag.Observe(time.Since(due).Seconds())
 		case r := <-t.rules:
 			t.settle(ctx, r)
+			t.measure(ctx, r)
 		case <-ctx.Done():
 			t.settle(context.WithoutCancel(ctx), Rules{})
 			return
@@ -118,7 +122,9 @@ func (t *ticking) run(ctx context.Context) {
 func (t *ticking) runOnce(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, tickTimeout)
 	defer cancel()
+	begin := time.Now()
 	ticked, err := t.admission.Tick(ctx, t.event)
+	t.admission.metrics.ticks.Observe(time.Since(begin).Seconds())
 	if err != nil {
 		if !t.failing && ctx.Err() == nil {
 			t.admission.log.WarnContext(ctx, "tick", "event", t.event, "err", err)
@@ -130,6 +136,7 @@ func (t *ticking) runOnce(ctx context.Context) {
 		t.admission.log.InfoContext(ctx, "ticking again", "event", t.event)
 		t.failing = false
 	}
+	t.admission.metrics.ticked(t.event, ticked)
 	t.version, t.seen = ticked.Version, max(t.seen, ticked.AdmittedHigh)
 	if len(ticked.Admitted) > 0 || ticked.NoShows > 0 {
 		t.admission.log.DebugContext(ctx, "tick", "event", t.event, "admitted", len(ticked.Admitted),

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/ropeline/ropeline/internal/redisdb"
 )
 
 //go:embed lua/*.lua
@@ -14,7 +16,7 @@ type scripts struct {
 	tick, rules, stop, enter, done, stock *redis.Script
 }
 
-func loadScripts() scripts {
+func loadScripts(r *redisdb.Clients) scripts {
 	load := func(names ...string) *redis.Script {
 		var source strings.Builder
 		for _, name := range names {
@@ -24,7 +26,9 @@ func loadScripts() scripts {
 			}
 			source.Write(part)
 		}
-		return redis.NewScript(source.String())
+		script := redis.NewScript(source.String())
+		r.Name(script.Hash(), "admission."+names[len(names)-1])
+		return script
 	}
 	return scripts{
 		tick:  load("bucket", "tick"),

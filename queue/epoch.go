@@ -62,6 +62,7 @@ func (l *Line) restore(ctx context.Context, event ropeline.EventID) error {
 			return replyError("restore", reply)
 		}
 		if reply[0] == 1 && reply[1] > 1 {
+			l.metrics.restores.Inc()
 			l.log.WarnContext(ctx, "a lost line begins a new epoch", "event", event, "epoch", reply[1], "next", highWater)
 		}
 		l.epochs.saw(event, reply[1])

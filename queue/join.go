@@ -86,6 +86,7 @@ func oneEvent(joins []joining) bool {
 // joinEvent calls the script until every fan has a number: again after a line
 // was restored, and again with a new block when the numbers ran out.
 func (l *Line) joinEvent(ctx context.Context, event ropeline.EventID, joins []joining, results []batch.Result[Place]) {
+	l.metrics.batches.Observe(float64(len(joins)))
 	fans, claims := packJoins(joins)
 	fail := func(err error) { // those who have no number yet
 		for i := range results {

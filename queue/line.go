@@ -45,6 +45,7 @@ type Line struct {
 	keys    *keyring.Keyring
 	log     *slog.Logger
 	scripts scripts
+	metrics metrics
 	settle  time.Duration
 	back    time.Duration
 
@@ -58,7 +59,7 @@ type Line struct {
 
 // New makes the line on given engines. It starts nothing: see Run.
 func New(r *redisdb.Clients, pool *pgxpool.Pool, k *keyring.Keyring, log *slog.Logger) *Line {
-	l := &Line{redis: r, pool: pool, keys: k, log: log, scripts: loadScripts(), settle: settle, back: comeBack}
+	l := &Line{redis: r, pool: pool, keys: k, log: log, scripts: loadScripts(r), metrics: newMetrics(), settle: settle, back: comeBack}
 	l.joins = batch.New(batch.Options{Size: joinsPerCall, Wait: joinWait, Calls: joinCalls, Timeout: callTimeout}, l.joinBatch)
 	return l
 }

@@ -4,6 +4,8 @@ import (
 	"embed"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/ropeline/ropeline/internal/redisdb"
 )
 
 //go:embed lua/*.lua
@@ -14,13 +16,15 @@ type scripts struct {
 	close, ready, number, drawn    *redis.Script // of the draw
 }
 
-func loadScripts() scripts {
+func loadScripts(r *redisdb.Clients) scripts {
 	load := func(name string) *redis.Script {
 		source, err := luaFiles.ReadFile("lua/" + name + ".lua")
 		if err != nil {
 			panic(err) // the file is part of the binary
 		}
-		return redis.NewScript(string(source))
+		script := redis.NewScript(string(source))
+		r.Name(script.Hash(), "queue."+name)
+		return script
 	}
 	return scripts{
 		join:     load("join"),

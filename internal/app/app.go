@@ -128,6 +128,9 @@ func (a *App) openRooms(ctx context.Context) error {
 	a.Line = queue.New(a.redis, a.pool, keys, a.log)
 	a.Admission = admission.New(a.redis, a.pool, keys, a.Line, a.log)
 	a.Checkout = checkout.New(a.redis, a.pool, keys, gateway, a.log, checkout.Options{Hold: a.config.Hold, Wake: a.tasks.Wake})
+	registry.MustRegister(a.redis.Measure())
+	registry.MustRegister(a.Line.Collectors()...)
+	registry.MustRegister(a.Admission.Collectors()...)
 	a.Accounts = identity.NewAccounts(a.pool)
 	a.Fans = identity.NewFans(keys)
 

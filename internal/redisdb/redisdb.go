@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -32,6 +33,7 @@ type Clients struct {
 
 	single *redis.Options
 	nodes  []string
+	names  sync.Map // of scripts, by their hashes; see Measure
 }
 
 // Open parses a URL and connects: redis://, rediss:// and unix:// as go-redis

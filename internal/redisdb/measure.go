@@ -1,0 +1,77 @@
+package redisdb
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+)
+
+// Name tells what to call a script in the metrics, by its SHA-1.
+func (c *Clients) Name(hash, name string) { c.names.Store(hash, name) }
+
+// Measure times every command of both clients from now on: scripts by the
+// names that Name gave them, the rest by the command. Call it once, before the
+// clients are used.
+func (c *Clients) Measure() prometheus.Collector {
+	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ropeline_redis_seconds",
+		Help:    "Round trips to Redis, by script or command and whether they failed.",
+		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5},
+	}, []string{"command", "result"})
+	c.Read.AddHook(timer{c, seconds})
+	c.Write.AddHook(timer{c, seconds})
+	return seconds
+}
+
+// timer is a go-redis hook.
+type timer struct {
+	clients *Clients
+	seconds *prometheus.HistogramVec
+}
+
+func (timer) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
+}
+
+func (t timer) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		begin := time.Now()
+		err := next(ctx, cmd)
+		t.observe(t.command(cmd), err, begin)
+		return err
+	}
+}
+
+func (t timer) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		begin := time.Now()
+		err := next(ctx, cmds)
+		t.observe("pipeline", err, begin)
+		return err
+	}
+}
+
+func (t timer) observe(command string, err error, begin time.Time) {
+	result := "ok"
+	if err != nil && !errors.Is(err, redis.Nil) {
+		result = "failed"
+	}
+	t.seconds.WithLabelValues(command, result).Observe(time.Since(begin).Seconds())
+}
+
+// command is a script's name or the command's own, which are few: the labels
+// cannot grow.
+func (t timer) command(cmd redis.Cmder) string {
+	name := cmd.Name()
+	if args := cmd.Args(); (name == "evalsha" || name == "evalsha_ro") && len(args) > 1 {
+		if hash, isText := args[1].(string); isText {
+			if known, ok := t.clients.names.Load(hash); ok {
+				return known.(string)
+			}
+		}
+	}
+	return name
+}

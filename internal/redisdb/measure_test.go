@@ -1,0 +1,45 @@
+package redisdb_test
+
+import (
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/ropeline/ropeline/internal/engines"
+	"github.com/ropeline/ropeline/internal/redisdb"
+)
+
+func TestMeasureNamesScripts(t *testing.T) {
+	c, err := redisdb.Open(t.Context(), engines.Test(t).RedisURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(c.Measure())
+	script := redis.NewScript("return 1")
+	c.Name(script.Hash(), "room.script")
+	if err := script.Load(t.Context(), c.Write).Err(); err != nil {
+		t.Fatal(err)
+	}
+	script.Run(t.Context(), c.Write, []string{"{e}:x"})
+	c.Read.Get(t.Context(), "{e}:nothing")
+	c.Write.LPush(t.Context(), "{e}:list", 1)
+	c.Read.Get(t.Context(), "{e}:list") // of the wrong kind
+	c.Read.Pipelined(t.Context(), func(p redis.Pipeliner) error { return p.Ping(t.Context()).Err() })
+
+	families, err := registry.Gather()
+	if err != nil || len(families) != 1 {
+		t.Fatalf("%v, %v", families, err)
+	}
+	got := map[string]uint64{}
+	for _, m := range families[0].GetMetric() {
+		got[m.GetLabel()[0].GetValue()+" "+m.GetLabel()[1].GetValue()] = m.GetHistogram().GetSampleCount()
+	}
+	for _, series := range []string{"room.script ok", "get ok", "get failed", "pipeline ok"} {
+		if got[series] == 0 { // connecting is measured too
+			t.Errorf("%s: %d of %v", series, got[series], got)
+		}
+	}
+}
