@@ -33,6 +33,9 @@ func (p *pace) observe(s *Snapshot) {
 	if last := len(p.marks) - 1; s.Epoch != p.epoch || last >= 0 && s.Admitted < p.marks[last].admitted {
 		p.epoch, p.marks = s.Epoch, p.marks[:0] // a new epoch may count from zero
 	}
+	if s.Admitted == 0 {
+		p.marks = p.marks[:0] // the time before the doors open says nothing
+	}
 	old := 0
 	for old < len(p.marks) && s.TakenAt.Sub(p.marks[old].at) > paceWindow {
 		old++
