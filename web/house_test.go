@@ -42,7 +42,7 @@ type house struct {
 	line      *queue.Line
 }
 
-func openHouse(t *testing.T) *house {
+func openHouse(t *testing.T, change ...func(*web.Options)) *house {
 	t.Helper()
 	pair := engines.Test(t)
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
@@ -74,11 +74,15 @@ func openHouse(t *testing.T) *house {
 			return nil
 		},
 	})
-	h.server, err = web.New(web.Options{
+	options := web.Options{
 		PublicURL: "http://127.0.0.1", Pool: pair.Pool, Redis: redis, Catalog: catalog.New(pair.Pool), Line: h.line,
 		Admission: h.admission, Checkout: h.checkout, Sandbox: gateway, Fans: h.fans, Accounts: h.accounts, Keys: keys,
 		Metrics: prometheus.NewRegistry(), Log: log,
-	})
+	}
+	for _, change := range change {
+		change(&options)
+	}
+	h.server, err = web.New(options)
 	if err != nil {
 		t.Fatal(err)
 	}

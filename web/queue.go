@@ -57,6 +57,9 @@ func (s *Server) joinLine(c *gin.Context) (ropeline.Status, queue.Place, error) 
 	if err != nil {
 		return none(err)
 	}
+	if err := s.mayJoin(c, fan, token != ""); err != nil {
+		return none(err)
+	}
 	room, err := s.hub.Room(ctx, event.ID)
 	if err != nil {
 		return none(err)

@@ -27,6 +27,7 @@ import (
 type Options struct {
 	PublicURL string   // as fans see it, e.g. https://tickets.example
 	Proxies   []string // networks whose X-Forwarded-For is believed
+	JoinLimit int      // joins per minute of one fan, or of one address with fresh identities; 0: any number
 	Origins   []string // more origins that may open sockets and post, besides PublicURL's
 
 	Pool      *pgxpool.Pool
@@ -66,6 +67,7 @@ type Server struct {
 	secure     bool // cookies only over https
 	cookieEnd  string
 	loginLimit *limiter.Limiter
+	joinLimit  *limiter.Limiter // nil: none
 	handler    http.Handler
 }
 
@@ -79,13 +81,17 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	joinLimit, err := newJoinLimit(o.Redis, o.JoinLimit)
+	if err != nil {
+		return nil, err
+	}
 	s := &Server{
 		pool: o.Pool, redis: o.Redis, catalog: o.Catalog, line: o.Line, admission: o.Admission,
 		checkout: o.Checkout, sandbox: o.Sandbox, fans: o.Fans, accounts: o.Accounts, keys: o.Keys,
 		hub:   hub.New(o.Catalog, o.Line, o.Admission, o.Checkout, o.Metrics, o.Log),
 		pages: renderer, log: o.Log, registry: o.Metrics, metrics: newMetrics(o.Metrics),
 		publicURL: strings.TrimRight(o.PublicURL, "/"), origins: map[string]bool{originOf(o.PublicURL): true},
-		secure: strings.HasPrefix(o.PublicURL, "https://"), loginLimit: loginLimit,
+		secure: strings.HasPrefix(o.PublicURL, "https://"), loginLimit: loginLimit, joinLimit: joinLimit,
 	}
 	for _, origin := range o.Origins {
 		s.origins[originOf(origin)] = true

@@ -142,7 +142,7 @@ func (a *App) openRooms(ctx context.Context) error {
 	}
 	if a.config.Has(RoleWeb) {
 		a.web, err = web.New(web.Options{
-			PublicURL: a.url, Origins: split(a.config.Origins), Proxies: split(a.config.Proxies),
+			PublicURL: a.url, Origins: split(a.config.Origins), Proxies: split(a.config.Proxies), JoinLimit: a.config.JoinLimit,
 			Pool: a.pool, Redis: a.redis, Catalog: a.Catalog, Line: a.Line, Admission: a.Admission,
 			Checkout: a.Checkout, Sandbox: gateway, Fans: a.Fans, Accounts: a.Accounts, Keys: keys,
 			Metrics: registry, Log: a.log,
