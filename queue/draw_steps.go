@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/internal/pacelog"
 	"github.com/ropeline/ropeline/queue/draw"
 )
 
@@ -64,12 +65,12 @@ func (l *Line) closeLobby(ctx context.Context, tx pgx.Tx, event ropeline.EventID
 	if after[0] != reply[0] || after[1] != int64(entrants.Len()) || after[2] != 0 {
 		return true, nil
 	}
-	return true, writeEntrants(ctx, tx, event, entrants)
+	return true, l.writeEntrants(ctx, tx, event, entrants)
 }
 
 // writeEntrants ends the state open. The numbers of the entrants are covered
 // by the line's high-water mark from here on.
-func writeEntrants(ctx context.Context, tx pgx.Tx, event ropeline.EventID, entrants draw.Entrants) error {
+func (l *Line) writeEntrants(ctx context.Context, tx pgx.Tx, event ropeline.EventID, entrants draw.Entrants) error {
 	roots := draw.PageRoots(entrants)
 	pages := pgx.CopyFromSlice(len(roots), func(i int) ([]any, error) {
 		page := entrants.Page(i)
@@ -83,8 +84,10 @@ func writeEntrants(ctx context.Context, tx pgx.Tx, event ropeline.EventID, entra
 		event, n, root[:]); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, "update lines set high_water = greatest(high_water, $2) where event_id = $1", event, (n+block-1)/block*block)
-	return err
+	if _, err := tx.Exec(ctx, "update lines set high_water = greatest(high_water, $2) where event_id = $1", event, (n+block-1)/block*block); err != nil {
+		return err
+	}
+	return l.logStep(ctx, tx, event, stateClosed, map[string]any{"entrants": n, "root": hex.EncodeToString(root[:])})
 }
 
 // mix fixes the entropy, if the time for a promised value is over. A value
@@ -96,15 +99,19 @@ func (l *Line) mix(ctx context.Context, tx pgx.Tx, d Draw) (on bool, err error) 
 	if time.Since(*d.ClosedAt) < d.Plan.Wait {
 		return false, nil
 	}
-	return true, fix(ctx, tx, d.Event, draw.FromRoot, hex.EncodeToString(d.Root))
+	return true, l.fix(ctx, tx, d.Event, draw.FromRoot, hex.EncodeToString(d.Root))
 }
 
 // fix ends the state closed. From here on the seed is public.
-func fix(ctx context.Context, tx pgx.Tx, event ropeline.EventID, from, value string) error {
+func (l *Line) fix(ctx context.Context, tx pgx.Tx, event ropeline.EventID, from, value string) error {
 	entropy := draw.Entropy([]byte(value))
-	_, err := tx.Exec(ctx, `update draws set state = 'mixed', mixed_from = $2, value = $3, entropy = $4, mixed_at = now() where event_id = $1`,
-		event, from, value, entropy[:])
-	return err
+	var seed []byte
+	err := tx.QueryRow(ctx, `update draws set state = 'mixed', mixed_from = $2, value = $3, entropy = $4, mixed_at = now() where event_id = $1 returning seed`,
+		event, from, value, entropy[:]).Scan(&seed)
+	if err != nil {
+		return err
+	}
+	return l.logStep(ctx, tx, event, stateMixed, map[string]any{"from": from, "value": value, "seed": hex.EncodeToString(seed)})
 }
 
 // setAside makes sure that Redis keeps the entrants' numbers for them, and
@@ -204,14 +211,25 @@ func (l *Line) openLine(ctx context.Context, tx pgx.Tx, event ropeline.EventID) 
 			return replyError("drawn", reply)
 		}
 		if reply[0] > 0 {
-			_, err := tx.Exec(ctx, "update draws set state = 'done', done_at = now() where event_id = $1", event)
-			return err
+			if _, err := tx.Exec(ctx, "update draws set state = 'done', done_at = now() where event_id = $1", event); err != nil {
+				return err
+			}
+			return l.logStep(ctx, tx, event, stateDone, map[string]any{})
 		}
 		if err := l.Restore(ctx, event); err != nil {
 			return err
 		}
 	}
 	return errLost
+}
+
+// logStep tells the event's public log of a state that the draw has reached.
+func (l *Line) logStep(ctx context.Context, tx pgx.Tx, event ropeline.EventID, reached state, data map[string]any) error {
+	entry, err := pacelog.New("draw_"+string(reached), time.Now(), data)
+	if err != nil {
+		return err
+	}
+	return pacelog.Append(ctx, tx, event, entry)
 }
 
 func (l *Line) callDraw(ctx context.Context, name string, script *redis.Script, keys []string, length int, args ...any) ([]int64, error) {

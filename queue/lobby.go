@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"sync"
 	"time"
@@ -68,6 +69,11 @@ func (l *Line) OpenLobby(ctx context.Context, tx pgx.Tx, event ropeline.EventID,
 	seed := make([]byte, 32)
 	rand.Read(seed)
 	commitment := draw.Commitment(seed)
+	if err := l.logStep(ctx, tx, event, stateOpen, map[string]any{
+		"commitment": hex.EncodeToString(commitment[:]), "source": p.Source, "promise": p.Promise, "wait_seconds": int64(p.Wait / time.Second),
+	}); err != nil {
+		return ropeline.Unavailable(err)
+	}
 	_, err := tx.Exec(ctx, `
 		insert into draws (event_id, seed, commitment, source, promise, wait_seconds) values ($1, $2, $3, $4, $5, $6)`,
 		event, seed, commitment[:], p.Source, p.Promise, int64(p.Wait/time.Second))

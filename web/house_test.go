@@ -33,7 +33,8 @@ import (
 type house struct {
 	*engines.Pair
 	url       string
-	stop      func() // ends what runs, as at the end of the test
+	run       func(func(context.Context) error) // until the end of the test
+	stop      func()                            // ends what runs, as at the end of the test
 	server    *web.Server
 	admission *admission.Admission
 	checkout  *checkout.Checkout
@@ -59,6 +60,7 @@ func openHouse(t *testing.T, change ...func(*web.Options)) *house {
 	var parts sync.WaitGroup
 
 	h := &house{Pair: pair, stop: stop}
+	h.run = func(part func(context.Context) error) { parts.Go(func() { part(ctx) }) }
 	gateway := sandbox.New(pair.Pool, keys, sandbox.Options{})
 	h.line = queue.New(redis, pair.Pool, keys, log)
 	h.admission = admission.New(redis, pair.Pool, keys, h.line, log)

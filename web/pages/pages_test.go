@@ -9,6 +9,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/queue/draw"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -85,6 +86,15 @@ func scenes(s sayings) []scene {
 	add("event, shopping", 200, func(r *Renderer, w http.ResponseWriter) error {
 		return r.Event(w, EventView{Frame: frame, Offer: offer(phases[1]), Shopping: true})
 	})
+	for _, record := range []draw.Record{
+		{Commitment: s.token, Source: draw.None, CreatedAt: noon},
+		{Commitment: s.token, Source: draw.Public, Promise: s.text, Root: s.token, CreatedAt: noon},
+		{Commitment: s.token, Source: draw.Public, Promise: s.text, Root: s.token, CreatedAt: noon, MixedFrom: s.name, Value: s.text, Seed: s.token, Entropy: s.token},
+	} {
+		add("fairness", 200, func(r *Renderer, w http.ResponseWriter) error {
+			return r.Fairness(w, FairnessView{Frame: frame, Event: event, Record: record})
+		})
+	}
 	for _, line := range lines(event, s) {
 		add("line "+line.Scene(), 200, func(r *Renderer, w http.ResponseWriter) error { return r.Line(w, line) })
 	}

@@ -23,7 +23,7 @@ const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 
 // names are the pages; each has a template of its name beside the layout.
 var names = []string{
-	"events", "event", "line", "shop", "order", "sandbox_pay", "tickets",
+	"events", "event", "line", "fairness", "shop", "order", "sandbox_pay", "tickets",
 	"link", "confirm", "problem", "login", "organizer", "organizer_event",
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/queue/draw"
 )
 
 // Frame is what every view carries.
@@ -155,6 +156,13 @@ type ConfirmView struct {
 	No     Link
 }
 
+// FairnessView is the page that checks the draw of an event.
+type FairnessView struct {
+	Frame
+	Event  ropeline.Event
+	Record draw.Record
+}
+
 // Link is a way on.
 type Link struct{ Text, Href string }
 
@@ -190,6 +198,12 @@ func (r *Renderer) Line(w http.ResponseWriter, v LineView) error {
 func (r *Renderer) Shop(w http.ResponseWriter, v ShopView) error {
 	v.settle()
 	return r.draw(w, http.StatusOK, "shop", &v)
+}
+
+// Fairness writes the page that checks a draw.
+func (r *Renderer) Fairness(w http.ResponseWriter, v FairnessView) error {
+	v.settle()
+	return r.draw(w, http.StatusOK, "fairness", &v)
 }
 
 // Order writes an order.
