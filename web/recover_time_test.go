@@ -7,6 +7,7 @@ import (
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/internal/engines"
 	"github.com/ropeline/ropeline/internal/keyring"
+	"github.com/ropeline/ropeline/internal/redisdb"
 	"github.com/ropeline/ropeline/queue"
 )
 
@@ -16,7 +17,7 @@ func TestRecoveryLinkRunsOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{keys: keys, line: queue.New(nil, nil, keys, nil)}
+	s := &Server{keys: keys, line: queue.New(&redisdb.Clients{}, nil, keys, nil)}
 	until := time.Unix(1_800_000_000, 0)
 	place := queue.Place{Event: ropeline.NewID[ropeline.EventID](), Fan: ropeline.NewID[ropeline.FanID](), Number: 7, Epoch: 3}
 	token := s.recoveryToken(place, until)
