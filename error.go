@@ -30,6 +30,7 @@ const (
 	CodeNoPass          Code = "no_pass"
 	CodePlaceInvalid    Code = "place_invalid"
 	CodeBadSignature    Code = "bad_signature"
+	CodeWorkNeeded      Code = "work_needed"
 	CodeCrossOrigin     Code = "cross_origin"
 
 	// The thing is not there, or not for this caller.

@@ -15,7 +15,7 @@ import (
 )
 
 const columns = `version, rate_per_minute, burst, max_shoppers, batch, paused, stock_gate,
-	show_up_seconds, shop_seconds, schedule, compensate_percent, changed_by, changed_at`
+	show_up_seconds, shop_seconds, schedule, compensate_percent, work, changed_by, changed_at`
 
 // CreateRules writes the first rules of a new event, in the transaction that
 // creates the event. The first tick brings them to Redis.
@@ -117,7 +117,7 @@ func scanRules(row pgx.CollectableRow, more ...any) (Rules, error) {
 	var r Rules
 	var showUp, shop int64
 	err := row.Scan(append([]any{&r.Version, &r.RatePerMinute, &r.Burst, &r.MaxShoppers, &r.Batch, &r.Paused, &r.StockGate,
-		&showUp, &shop, &r.Schedule, &r.CompensatePercent, &r.ChangedBy, &r.ChangedAt}, more...)...)
+		&showUp, &shop, &r.Schedule, &r.CompensatePercent, &r.Work, &r.ChangedBy, &r.ChangedAt}, more...)...)
 	r.ShowUp, r.Shop = time.Duration(showUp)*time.Second, time.Duration(shop)*time.Second
 	return r, err
 }
@@ -126,10 +126,10 @@ func scanRules(row pgx.CollectableRow, more ...any) (Rules, error) {
 func insertRules(ctx context.Context, tx pgx.Tx, event ropeline.EventID, r Rules, by string) (Rules, error) {
 	err := tx.QueryRow(ctx, `
 		insert into admission_rules (event_id, version, rate_per_minute, burst, max_shoppers, batch, paused, stock_gate,
-			show_up_seconds, shop_seconds, schedule, compensate_percent, changed_by)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) returning changed_at`,
+			show_up_seconds, shop_seconds, schedule, compensate_percent, work, changed_by)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) returning changed_at`,
 		event, r.Version, r.RatePerMinute, r.Burst, r.MaxShoppers, r.Batch, r.Paused, r.StockGate,
-		int64(r.ShowUp/time.Second), int64(r.Shop/time.Second), r.steps(), r.CompensatePercent, by).Scan(&r.ChangedAt)
+		int64(r.ShowUp/time.Second), int64(r.Shop/time.Second), r.steps(), r.CompensatePercent, r.Work, by).Scan(&r.ChangedAt)
 	if err != nil {
 		return r, err
 	}

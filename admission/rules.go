@@ -25,6 +25,10 @@ type Rules struct {
 	// the package doc for what that means for I3.
 	CompensatePercent int
 
+	// Work is what joining costs a browser: the most that the number which it
+	// has to find can be, 0…10,000,000; 0 for nothing.
+	Work int
+
 	ChangedBy string
 	ChangedAt time.Time
 }
@@ -76,6 +80,7 @@ func (r Rules) Validate() error {
 		{"max_shoppers", r.MaxShoppers, 1, 1_000_000},
 		{"batch", r.Batch, 1, mostBatch},
 		{"compensate_percent", r.CompensatePercent, 0, 100},
+		{"work", r.Work, 0, 10_000_000},
 	} {
 		if field.value < field.least || field.value > field.top {
 			return ropeline.Errorf(ropeline.CodeInvalidRules, "%s must be between %d and %d.", field.name, field.least, field.top)

@@ -20,6 +20,7 @@ func TestValidateNamesTheField(t *testing.T) {
 		"burst":              {func(r *Rules) { r.Burst = 0 }, func(r *Rules) { r.Burst = 1_000_001 }},
 		"max_shoppers":       {func(r *Rules) { r.MaxShoppers = 0 }, func(r *Rules) { r.MaxShoppers = 1_000_001 }},
 		"batch":              {func(r *Rules) { r.Batch = 0 }, func(r *Rules) { r.Batch = 1001 }},
+		"work":               {func(r *Rules) { r.Work = -1 }, func(r *Rules) { r.Work = 10_000_001 }},
 		"compensate_percent": {func(r *Rules) { r.CompensatePercent = -1 }, func(r *Rules) { r.CompensatePercent = 101 }},
 		"schedule": {
 			func(r *Rules) { r.Schedule = make([]Step, 21) },

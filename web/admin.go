@@ -29,6 +29,7 @@ type rulesBody struct {
 
 	Schedule          *[]stepBody `json:"schedule"`
 	CompensatePercent *int        `json:"compensate_percent"`
+	Work              *int        `json:"work"`
 }
 
 // stepBody is a step of the schedule: from a moment, or from so many seconds
@@ -52,6 +53,7 @@ func (b rulesBody) apply(r admission.Rules, drop time.Time) (admission.Rules, er
 	set(&r.Paused, b.Paused)
 	set(&r.StockGate, b.StockGate)
 	set(&r.CompensatePercent, b.CompensatePercent)
+	set(&r.Work, b.Work)
 	if b.Schedule != nil {
 		r.Schedule = make([]admission.Step, 0, len(*b.Schedule))
 		for _, step := range *b.Schedule {
@@ -98,6 +100,7 @@ type rulesView struct {
 
 	Schedule          []admission.Step `json:"schedule"` // never null
 	CompensatePercent int              `json:"compensate_percent"`
+	Work              int              `json:"work"`
 }
 
 func newRulesView(r admission.Rules) rulesView {
@@ -106,7 +109,7 @@ func newRulesView(r admission.Rules) rulesView {
 		Paused: r.Paused, StockGate: r.StockGate,
 		ShowUpSeconds: int(r.ShowUp / time.Second), ShopSeconds: int(r.Shop / time.Second),
 		ChangedBy: r.ChangedBy, ChangedAt: r.ChangedAt,
-		Schedule: append([]admission.Step{}, r.Schedule...), CompensatePercent: r.CompensatePercent,
+		Schedule: append([]admission.Step{}, r.Schedule...), CompensatePercent: r.CompensatePercent, Work: r.Work,
 	}
 }
 

@@ -197,6 +197,6 @@ func rulesPage(r rulesView, drop time.Time) pages.Rules {
 		Version: r.Version, RatePerMinute: r.RatePerMinute, Burst: r.Burst, MaxShoppers: r.MaxShoppers, Batch: r.Batch,
 		Paused: r.Paused, StockGate: r.StockGate, ShowUpSeconds: r.ShowUpSeconds, ShopSeconds: r.ShopSeconds,
 		ChangedBy: r.ChangedBy, ChangedAt: r.ChangedAt,
-		Schedule: strings.Join(steps, ", "), CompensatePercent: r.CompensatePercent,
+		Schedule: strings.Join(steps, ", "), CompensatePercent: r.CompensatePercent, Work: r.Work,
 	}
 }

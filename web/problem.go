@@ -41,6 +41,7 @@ var statuses = map[ropeline.Code]int{
 	ropeline.CodeNoPass:          http.StatusForbidden,
 	ropeline.CodePlaceInvalid:    http.StatusBadRequest,
 	ropeline.CodeBadSignature:    http.StatusBadRequest,
+	ropeline.CodeWorkNeeded:      http.StatusPreconditionRequired,
 	ropeline.CodeCrossOrigin:     http.StatusForbidden,
 
 	ropeline.CodeNotFound:            http.StatusNotFound,

@@ -68,6 +68,11 @@ func (s *Server) joinLine(c *gin.Context) (ropeline.Status, queue.Place, error) 
 	if err != nil {
 		return none(err)
 	}
+	if claim == nil && room.Work() > 0 {
+		if err := s.checkWork(c, event.ID, time.Now()); err != nil {
+			return none(err)
+		}
+	}
 	status, place, err := s.takePlace(c, room, event.ID, fan, claim, token == "")
 	if err != nil {
 		return none(err)

@@ -130,6 +130,7 @@ func (s *Server) routes() *gin.Engine {
 	g.DELETE("/events/:event/queue", s.handle(s.leave))
 	g.GET("/events/:event/queue/ws", s.handle(s.socket))
 	g.GET("/events/:event/queue/sse", s.handle(s.stream))
+	g.GET("/events/:event/work", s.handle(s.work))
 	g.GET("/events/:event/pace", s.handle(s.pace))
 	g.POST("/events/:event/queue/link", s.handle(s.makeLink))
 	g.POST("/events/:event/leave", s.handle(s.leaveForm))

@@ -238,3 +238,21 @@ func digits(s string) string {
 		return r
 	}, s)
 }
+
+// TestPersonWorksToJoin joins an event where that costs work: the browser does
+// it by itself.
+func TestPersonWorksToJoin(t *testing.T) {
+	app := openTest(t, engines.Test(t), nil)
+	rules := testRules()
+	rules.Work, rules.Paused = 3000, true
+	event, err := app.CreateEvent(t.Context(), testEvent(5), rules, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := openBrowser(t)
+	b.do("open the event", chromedp.Navigate(app.URL()+"/events/"+string(event.ID)), chromedp.WaitVisible(chromedp.CSS("#join button")))
+	b.do("join", chromedp.Click(chromedp.CSS("#join button")), scene("waiting"))
+	if number := digits(b.read(`[data-f="number"]`)); number == "" {
+		t.Error("no number")
+	}
+}

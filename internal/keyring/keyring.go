@@ -35,9 +35,10 @@ const (
 	PurposePass     Purpose = "pass"
 	PurposeTicket   Purpose = "ticket"
 	PurposePace     Purpose = "pace"
+	PurposeWork     Purpose = "work"
 )
 
-var macPurposes = []Purpose{PurposeFan, PurposePlace, PurposeRecovery, PurposeShopper, PurposeSandbox}
+var macPurposes = []Purpose{PurposeFan, PurposePlace, PurposeRecovery, PurposeShopper, PurposeSandbox, PurposeWork}
 var signPurposes = []Purpose{PurposePass, PurposeTicket, PurposePace}
 
 const lockNumber = 0x726f7065 // pg_advisory_xact_lock, "rope"

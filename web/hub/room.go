@@ -35,6 +35,7 @@ type facts struct {
 	phase     ropeline.Phase
 	rules     int64 // their version
 	paused    bool
+	work      int       // what joining costs
 	noShows   float64   // the part of the admitted who lately let their pass run out
 	rebuiltTo time.Time // until then positions may rise, see rebuilt
 }
@@ -117,7 +118,7 @@ func (r *Room) look(ctx context.Context) (changed bool) {
 	next.phase = event.PhaseAt(time.Now(), err == nil && stock.SoldOut() || err != nil && old.phase == ropeline.PhaseSoldOut)
 	rules, err := r.hub.admission.Rules(ctx, r.event)
 	if err == nil {
-		next.rules, next.paused = rules.Version, rules.Paused
+		next.rules, next.paused, next.work = rules.Version, rules.Paused, rules.Work
 		if old != nil && old.rules != next.rules {
 			r.watch.ForgetPace() // what was seen was another pace
 		}

@@ -126,6 +126,9 @@ func (r *Room) waiting(snapshot *queue.Snapshot, place queue.Place) ropeline.Sta
 	return st
 }
 
+// Work is what joining costs now, see admission.Rules.
+func (r *Room) Work() int { return r.facts.Load().work }
+
 // Line is the newest snapshot and, when it is known, the pace of admission in
 // fans per minute.
 func (r *Room) Line() (*queue.Snapshot, *float64) {

@@ -48,6 +48,7 @@ type Rules struct {
 
 	Schedule          string // "5:600, 10:900": minutes after the drop, and the rate from then on
 	CompensatePercent int
+	Work              int // what joining costs a browser; 0: nothing
 }
 
 // OrganizerEventView is the desk for one event. The numbers come alive in the

@@ -32,10 +32,16 @@ async function join() {
   const label = button.textContent;
   button.disabled = true;
   button.textContent = 'Joining…';
+  let proof; // of the work that joining may cost
   for (let turn = 0; ; turn++) {
     const mine = place();
-    const answer = await call('POST', `/events/${event}/queue`, { body: {}, headers: mine ? { 'Ropeline-Place': mine } : {} });
+    const headers = { ...(mine && { 'Ropeline-Place': mine }), ...(proof && { 'Ropeline-Work': proof }) };
+    const answer = await call('POST', `/events/${event}/queue`, { body: {}, headers });
     if (answer.ok) return location.assign(`/events/${event}/line`);
+    if (answer.body.code === 'work_needed' && turn < 9) {
+      const { work } = await import('./work.js');
+      if ((proof = await work(event))) continue;
+    }
     if (answer.body.code === 'place_invalid') {
       try { localStorage.removeItem(box); } catch { /* storage is off */ }
     } else if (answer.body.code !== 'not_open' && !passing(answer)) {

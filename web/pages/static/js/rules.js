@@ -2,7 +2,7 @@
 import { call } from './api.js';
 import { count } from './words.js';
 
-const numbers = ['rate_per_minute', 'burst', 'max_shoppers', 'batch', 'show_up_seconds', 'shop_seconds', 'compensate_percent'];
+const numbers = ['rate_per_minute', 'burst', 'max_shoppers', 'batch', 'show_up_seconds', 'shop_seconds', 'compensate_percent', 'work'];
 
 export function rules(root, event) {
   const field = (id) => root.querySelector(`[data-f=${id}]`);
