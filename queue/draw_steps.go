@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	scanned      = 2000 // fans of the lobby read in one command, about 1 ms of Redis
-	numbersAtOne = 1000 // numbers given in one script call, about 2 ms of Redis
+	scanned      = 1000 // fans of the lobby read in one command, about 0.5 ms of Redis
+	numbersAtOne = 500  // numbers given in one script call, about 1 ms of Redis
 )
 
 // closeLobby closes the lobby and writes down who is in it. The row stays

@@ -4,7 +4,7 @@
 -- Returns: {epoch, numbered}: how many entrants have their number now; when that is not from plus the
 --       fans given, somebody else works too; {epoch, -2} when the line has no closed lobby (any more);
 --       {0, 0} when the line must be restored
--- Cost: O(n log N) for n fans, at most 1000: about 2 ms
+-- Cost: O(n log N) for n fans, at most 1000: about 1 ms for 500
 -- Operation: idempotent by the number: those below numbered are not given again
 local life = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 local meta = redis.call('HMGET', KEYS[1], 'life', 'epoch', 'ready', 'numbered', 'entrants')
