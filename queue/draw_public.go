@@ -109,6 +109,9 @@ func (l *Line) GiveEntropy(ctx context.Context, event ropeline.EventID, value st
 		if err := source.Check(d.Plan.Promise, value); err != nil {
 			return ropeline.Errorf(ropeline.CodeInvalidRequest, "The value does not do: %v.", err)
 		}
+		if known := source.Known(d.Plan.Promise); !known.IsZero() && !known.After(*d.ClosedAt) {
+			return ropeline.Errorf(ropeline.CodeSaleClosed, "The promised value was public before the lobby closed. The root counts.")
+		}
 		return l.fix(ctx, tx, event, d.Plan.Source, value)
 	})
 	if _, ours := errors.AsType[*ropeline.Error](err); err == nil || ours {

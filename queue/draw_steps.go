@@ -80,7 +80,7 @@ func (l *Line) writeEntrants(ctx context.Context, tx pgx.Tx, event ropeline.Even
 		return err
 	}
 	root, n := draw.Join(roots), int64(entrants.Len())
-	if _, err := tx.Exec(ctx, `update draws set state = 'closed', entrants = $2, root = $3, closed_at = now() where event_id = $1`,
+	if _, err := tx.Exec(ctx, `update draws set state = 'closed', entrants = $2, root = $3, closed_at = clock_timestamp() where event_id = $1`,
 		event, n, root[:]); err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (l *Line) mix(ctx context.Context, tx pgx.Tx, d Draw) (on bool, err error) 
 func (l *Line) fix(ctx context.Context, tx pgx.Tx, event ropeline.EventID, from, value string) error {
 	entropy := draw.Entropy([]byte(value))
 	var seed []byte
-	err := tx.QueryRow(ctx, `update draws set state = 'mixed', mixed_from = $2, value = $3, entropy = $4, mixed_at = now() where event_id = $1 returning seed`,
+	err := tx.QueryRow(ctx, `update draws set state = 'mixed', mixed_from = $2, value = $3, entropy = $4, mixed_at = clock_timestamp() where event_id = $1 returning seed`,
 		event, from, value, entropy[:]).Scan(&seed)
 	if err != nil {
 		return err
@@ -194,7 +194,7 @@ func (l *Line) giveNumbers(ctx context.Context, tx pgx.Tx, d Draw) (on bool, err
 			from = reply[1]
 		}
 	}
-	_, err = tx.Exec(ctx, "update draws set state = 'numbered', numbered_at = now() where event_id = $1", d.Event)
+	_, err = tx.Exec(ctx, "update draws set state = 'numbered', numbered_at = clock_timestamp() where event_id = $1", d.Event)
 	return true, err
 }
 
@@ -211,7 +211,7 @@ func (l *Line) openLine(ctx context.Context, tx pgx.Tx, event ropeline.EventID) 
 			return replyError("drawn", reply)
 		}
 		if reply[0] > 0 {
-			if _, err := tx.Exec(ctx, "update draws set state = 'done', done_at = now() where event_id = $1", event); err != nil {
+			if _, err := tx.Exec(ctx, "update draws set state = 'done', done_at = clock_timestamp() where event_id = $1", event); err != nil {
 				return err
 			}
 			return l.logStep(ctx, tx, event, stateDone, map[string]any{})

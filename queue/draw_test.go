@@ -381,3 +381,49 @@ func TestPlans(t *testing.T) {
 		t.Errorf("a line without a lobby: %v", err)
 	}
 }
+
+func TestThePromisedValueCounts(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	event, crowd := h.lobby(Plan{Source: draw.Public, Promise: "the lottery of Sunday", Wait: time.Hour}), fans(20)
+	joinAll(t, event, []*Line{h.line}, crowd, nil)
+	give := func(value string) ropeline.Code {
+		err := h.line.GiveEntropy(ctx, event, value)
+		if err == nil {
+			return ""
+		}
+		return ropeline.CodeOf(err)
+	}
+	if code := give("1 2 3"); code != ropeline.CodeNotOpen {
+		t.Errorf("before the lobby closed: %s", code)
+	}
+	if err := h.line.takeSteps(ctx, event); err != nil {
+		t.Fatal(err)
+	}
+	if code := give(" 1 2 3"); code != ropeline.CodeInvalidRequest {
+		t.Errorf("with spaces: %s", code)
+	}
+	if code := give("1 2 3"); code != "" {
+		t.Fatalf("in time: %s", code)
+	}
+	if code := give("4 5 6"); code != ropeline.CodeSaleClosed {
+		t.Errorf("a second one: %s", code)
+	}
+	d := h.finish(event)
+	if d.MixedFrom != draw.Public || d.Value != "1 2 3" {
+		t.Errorf("%s %s", d.MixedFrom, d.Value)
+	}
+	checkNumbers(t, h.numbers(event), want(d, crowd))
+	if _, err := d.Record().Verify(draw.NewEntrants(slices.Clone(crowd))); err != nil {
+		t.Error(err)
+	}
+
+	old := h.lobby(Plan{Source: draw.Drand, Promise: "1000", Wait: time.Hour})
+	if err := h.line.takeSteps(ctx, old); err != nil {
+		t.Fatal(err)
+	}
+	err := h.line.GiveEntropy(ctx, old, "b44679b9a59af2ec876b1a6b1ad52ea9b1615fc3982b19576350f93447cb1125e342b73a8dd2bacbe47e4b6b63ed5e39")
+	if ropeline.CodeOf(err) != ropeline.CodeSaleClosed {
+		t.Errorf("a round that was public before: %v", err)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -166,4 +167,36 @@ func TestVectors(t *testing.T) {
 		}
 	}
 	t.Logf("root %s entropy %s order %v", hexOf(Root(entrants)), hexOf(entropy), Order(seed, entropy, entrants))
+}
+
+// Round 1000 of quicknet as drand published it: only its own signature counts,
+// only for its own round.
+func TestDrandRound(t *testing.T) {
+	const signature = "b44679b9a59af2ec876b1a6b1ad52ea9b1615fc3982b19576350f93447cb1125e342b73a8dd2bacbe47e4b6b63ed5e39"
+	source, known := SourceOf(Drand)
+	if !known {
+		t.Fatal("drand is not known")
+	}
+	if err := source.Check("1000", signature); err != nil {
+		t.Error(err)
+	}
+	if at := source.Known("1000"); at.Unix() != 1692803367+999*3 {
+		t.Errorf("round 1000 was at %v", at)
+	}
+	flipped := "c" + signature[1:]
+	for promise, value := range map[string]string{
+		"1001": signature, "1000": flipped, "999": strings.ToUpper(signature), "998": "", "997": "zz",
+	} {
+		if source.Check(promise, value) == nil {
+			t.Errorf("round %s with %q passed", promise, value)
+		}
+	}
+	if source.Check("1000", strings.ToUpper(signature)) == nil {
+		t.Error("the same signature in another writing passed")
+	}
+	for _, promise := range []string{"", "0", "-1", "1e3", " 1000", "01000", "a round"} {
+		if source.Promised(promise) == nil {
+			t.Errorf("promise %q passed", promise)
+		}
+	}
 }

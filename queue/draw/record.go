@@ -93,6 +93,9 @@ func (r Record) Verify(entrants Entrants) ([]uint32, error) {
 		if err := source.Check(r.Promise, r.Value); err != nil {
 			return nil, fmt.Errorf("the value is not the promised one: %w", err)
 		}
+		if known := source.Known(r.Promise); !known.IsZero() && (r.ClosedAt == nil || !known.After(*r.ClosedAt)) {
+			return nil, errors.New("the value was public before the lobby closed")
+		}
 	}
 	entropy := Entropy([]byte(r.Value))
 	if hex.EncodeToString(entropy[:]) != r.Entropy {

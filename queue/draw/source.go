@@ -3,6 +3,7 @@ package draw
 import (
 	"errors"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -20,6 +21,9 @@ type Source interface {
 	// Promised tells why a promise, published before the lobby opens, does not
 	// say clearly which value will count; nil when it does.
 	Promised(promise string) error
+	// Known is when the promised value becomes public; zero when the promise
+	// does not tell.
+	Known(promise string) time.Time
 	// Check tells why a value is not the promised one, as far as that can be
 	// told from the value; nil when it counts.
 	Check(promise, value string) error
@@ -32,6 +36,8 @@ func SourceOf(name string) (Source, bool) {
 		return none{}, true
 	case Public:
 		return public{}, true
+	case Drand:
+		return drand{}, true
 	}
 	return nil, false
 }
@@ -47,6 +53,8 @@ func (none) Promised(promise string) error {
 	return nil
 }
 
+func (none) Known(string) time.Time { return time.Time{} }
+
 func (none) Check(string, string) error {
 	return errors.New("this draw takes no value from outside")
 }
@@ -61,6 +69,8 @@ func (public) Promised(promise string) error {
 	}
 	return plain(promise)
 }
+
+func (public) Known(string) time.Time { return time.Time{} }
 
 func (public) Check(_, value string) error {
 	if value == "" || strings.TrimSpace(value) != value {
