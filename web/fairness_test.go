@@ -77,8 +77,8 @@ func TestTheLobbyAndItsProofs(t *testing.T) {
 	if a := out.ask(t, "GET", path+"/receipt", ""); a.code(t) != string(ropeline.CodeNotInLine) {
 		t.Errorf("a receipt for who left: %s", a.body)
 	}
-	if page := h.ask(t, "GET", path+"/fairness", "", "Accept: text/html"); page.status != 200 || !strings.Contains(page.body, record.Seed) {
-		t.Errorf("the page: %d", page.status)
+	if page := h.ask(t, "GET", path+"/fairness", "", "Accept: text/html"); page.status != 200 || !strings.Contains(page.body, record.Seed) || !strings.Contains(page.body, "<dd>1</dd>") {
+		t.Errorf("the page: %d %s", page.status, page.body)
 	}
 	plain := h.event(t, nil)
 	if a := h.ask(t, "GET", "/events/"+string(plain.ID)+"/fairness", ""); a.status != http.StatusNotFound {

@@ -31,7 +31,7 @@ type Config struct {
 	Proxies     string        `arg:"--trusted-proxies,env:ROPELINE_TRUSTED_PROXIES" placeholder:"CIDRS" help:"networks, by comma, whose X-Forwarded-For is believed"`
 	Roles       string        `arg:"--roles,env:ROPELINE_ROLES" placeholder:"ROLES" default:"web,admission,worker" help:"what this process does, by comma"`
 	Hold        time.Duration `arg:"--hold,env:ROPELINE_HOLD" placeholder:"DURATION" default:"10m" help:"how long a reservation is held for payment"`
-	JoinLimit   int           `arg:"--join-limit,env:ROPELINE_JOIN_LIMIT" placeholder:"N" default:"120" help:"joins a minute from one address, or of one fan who is known; 0 for any number"`
+	JoinLimit   int           `arg:"--join-limit,env:ROPELINE_JOIN_LIMIT" placeholder:"N" default:"600" help:"joins a minute from one address, or of one fan who is known; 0 for any number"`
 	LogLevel    string        `arg:"--log-level,env:ROPELINE_LOG_LEVEL" placeholder:"LEVEL" default:"info" help:"debug, info, warn or error"`
 	LogFormat   string        `arg:"--log-format,env:ROPELINE_LOG_FORMAT" placeholder:"FORMAT" default:"text" help:"text or json"`
 }
@@ -39,7 +39,7 @@ type Config struct {
 // DefaultConfig is what the flags' defaults say, for callers that do not parse
 // a command line.
 func DefaultConfig() Config {
-	return Config{Listen: "127.0.0.1:8080", Roles: strings.Join(allRoles, ","), Hold: 10 * time.Minute, JoinLimit: 120, LogLevel: "info", LogFormat: "text"}
+	return Config{Listen: "127.0.0.1:8080", Roles: strings.Join(allRoles, ","), Hold: 10 * time.Minute, JoinLimit: 600, LogLevel: "info", LogFormat: "text"}
 }
 
 // Validate names the first setting that cannot be used.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"html/template"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -48,6 +49,9 @@ var words = template.FuncMap{
 
 // count writes a number with commas between the thousands.
 func count(n any) string {
+	if v := reflect.ValueOf(n); v.Kind() == reflect.Pointer {
+		n = v.Elem()
+	}
 	s, sign := fmt.Sprint(n), ""
 	if strings.HasPrefix(s, "-") {
 		sign, s = "-", s[1:]
