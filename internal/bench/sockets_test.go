@@ -4,15 +4,18 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -25,23 +28,12 @@ import (
 func BenchmarkSockets(b *testing.B) {
 	const sockets, warm, flow = 15_000, 200, 15 * time.Second
 	h := openHouse(b)
-	binary := filepath.Join(b.TempDir(), "ropeline")
-	if out, err := exec.Command("go", "build", "-o", binary, "github.com/ropeline/ropeline/cmd/ropeline").CombinedOutput(); err != nil {
-		b.Fatalf("build: %v\n%s", err, out)
-	}
+	binary := build(b)
 	figures := rounds{}
 	for b.Loop() {
 		event := h.event(b, 100_000)
 		node, address := h.node(b, binary)
-		fans := make([][]byte, sockets+warm)
-		for i := range fans {
-			fan, token := h.Fans.Mint()
-			place, err := h.Line.Join(b.Context(), event.ID, fan, nil)
-			if err != nil {
-				b.Fatal(err)
-			}
-			fans[i] = upgrade(event.ID, address, token, h.Line.Token(place))
-		}
+		fans := h.crowd(b, event.ID, address, sockets+warm)
 		var frames atomic.Int64
 		release := hold(b, address, fans[:warm], &frames)
 		before := resident(b, node.Process.Pid)
@@ -59,9 +51,8 @@ func BenchmarkSockets(b *testing.B) {
 		case <-b.Context().Done():
 		}
 		after := resident(b, node.Process.Pid)
-		for name, value := range nodeMetrics(b, address) {
-			figures.add(name, value/1024/sockets)
-		}
+		figures.add("heap-KiB/socket", nodeMetric(b, address, "go_memstats_heap_inuse_bytes")/1024/sockets)
+		figures.add("stack-KiB/socket", nodeMetric(b, address, "go_memstats_stack_inuse_bytes")/1024/sockets)
 		figures.add("KiB/socket", float64(after-before)/1024/sockets)
 		figures.add("frames/s", float64(frames.Load())/flow.Seconds())
 		release()
@@ -72,25 +63,49 @@ func BenchmarkSockets(b *testing.B) {
 	figures.report(b)
 }
 
-// nodeMetrics tells what the resident memory of a node is made of, in bytes.
-func nodeMetrics(b *testing.B, address string) map[string]float64 {
+// build compiles the program.
+func build(b *testing.B) string {
+	b.Helper()
+	binary := filepath.Join(b.TempDir(), "ropeline")
+	if out, err := exec.Command("go", "build", "-o", binary, "github.com/ropeline/ropeline/cmd/ropeline").CombinedOutput(); err != nil {
+		b.Fatalf("build: %v\n%s", err, out)
+	}
+	return binary
+}
+
+// crowd joins so many fans and returns what opens the socket of each.
+func (h *house) crowd(b *testing.B, event ropeline.EventID, address string, n int) [][]byte {
+	b.Helper()
+	fans := make([][]byte, n)
+	for i := range fans {
+		fan, token := h.Fans.Mint()
+		place, err := h.Line.Join(b.Context(), event, fan, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		fans[i] = upgrade(event, address, token, h.Line.Token(place))
+	}
+	return fans
+}
+
+// nodeMetric reads one series of a node; 0 when it is not there yet.
+func nodeMetric(b *testing.B, address, series string) float64 {
 	b.Helper()
 	answer, err := http.Get("http://" + address + "/metrics")
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer answer.Body.Close()
-	names := map[string]string{"go_memstats_heap_inuse_bytes": "heap-KiB/socket", "go_memstats_stack_inuse_bytes": "stack-KiB/socket"}
-	found := map[string]float64{}
 	for lines := bufio.NewScanner(answer.Body); lines.Scan(); {
-		name, value, _ := strings.Cut(lines.Text(), " ")
-		if as := names[name]; as != "" {
-			if found[as], err = strconv.ParseFloat(value, 64); err != nil {
+		if text, found := strings.CutPrefix(lines.Text(), series+" "); found {
+			value, err := strconv.ParseFloat(text, 64)
+			if err != nil {
 				b.Fatal(err)
 			}
+			return value
 		}
 	}
-	return found
+	return 0
 }
 
 // node starts a web node on a free port.
@@ -128,13 +143,28 @@ func upgrade(event ropeline.EventID, address, token, place string) []byte {
 		"\r\nAuthorization: Bearer " + token + "\r\nRopeline-Place: " + place + "\r\n\r\n")
 }
 
-// hold opens sockets and reads from them until the returned function is called.
+// hold opens sockets and counts the frames that come until the returned
+// function is called.
 func hold(b *testing.B, address string, requests [][]byte, frames *atomic.Int64) (release func()) {
+	b.Helper()
+	return listen(b, address, requests, func([]byte) { frames.Add(1) })
+}
+
+// listen opens sockets and calls heard with each frame that comes, from a
+// goroutine for each, until the returned function is called. With a nil heard
+// it never reads.
+func listen(b *testing.B, address string, requests [][]byte, heard func([]byte)) (release func()) {
 	b.Helper()
 	conns := make([]net.Conn, len(requests))
 	var reading sync.WaitGroup
 	for i, request := range requests {
-		conn, err := net.Dial("tcp", address)
+		dialer := net.Dialer{}
+		if heard == nil { // a small window, or megabytes would pass before anything blocks
+			dialer.Control = func(_, _ string, raw syscall.RawConn) error {
+				return raw.Control(func(fd uintptr) { syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 1) })
+			}
+		}
+		conn, err := dialer.DialContext(b.Context(), "tcp", address)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -152,12 +182,17 @@ func hold(b *testing.B, address string, requests [][]byte, frames *atomic.Int64)
 				b.Fatal(err)
 			}
 		}
+		if heard == nil {
+			continue
+		}
 		reading.Go(func() {
+			var body []byte
 			for {
-				if err := readFrame(reader); err != nil {
+				var err error
+				if body, err = readFrame(reader, body); err != nil {
 					return
 				}
-				frames.Add(1)
+				heard(body)
 			}
 		})
 	}
@@ -169,29 +204,23 @@ func hold(b *testing.B, address string, requests [][]byte, frames *atomic.Int64)
 	}
 }
 
-// readFrame reads one server's frame (RFC 6455, section 5.2) of less than 64 KiB.
-func readFrame(r *bufio.Reader) error {
+// readFrame reads one server's frame (RFC 6455, section 5.2) of less than 64
+// KiB into a buffer that it returns.
+func readFrame(r *bufio.Reader, buffer []byte) ([]byte, error) {
 	head := make([]byte, 2)
-	for i := range head {
-		c, err := r.ReadByte()
-		if err != nil {
-			return err
-		}
-		head[i] = c
+	if _, err := io.ReadFull(r, head); err != nil {
+		return buffer, err
 	}
 	length := int(head[1] & 0x7f)
 	if length == 126 {
-		length = 0
-		for range 2 {
-			c, err := r.ReadByte()
-			if err != nil {
-				return err
-			}
-			length = length<<8 | int(c)
+		if _, err := io.ReadFull(r, head); err != nil {
+			return buffer, err
 		}
+		length = int(head[0])<<8 | int(head[1])
 	}
-	_, err := r.Discard(length)
-	return err
+	buffer = slices.Grow(buffer[:0], length)[:length]
+	_, err := io.ReadFull(r, buffer)
+	return buffer, err
 }
 
 // resident is the resident memory of a process in bytes, from /proc.

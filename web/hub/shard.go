@@ -14,6 +14,7 @@ type shard struct {
 	mu      sync.Mutex
 	fans    map[ropeline.FanID]*socket // a fan's sockets are linked by next
 	queue   []*socket                  // marked, in the order of marking
+	urgent  []*socket                  // marked because something happened to the fan: before the others
 	writers int
 	closed  bool
 }
@@ -46,7 +47,7 @@ func (s *shard) add(k *socket) (Reason, bool) {
 	s.fans[k.fan] = k
 	s.room.sockets.Add(1)
 	s.room.hub.running.Add(1) // here, because the room still runs
-	s.mark(k)
+	s.mark(k, false)
 	return Reason{}, true
 }
 
@@ -80,7 +81,7 @@ func (s *shard) markFan(fan ropeline.FanID) {
 	defer s.mu.Unlock()
 	for k := s.fans[fan]; k != nil; k = k.next {
 		k.ask = true
-		s.mark(k)
+		s.mark(k, true)
 	}
 }
 
@@ -90,7 +91,7 @@ func (s *shard) beat(now moment, all bool) {
 	for _, k := range s.fans {
 		for ; k != nil; k = k.next {
 			if all || now >= k.due || now >= k.pingDue {
-				s.mark(k)
+				s.mark(k, false)
 			}
 		}
 	}
@@ -111,19 +112,44 @@ func (s *shard) closeAll(reason Reason) {
 	}
 }
 
-// mark asks for a frame. A socket that is marked already, or is being written
-// to, is not queued twice: whoever writes looks again. Needs the lock.
-func (s *shard) mark(k *socket) {
-	if k.marked {
+// mark asks for a frame. A socket that is marked already is not queued twice,
+// except to overtake those whose news can wait; one that is being written to is
+// not queued at all: whoever writes looks again. Needs the lock.
+func (s *shard) mark(k *socket, urgent bool) {
+	if k.marked && (k.urgent || !urgent) {
 		return
 	}
-	k.marked = true
+	k.marked, k.urgent = true, urgent
 	if k.writing {
 		return
 	}
-	s.queue = append(s.queue, k)
-	if s.writers < mostWriters && s.writers < len(s.queue) {
+	if urgent {
+		s.urgent = append(s.urgent, k)
+	} else {
+		s.queue = append(s.queue, k)
+	}
+	if s.writers < mostWriters && s.writers < len(s.queue)+len(s.urgent) {
 		s.writers++
 		go s.write()
+	}
+}
+
+// next takes the socket to write to; nil when there is none. Needs the lock.
+func (s *shard) next() *socket {
+	for {
+		from := &s.urgent
+		if len(*from) == 0 {
+			from = &s.queue
+		}
+		if len(*from) == 0 {
+			s.urgent, s.queue = nil, nil
+			return nil
+		}
+		k := (*from)[0]
+		(*from)[0] = nil
+		*from = (*from)[1:]
+		if k.marked && !k.writing { // or it was urgent and is served
+			return k
+		}
 	}
 }

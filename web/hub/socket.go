@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/maphash"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -20,6 +21,10 @@ const (
 	pongTimeout = 60 * time.Second // two pings and a bit
 	mostMessage = 512              // bytes that a client may send in one message
 	askTimeout  = time.Second      // for the engines, when a frame needs them
+
+	// sendBuffer is what the kernel keeps for a fan who does not read. By itself
+	// it would grow to megabytes, and the frames in it would be minutes old.
+	sendBuffer = 8 << 10
 )
 
 // socket is one connection of one fan, of either kind. A node holds tens of
@@ -33,9 +38,10 @@ type socket struct {
 	ended atomic.Bool
 
 	// Under the shard's lock.
-	marked, writing bool
-	ask             bool // the feed named the fan: the snapshot may not know yet
-	due, pingDue    moment
+	marked, urgent bool
+	writing        bool
+	ask            bool // the feed named the fan: the snapshot may not know yet
+	due, pingDue   moment
 
 	// Of the one writer that holds the socket.
 	number, epoch int64  // of the place
@@ -59,6 +65,9 @@ func (r *Room) Serve(w http.ResponseWriter, req *http.Request, place queue.Place
 	conn, err := upgrader.Upgrade(w, req, nil)
 	if err != nil {
 		return err
+	}
+	if tcp, ok := conn.NetConn().(*net.TCPConn); ok {
+		tcp.SetWriteBuffer(sendBuffer)
 	}
 	if k := r.socket(webSocket{conn}, place); k != nil {
 		go k.listen(conn)

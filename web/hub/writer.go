@@ -16,12 +16,9 @@ func (s *shard) write() {
 	buffer := make([]byte, 0, 1024)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.queue) > 0 {
-		k := s.queue[0]
-		s.queue[0] = nil
-		s.queue = s.queue[1:]
+	for k := s.next(); k != nil; k = s.next() {
 		ask, due, pingDue := k.ask, k.due, k.pingDue
-		k.marked, k.writing, k.ask = false, true, false
+		k.marked, k.urgent, k.writing, k.ask = false, false, true, false
 		s.mu.Unlock()
 
 		now := time.Now()
@@ -31,9 +28,8 @@ func (s *shard) write() {
 		k.due, k.pingDue, k.writing = due, pingDue, false
 		if alive && k.marked { // marked again meanwhile
 			k.marked = false
-			s.mark(k)
+			s.mark(k, k.urgent)
 		}
 	}
-	s.queue = nil
 	s.writers--
 }

@@ -1,0 +1,163 @@
+package bench
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/admission"
+)
+
+const benchShowUp = 10 * time.Minute
+
+// latencies collects how long after the decision the frame of an admission
+// reached its fan, by one machine's clock: the pass tells when it was given.
+type latencies struct {
+	mu  sync.Mutex
+	all []time.Duration
+}
+
+func (l *latencies) hear(frame []byte) {
+	if !bytes.Contains(frame, []byte(`"standing":"admitted"`)) {
+		return
+	}
+	at := time.Now()
+	var status ropeline.Status
+	if json.Unmarshal(frame, &status) != nil || status.PassUntil == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, at.Sub(status.PassUntil.Add(-benchShowUp)))
+}
+
+func (l *latencies) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.all)
+}
+
+// part is a share of the latencies in milliseconds: 0.5 is the median.
+func (l *latencies) part(share float64) float64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	slices.Sort(l.all)
+	return float64(l.all[int(float64(len(l.all)-1)*share)].Microseconds()) / 1000
+}
+
+// admit lets n fans in at a rate per second and waits until all have heard. The
+// line is let go first and moves only when everybody has heard of that.
+func (h *house) admit(b *testing.B, event ropeline.EventID, perSecond, n int, heard *latencies) {
+	b.Helper()
+	h.rules(b, event, func(r *admission.Rules) { r.Paused, r.RatePerMinute, r.ShowUp = false, 0, benchShowUp })
+	select {
+	case <-time.After(4 * time.Second):
+	case <-b.Context().Done():
+	}
+	h.rules(b, event, func(r *admission.Rules) {
+		r.Paused, r.StockGate, r.RatePerMinute, r.Burst, r.Batch = false, false, perSecond*60, perSecond/10, 1000
+		r.MaxShoppers = n
+	})
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(time.Minute + time.Duration(n/perSecond)*time.Second); heard.count() < n; <-ticker.C {
+		if time.Now().After(deadline) {
+			b.Fatalf("%d of %d fans heard of their admission", heard.count(), n)
+		}
+	}
+}
+
+func (h *house) rules(b *testing.B, event ropeline.EventID, change func(*admission.Rules)) {
+	b.Helper()
+	rules, err := h.Admission.Rules(b.Context(), event)
+	if err != nil {
+		b.Fatal(err)
+	}
+	change(&rules)
+	if _, err := h.Admission.SetRules(b.Context(), event, rules, 0, "bench"); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkAdmit holds 15,000 sockets on a web node of its own, lets all of
+// them in at 1,000 a second, and tells how long after the decision each fan
+// had the frame.
+func BenchmarkAdmit(b *testing.B) {
+	const sockets = 15_000
+	h := openHouse(b)
+	binary := build(b)
+	figures := rounds{}
+	for b.Loop() {
+		event := h.event(b, 100_000)
+		node, address := h.node(b, binary)
+		heard := &latencies{}
+		release := listen(b, address, h.crowd(b, event.ID, address, sockets), heard.hear)
+		h.admit(b, event.ID, 1000, sockets, heard)
+		figures.add("p50-ms", heard.part(0.5))
+		figures.add("p99-ms", heard.part(0.99))
+		figures.add("max-ms", heard.part(1))
+		release()
+		node.Process.Signal(os.Interrupt)
+		node.Wait()
+	}
+	figures.report(b)
+}
+
+// BenchmarkStalled compares the latency of admissions on a node without and
+// with 1,000 more sockets that never read, while writes to these block.
+func BenchmarkStalled(b *testing.B) {
+	const fans, stalled, perSecond = 4_000, 1_000, 200
+	h := openHouse(b)
+	binary := build(b)
+	figures := rounds{}
+	for b.Loop() {
+		var p50, p99 [2]float64
+		for i, silent := range []int{0, stalled} {
+			event := h.event(b, 100_000)
+			node, address := h.node(b, binary)
+			heard := &latencies{}
+			release := listen(b, address, h.crowd(b, event.ID, address, fans), heard.hear)
+			releaseStalled := listen(b, address, h.crowd(b, event.ID, address, silent), nil)
+			if silent > 0 {
+				h.fillBuffers(b, event.ID, address)
+			}
+			h.admit(b, event.ID, perSecond, fans/4, heard)
+			p50[i], p99[i] = heard.part(0.5), heard.part(0.99)
+			if slow := nodeMetric(b, address, `ropeline_hub_disconnects_total{reason="slow"}`); silent > 0 {
+				figures.add("slow-ended", slow)
+			}
+			release()
+			releaseStalled()
+			node.Process.Signal(os.Interrupt)
+			node.Wait()
+		}
+		figures.add("alone-p50-ms", p50[0])
+		figures.add("stalled-p50-ms", p50[1])
+		figures.add("alone-p99-ms", p99[0])
+		figures.add("stalled-p99-ms", p99[1])
+		figures.add("p50-ratio", p50[1]/p50[0])
+	}
+	figures.report(b)
+}
+
+// fillBuffers makes frames, by pausing the line and letting it go again, until
+// the first sockets were ended because they do not read: the others block now.
+func (h *house) fillBuffers(b *testing.B, event ropeline.EventID, address string) {
+	b.Helper()
+	h.rules(b, event, func(r *admission.Rules) { r.RatePerMinute, r.ShowUp = 0, benchShowUp })
+	ticker := time.NewTicker(1100 * time.Millisecond) // the node looks at the rules once a second
+	defer ticker.Stop()
+	paused := false
+	for deadline := time.Now().Add(2 * time.Minute); nodeMetric(b, address, `ropeline_hub_disconnects_total{reason="slow"}`) == 0; <-ticker.C {
+		if time.Now().After(deadline) {
+			b.Fatal("no socket blocks")
+		}
+		paused = !paused
+		h.rules(b, event, func(r *admission.Rules) { r.Paused = paused })
+	}
+}

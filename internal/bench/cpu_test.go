@@ -1,0 +1,64 @@
+package bench
+
+import (
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// spent is the processor time that this process, load included, and Redis have
+// used so far. On a machine that others use too it tells more than a clock.
+func spent(b *testing.B, client *redis.Client) time.Duration {
+	b.Helper()
+	var own syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &own); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(own.Utime.Nano()+own.Stime.Nano()) + redisCPU(b, client)
+}
+
+// redisCPU is the processor time of the Redis process.
+func redisCPU(b *testing.B, client *redis.Client) (sum time.Duration) {
+	b.Helper()
+	info, err := client.Info(b.Context(), "cpu").Result()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for line := range strings.Lines(info) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		if name == "used_cpu_sys" || name == "used_cpu_user" {
+			seconds, err := strconv.ParseFloat(value, 64)
+			if err != nil {
+				b.Fatal(err)
+			}
+			sum += time.Duration(seconds * float64(time.Second))
+		}
+	}
+	return sum
+}
+
+// commands is how many commands Redis has served so far.
+func commands(b *testing.B, client *redis.Client) (sum int64) {
+	b.Helper()
+	info, err := client.Info(b.Context(), "commandstats").Result()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for line := range strings.Lines(info) {
+		_, after, found := strings.Cut(line, ":calls=")
+		if !found {
+			continue
+		}
+		calls, _, _ := strings.Cut(after, ",")
+		n, err := strconv.ParseInt(calls, 10, 64)
+		if err != nil {
+			b.Fatal(err)
+		}
+		sum += n
+	}
+	return sum
+}
