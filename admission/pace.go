@@ -3,6 +3,7 @@ package admission
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -86,7 +87,7 @@ func feedEntries(last string, feed []queue.FeedEntry) ([]pacelog.Entry, error) {
 		}
 		last = f.ID
 		switch {
-		case f.Kind == queue.KindResync:
+		case f.Kind == queue.KindResync && strings.HasSuffix(f.ID, "-1"): // the draw has entries of its own
 			add(PaceEpoch, f.At, paceEpoch{f.ID})
 		case len(f.Admitted) > 0:
 			add(PaceAdmitted, f.At, paceAdmitted{Offset: f.ID, Rules: f.Rules, Count: len(f.Admitted), Numbers: numbersOf(f.Admitted), Bypass: f.Bypass})

@@ -144,6 +144,22 @@ func TestLostTicksAreAGap(t *testing.T) {
 	}
 }
 
+// The draw's steps have entries of their own: what the feed tells of them is
+// not an epoch.
+func TestOnlyTheFirstEntryOfAnEpochBeginsIt(t *testing.T) {
+	entries, err := feedEntries("0-0", []queue.FeedEntry{
+		{ID: "1-1", Kind: queue.KindResync}, {ID: "1-2", Kind: queue.KindResync},
+		{ID: "1-3", Kind: queue.KindAdmitted, Admitted: []queue.Member{{Number: 4}}}, {ID: "2-1", Kind: queue.KindResync}, {ID: "2-3", Kind: queue.KindLeft},
+	})
+	var kinds []string
+	for _, e := range entries {
+		kinds = append(kinds, e.Kind)
+	}
+	if got := strings.Join(kinds, " "); err != nil || got != "epoch admitted epoch gap" {
+		t.Errorf("%s, %v", got, err)
+	}
+}
+
 func TestTheLoopLogs(t *testing.T) {
 	h := newHouse(t)
 	event := h.event(quick())

@@ -107,6 +107,7 @@ type liveView struct {
 	Entered       int64                               `json:"entered"`
 	NoShows       int64                               `json:"no_shows"`
 	PacePerMinute *float64                            `json:"pace_per_minute,omitempty"` // absent: not known
+	RateNow       int                                 `json:"rate_now"`                  // by the schedule; 0 while paused
 	Rules         rulesView                           `json:"rules"`
 	Reservations  map[checkout.ReservationState]int64 `json:"reservations"`
 	Orders        map[checkout.OrderState]int64       `json:"orders"`
@@ -172,6 +173,9 @@ func (s *Server) live(c *gin.Context, event ropeline.Event) (liveView, error) {
 		Line:     lineView{Waiting: snapshot.Waiting, Admitted: snapshot.Admitted, Left: snapshot.Left, Epoch: snapshot.Epoch},
 		Shoppers: counts.Shoppers, Entered: counts.Entered, NoShows: counts.NoShows, PacePerMinute: pace,
 		Rules: newRulesView(rules), Reservations: totals.Reservations, Orders: totals.Orders, Revenue: revenue(event, totals), At: time.Now(),
+	}
+	if !rules.Paused {
+		view.RateNow = rules.RateAt(time.Now())
 	}
 	for _, t := range event.TicketTypes {
 		level := stock.Types[t.ID]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/hibiken/asynq"
 
@@ -14,6 +15,8 @@ import (
 // handle does a task. It never gives an error back to asynq, which would keep
 // the task and its id: the rows know what is still to be done.
 func (w *Worker) handle(ctx context.Context, task *asynq.Task) error {
+	begin := time.Now()
+	defer func() { w.metrics.tasks.WithLabelValues(task.Type()).Observe(time.Since(begin).Seconds()) }()
 	id := string(task.Payload())
 	switch task.Type() {
 	case taskClerk:
@@ -31,6 +34,7 @@ func (w *Worker) handle(ctx context.Context, task *asynq.Task) error {
 func (w *Worker) serve(ctx context.Context, event ropeline.EventID) {
 	err := w.checkout.Serve(ctx, event, func(b checkout.Batch) {
 		w.stock.add(b)
+		w.metrics.batches.Observe(float64(len(b.Owed)))
 		for _, id := range b.Owed {
 			if err := w.client.payment(context.WithoutCancel(ctx), id); err != nil {
 				w.log.WarnContext(ctx, "payment not enqueued, the sweep will", "payment", id, "err", err)

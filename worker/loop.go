@@ -23,7 +23,9 @@ func (w *Worker) every(ctx context.Context, l loop) error {
 	defer ticker.Stop()
 	for {
 		once, cancel := context.WithTimeout(ctx, onceTime)
+		begin := time.Now()
 		found, err := l.runOnce(once)
+		w.metrics.swept(l.name, err, begin)
 		cancel()
 		switch {
 		case ctx.Err() != nil:

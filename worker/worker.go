@@ -71,12 +71,13 @@ type Worker struct {
 	options  Options
 	stock    *stockNews
 	http     *http.Client
+	metrics  metrics
 }
 
 // New prepares a worker; client stays the caller's to close, after Run.
 func New(c *checkout.Checkout, r *redisdb.Clients, pool *pgxpool.Pool, client *Client, log *slog.Logger, options Options) *Worker {
 	return &Worker{
-		checkout: c, redis: r, pool: pool, client: client, log: log, options: options.withDefaults(), stock: newStockNews(),
+		checkout: c, redis: r, pool: pool, client: client, log: log, options: options.withDefaults(), stock: newStockNews(), metrics: newMetrics(),
 		http: &http.Client{Timeout: deliveryTime, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
 }

@@ -140,6 +140,9 @@ func (a *App) openRooms(ctx context.Context) error {
 			Sandbox: gateway, PublicURL: a.url,
 		})
 	}
+	if a.worker != nil {
+		registry.MustRegister(a.worker.Collectors()...)
+	}
 	if a.config.Has(RoleWeb) {
 		a.web, err = web.New(web.Options{
 			PublicURL: a.url, Origins: split(a.config.Origins), Proxies: split(a.config.Proxies), JoinLimit: a.config.JoinLimit,

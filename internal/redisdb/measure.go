@@ -18,7 +18,7 @@ func (c *Clients) Name(hash, name string) { c.names.Store(hash, name) }
 // clients are used.
 func (c *Clients) Measure() prometheus.Collector {
 	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ropeline_redis_seconds",
-		Help:    "Round trips to Redis, by script or command and whether they failed.",
+		Help:    "Round trips to Redis, by script or command and how they ended: ok, failed, not_loaded.",
 		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5},
 	}, []string{"command", "result"})
 	c.Read.AddHook(timer{c, seconds})
@@ -56,7 +56,11 @@ func (t timer) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 
 func (t timer) observe(command string, err error, begin time.Time) {
 	result := "ok"
-	if err != nil && !errors.Is(err, redis.Nil) {
+	switch {
+	case err == nil || errors.Is(err, redis.Nil):
+	case redis.HasErrorPrefix(err, "NOSCRIPT"):
+		result = "not_loaded" // the script is sent next, whole
+	default:
 		result = "failed"
 	}
 	t.seconds.WithLabelValues(command, result).Observe(time.Since(begin).Seconds())

@@ -20,6 +20,7 @@ func TestMeasureNamesScripts(t *testing.T) {
 	registry.MustRegister(c.Measure())
 	script := redis.NewScript("return 1")
 	c.Name(script.Hash(), "room.script")
+	script.EvalSha(t.Context(), c.Write, []string{"{e}:x"})
 	if err := script.Load(t.Context(), c.Write).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +38,7 @@ func TestMeasureNamesScripts(t *testing.T) {
 	for _, m := range families[0].GetMetric() {
 		got[m.GetLabel()[0].GetValue()+" "+m.GetLabel()[1].GetValue()] = m.GetHistogram().GetSampleCount()
 	}
-	for _, series := range []string{"room.script ok", "get ok", "get failed", "pipeline ok"} {
+	for _, series := range []string{"room.script not_loaded", "room.script ok", "get ok", "get failed", "pipeline ok"} {
 		if got[series] == 0 { // connecting is measured too
 			t.Errorf("%s: %d of %v", series, got[series], got)
 		}

@@ -20,7 +20,7 @@ async function look() {
   misses = ok ? 0 : misses + 1;
   if (ok) {
     for (const part of parts) part(body);
-    sample(body.line.admitted, body.rules.paused ? 0 : body.rules.rate_per_minute, Date.now());
+    sample(body.line.admitted, body.rate_now, Date.now());
     badge.textContent = phases[body.phase] || body.phase;
     badge.className = `badge ${body.phase}`;
   }

@@ -18,7 +18,7 @@ export function gauges(root) {
     write('shoppers', count(live.shoppers));
     write('shopNote', `of ${count(rules.max_shoppers)} at most`);
     write('pace', live.pace_per_minute === undefined ? '–' : count(Math.round(live.pace_per_minute)));
-    write('paceNote', rules.paused ? 'paused' : `set: ${count(rules.rate_per_minute)} a minute`);
+    write('paceNote', rules.paused ? 'paused' : `set: ${count(live.rate_now)} a minute`);
     write('admitted', count(line.admitted));
     write('admittedNote', `${count(live.entered)} entered, ${count(live.no_shows)} did not come`);
     write('sold', count(sum('sold')));
