@@ -163,6 +163,14 @@ type FairnessView struct {
 	Record draw.Record
 }
 
+// Entrants is how many fans were in the lobby when it closed.
+func (v FairnessView) Entrants() int64 {
+	if v.Record.Entrants == nil {
+		return 0
+	}
+	return *v.Record.Entrants
+}
+
 // Link is a way on.
 type Link struct{ Text, Href string }
 

@@ -48,7 +48,7 @@ function demand(holds, trouble) {
 }
 
 async function check() {
-  const file = await (await fetch(`/events/${root.dataset.event}/fairness/file`)).text();
+  const file = await (await fetch(`/events/${root.dataset.event}/fairness/file`, { cache: 'no-store' })).text();
   const [head, ...ids] = file.trimEnd().split('\n');
   const record = JSON.parse(head);
   const seed = unhex(record.seed);
@@ -67,7 +67,7 @@ async function check() {
 }
 
 async function mine(numbers) {
-  const answer = await fetch(`/events/${root.dataset.event}/receipt`, { headers: { Accept: 'application/json' } });
+  const answer = await fetch(`/events/${root.dataset.event}/receipt`, { headers: { Accept: 'application/json' }, cache: 'no-store' });
   if (!answer.ok) return ' You were not among the entrants.';
   const { fan } = await answer.json();
   const number = numbers.indexOf(fan);
@@ -81,7 +81,7 @@ if (button && crypto.subtle) {
     button.disabled = true;
     try {
       const { record, numbers } = await check();
-      result.textContent = `The draw holds: ${record.entrants.toLocaleString('en')} entrants, one number each.${await mine(numbers)}`;
+      result.textContent = `The draw holds: ${record.entrants.toLocaleString('en')} in the lobby, one number each.${await mine(numbers)}`;
       result.dataset.holds = 'yes';
     } catch (trouble) {
       result.textContent = `The draw could not be confirmed. ${trouble.message}`;
