@@ -16,6 +16,7 @@ type shard struct {
 	queue   []*socket                  // marked, in the order of marking
 	urgent  []*socket                  // marked because something happened to the fan: before the others
 	writers int
+	busy    int // writers that write just now, or are held up by a fan who does not read
 	closed  bool
 }
 
@@ -128,7 +129,11 @@ func (s *shard) mark(k *socket, urgent bool) {
 	} else {
 		s.queue = append(s.queue, k)
 	}
-	if s.writers < mostWriters && s.writers < len(s.queue)+len(s.urgent) {
+	most := fewWriters
+	if urgent {
+		most = mostWriters
+	}
+	if s.writers < most && s.writers-s.busy < len(s.queue)+len(s.urgent) {
 		s.writers++
 		go s.write()
 	}

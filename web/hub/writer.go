@@ -2,12 +2,14 @@ package hub
 
 import "time"
 
-// mostWriters bounds the goroutines that write for one shard. They live only
+// fewWriters bounds the goroutines that write for one shard. They live only
 // while sockets are marked. A socket that takes nothing holds one of them for
-// writeTimeout at most and is then gone, so a crowd of such sockets delays the
-// others only while it is larger than nShards × mostWriters.
+// writeTimeout and is then gone, so a crowd of such sockets can hold up the
+// positions of the others for a moment. What happens to a fan in person finds
+// a writer all the same: more of them are started for it, up to mostWriters.
 const (
-	mostWriters  = 64
+	fewWriters   = 64
+	mostWriters  = 512
 	writeTimeout = 5 * time.Second
 )
 
@@ -19,12 +21,14 @@ func (s *shard) write() {
 	for k := s.next(); k != nil; k = s.next() {
 		ask, due, pingDue := k.ask, k.due, k.pingDue
 		k.marked, k.urgent, k.writing, k.ask = false, false, true, false
+		s.busy++
 		s.mu.Unlock()
 
 		now := time.Now()
 		due, pingDue, alive := k.tell(now, due, pingDue, ask, &buffer)
 
 		s.mu.Lock()
+		s.busy--
 		k.due, k.pingDue, k.writing = due, pingDue, false
 		if alive && k.marked { // marked again meanwhile
 			k.marked = false
