@@ -50,13 +50,6 @@ func (l *latencies) count() int {
 	return len(l.seen)
 }
 
-// forget drops what was measured, but not who was admitted.
-func (l *latencies) forget() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.all = nil
-}
-
 // part is a share of the latencies in milliseconds: 0.5 is the median.
 func (l *latencies) part(share float64) float64 {
 	l.mu.Lock()
@@ -121,59 +114,4 @@ func BenchmarkAdmit(b *testing.B) {
 		node.Wait()
 	}
 	figures.report(b)
-}
-
-// BenchmarkStalled compares the latency of admissions on a node without and
-// with 1,000 more sockets that never read, while writes to these block.
-func BenchmarkStalled(b *testing.B) {
-	const fans, stalled, perSecond = 4_000, 1_000, 200
-	h := openHouse(b)
-	binary := build(b)
-	figures := rounds{}
-	for b.Loop() {
-		var p50, p99 [2]float64
-		for i, silent := range []int{0, stalled} {
-			event := h.event(b, 100_000)
-			node, address := h.node(b, binary)
-			heard := &latencies{}
-			release := listen(b, address, h.crowd(b, event.ID, address, fans), heard.hear)
-			releaseStalled := listen(b, address, h.crowd(b, event.ID, address, silent), nil)
-			if silent > 0 {
-				h.fillBuffers(b, event.ID, address)
-				heard.forget()
-			}
-			h.admit(b, event.ID, perSecond, fans/4, heard)
-			p50[i], p99[i] = heard.part(0.5), heard.part(0.99)
-			if slow := nodeMetric(b, address, `ropeline_hub_disconnects_total{reason="slow"}`); silent > 0 {
-				figures.add("slow-ended", slow)
-			}
-			release()
-			releaseStalled()
-			node.Process.Signal(os.Interrupt)
-			node.Wait()
-		}
-		figures.add("alone-p50-ms", p50[0])
-		figures.add("stalled-p50-ms", p50[1])
-		figures.add("alone-p99-ms", p99[0])
-		figures.add("stalled-p99-ms", p99[1])
-		figures.add("p50-ratio", p50[1]/p50[0])
-	}
-	figures.report(b)
-}
-
-// fillBuffers makes frames, by pausing the line and letting it go again, until
-// the first sockets were ended because they do not read: the others block now.
-func (h *house) fillBuffers(b *testing.B, event ropeline.EventID, address string) {
-	b.Helper()
-	h.rules(b, event, func(r *admission.Rules) { r.RatePerMinute, r.ShowUp = 0, benchShowUp })
-	ticker := time.NewTicker(1100 * time.Millisecond) // the node looks at the rules once a second
-	defer ticker.Stop()
-	paused := false
-	for deadline := time.Now().Add(2 * time.Minute); nodeMetric(b, address, `ropeline_hub_disconnects_total{reason="slow"}`) == 0; <-ticker.C {
-		if time.Now().After(deadline) {
-			b.Fatal("no socket blocks")
-		}
-		paused = !paused
-		h.rules(b, event, func(r *admission.Rules) { r.Paused = paused })
-	}
 }
