@@ -130,15 +130,15 @@ func TestWatchLivesThroughTheDeathOfRedis(t *testing.T) {
 
 	server.Kill()
 	server.Restart()
-	eventually(t, "the new life is told", func() bool { return ears.count(KindResync) == 2 })
-	if s := w.Snapshot(); s.Epoch != 2 || s.Waiting != 1 {
-		t.Errorf("after a restart: %+v", s)
-	}
+	eventually(t, "the new life is told", func() bool {
+		s := w.Snapshot()
+		return ears.count(KindResync) >= 2 && s.Epoch == 2 && s.Waiting == 1
+	})
 	server.Lose()
-	eventually(t, "the loss is told", func() bool { return ears.count(KindResync) == 3 })
-	if s := w.Snapshot(); s.Epoch != 3 || s.Waiting != 0 {
-		t.Errorf("after a loss: %+v", s)
-	}
+	eventually(t, "the loss is told", func() bool {
+		s := w.Snapshot()
+		return ears.count(KindResync) >= 3 && s.Epoch == 3 && s.Waiting == 0
+	})
 	if back := h.join(event, crowd[0], &place); back.Number != place.Number {
 		t.Errorf("back with %+v", back)
 	}
