@@ -38,6 +38,11 @@ func TestBadInput(t *testing.T) {
 	signIn := h.ask(t, "POST", "/admin/login", `{"email":"owner@ropeline.local","password":"`+owner+`"}`, "Content-Type: application/json")
 	session := "Cookie: " + strings.Split(signIn.header.Get("Set-Cookie"), ";")[0]
 
+	late := h.admission.Pass(admission.Shopper{Event: event.ID, Fan: ropeline.FanID(stranger.token[:26]), Epoch: 1, Number: 1,
+		AdmittedAt: time.Now().Add(-time.Hour), PassUntil: time.Now().Add(-time.Minute)})
+	ended := h.admission.ShopperToken(admission.Shopper{Event: event.ID, Fan: ropeline.FanID(stranger.token[:26]), Epoch: 1, Number: 1,
+		AdmittedAt: time.Now().Add(-time.Hour), ShopUntil: time.Now().Add(-time.Minute)})
+
 	before := h.rows(t)
 	big := `{"items":"` + strings.Repeat("x", 10<<20) + `"}`
 	for _, c := range []struct {
@@ -72,6 +77,9 @@ func TestBadInput(t *testing.T) {
 		{name: "enter with garbage", method: "POST", path: "/events/" + string(event.ID) + "/enter", as: stranger, body: `{"pass":"AAAA"}`, status: 403, code: ropeline.CodePassInvalid},
 		{name: "enter with another's pass", method: "POST", path: "/events/" + string(event.ID) + "/enter", as: stranger, body: `{"pass":"` + buyer.status.Pass + `"}`, status: 403, code: ropeline.CodePassInvalid},
 		{name: "enter with a forged pass", method: "POST", path: "/events/" + string(event.ID) + "/enter", as: buyer, body: `{"pass":"` + forge(buyer.status.Pass) + `"}`, status: 403, code: ropeline.CodePassInvalid},
+		{name: "enter with an expired pass", method: "POST", path: "/events/" + string(event.ID) + "/enter", as: stranger, body: `{"pass":"` + late + `"}`, status: 403, code: ropeline.CodePassExpired},
+		{name: "enter another event", method: "POST", path: "/events/" + string(later.ID) + "/enter", as: buyer, body: `{"pass":"` + buyer.status.Pass + `"}`, status: 403, code: ropeline.CodePassInvalid},
+		{name: "reserve after the time to shop", method: "POST", path: reserve, as: stranger, body: items("1"), headers: []string{"Ropeline-Shopper: " + ended}, status: 403, code: ropeline.CodePassExpired},
 		{name: "enter with a broken body", method: "POST", path: "/events/" + string(event.ID) + "/enter", as: buyer, body: `{"pass":`, status: 400, code: ropeline.CodeInvalidRequest},
 		{name: "enter with a number as pass", method: "POST", path: "/events/" + string(event.ID) + "/enter", as: buyer, body: `{"pass":7}`, status: 400, code: ropeline.CodeInvalidRequest},
 

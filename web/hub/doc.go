@@ -18,7 +18,7 @@
 // takes 5 s ends the connection with a typed reason; while it blocks, other
 // writers of the pool serve the rest.
 //
-//	feed ──► Room.admitted ─┐
+//	feed ──► Room.heard ────┐
 //	ticker ─► Room.beat ────┼─► mark ─► shard queue ─► writer ─► status ─► socket
 //	phase ──► Room.beat ────┘
 //
@@ -27,6 +27,7 @@
 // Redis away: the snapshot ages, positions stand still, sockets stay open; the
 // feed resumes by id when Redis is back, so no admission goes unheard. A lost
 // line (a new epoch) re-registers each connected fan under its own number and
-// says so by the epoch in the frame. A node that dies drops its sockets; fans
-// reconnect elsewhere with their place. Close tells every socket 4002.
+// says so by the epoch and the reason in the frame. A node that dies drops its
+// sockets; fans reconnect elsewhere with their place. A node that stops tells
+// every socket 4002.
 package hub
