@@ -174,6 +174,12 @@ func (s *sight) write(ctx context.Context, tx pgx.Tx) error {
 			failure = $4, duty = nullif($5, ''), duty_at = coalesce($6, duty_at),
 			attempts = case when $6::timestamptz is null then attempts else 0 end
 		where id = $1`, s.payment, s.object.Ref, s.object.ClientSecret, s.object.Decline, string(s.duty), dutyAt)
+	if card, risk := s.object.Card, s.object.Risk; card != (payment.Card{}) || risk.Level != "" {
+		batch.Queue(`
+			update payments set card_fingerprint = $2, card_brand = $3, card_last4 = $4, card_country = $5,
+				risk_score = nullif($6, -1), risk_level = $7
+			where id = $1`, s.payment, card.Fingerprint, card.Brand, card.Last4, card.Country, risk.Score, risk.Level)
+	}
 	if s.refund != "" {
 		batch.Queue(`
 			insert into refunds (id, payment_id, idempotency_key, state, amount_minor, currency, reason)

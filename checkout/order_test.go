@@ -57,6 +57,13 @@ func TestOrderIsPaidAndHasTickets(t *testing.T) {
 	if err != nil || totals.Tickets != 3 || totals.Orders[OrderPaid] != 1 || len(totals.Revenue) != 1 || totals.Revenue[0].Minor != 6000 || totals.Reservations[ReservationConverted] != 1 {
 		t.Errorf("%v %+v", err, totals)
 	}
+	var card, level string
+	var score int
+	must(t, h.pair.Pool.QueryRow(t.Context(), "select card_brand || ' ' || card_last4 || ' ' || card_country || ' ' || card_fingerprint, risk_score, risk_level from payments where order_id = $1", o.ID).
+		Scan(&card, &score, &level))
+	if card != "visa 4242 US sbf_52732deed8f96f62" || score != 10 || level != "normal" {
+		t.Errorf("the card is kept as %s, its risk as %d %s", card, score, level)
+	}
 	// The gateway tells that it was captured; that is no news.
 	h.deliver(2)
 	if h.state(o) != OrderPaid {

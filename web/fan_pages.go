@@ -8,6 +8,7 @@ import (
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/checkout"
+	"github.com/ropeline/ropeline/checkout/payment/sandbox"
 	"github.com/ropeline/ropeline/web/pages"
 )
 
@@ -192,10 +193,14 @@ func (s *Server) sandboxPage(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	var cards []pages.SandboxCard
+	for _, card := range sandbox.Cards {
+		cards = append(cards, pages.SandboxCard{Number: card.Number, Country: card.Country, Risk: card.Risk.Level})
+	}
 	c.Header("Cache-Control", "no-store")
 	return s.pages.SandboxPay(pages.Zip(c.Writer, c.Request), pages.SandboxView{
 		Ref: c.Param("ref"), ClientSecret: order.Payment.ClientSecret, Order: order.ID, EventName: event.Name,
-		Items: bill(event, order.Items), Total: order.Total, State: string(order.Payment.State), Deadline: order.Deadline,
+		Items: bill(event, order.Items), Total: order.Total, State: string(order.Payment.State), Deadline: order.Deadline, Cards: cards,
 	})
 }
 

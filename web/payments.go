@@ -33,11 +33,12 @@ func (s *Server) sandboxConfirm(c *gin.Context) error {
 	var body struct {
 		ClientSecret string `json:"client_secret"`
 		Outcome      string `json:"outcome"`
+		Card         string `json:"card"` // a test card's number; empty: the usual one
 	}
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
-	object, err := s.sandbox.Confirm(c.Request.Context(), c.Param("ref"), body.ClientSecret, body.Outcome)
+	object, err := s.sandbox.ConfirmCard(c.Request.Context(), c.Param("ref"), body.ClientSecret, body.Outcome, body.Card)
 	if err != nil {
 		return err
 	}

@@ -80,7 +80,27 @@ type Object struct {
 	Amount       ropeline.Money
 	ClientSecret string
 	Decline      string // why the last attempt was declined, for the payer
+	Card         Card   // of the last attempt; empty before one, or when it was no card
+	Risk         Risk   // of the last attempt
 }
+
+// Card is what a gateway tells of a card. Its number never comes here.
+type Card struct {
+	Fingerprint string // the same for each use of one card number, of our account only
+	Brand       string // visa, mastercard, amex, …
+	Last4       string
+	Country     string // of the issuer, ISO 3166-1 alpha-2
+}
+
+// Risk is how likely the gateway thinks a payment is fraud. UnknownRisk is that
+// of an intent that nobody has tried to pay.
+type Risk struct {
+	Score int    // 0 (none) to 100; -1: not told
+	Level string // normal, elevated, highest; empty: not told
+}
+
+// UnknownRisk is a gateway's silence.
+var UnknownRisk = Risk{Score: -1}
 
 // RefundStatus is what a refund is at the gateway.
 type RefundStatus string

@@ -119,7 +119,7 @@ func scenes(s sayings) []scene {
 	}
 	for _, state := range []string{"pending", "authorized", "failed"} {
 		add("sandbox "+state, 200, func(r *Renderer, w http.ResponseWriter) error {
-			return r.SandboxPay(w, SandboxView{Frame: frame, Ref: s.token, ClientSecret: s.token, Order: "0dq3k5m2p8r7t1v9b4c6f0h0d1", EventName: s.name, Items: items, Total: total, State: state, Deadline: noon.Add(time.Minute)})
+			return r.SandboxPay(w, SandboxView{Frame: frame, Ref: s.token, ClientSecret: s.token, Order: "0dq3k5m2p8r7t1v9b4c6f0h0d1", EventName: s.name, Items: items, Total: total, State: state, Deadline: noon.Add(time.Minute), Cards: []SandboxCard{{"4242424242424242", "US", "normal"}}})
 		})
 	}
 	add("tickets", 200, func(r *Renderer, w http.ResponseWriter) error {

@@ -135,6 +135,14 @@ type SandboxView struct {
 	Total        ropeline.Money
 	State        string // of the payment, as in Payment
 	Deadline     time.Time
+	Cards        []SandboxCard // test cards to choose from, the usual one first
+}
+
+// SandboxCard is a test card of the sandbox gateway.
+type SandboxCard struct {
+	Number  string
+	Country string
+	Risk    string // normal | elevated | highest
 }
 
 // LinkView shows a recovery link.

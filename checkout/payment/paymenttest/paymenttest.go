@@ -20,6 +20,8 @@ type Gateway struct {
 	Provider payment.Provider
 	// Authorize pays an intent as its payer would.
 	Authorize func(ctx context.Context, o payment.Object) error
+	// AuthorizeOther pays with another card than Authorize does.
+	AuthorizeOther func(ctx context.Context, o payment.Object) error
 	// Decline tries to pay it with a card that is refused.
 	Decline func(ctx context.Context, o payment.Object) error
 	// Webhooks returns the messages that the gateway has sent since the last call.
@@ -50,6 +52,7 @@ func Run(t *testing.T, open func(t *testing.T) Gateway) {
 		"webhooks name the intent":          webhooks,
 		"forged webhooks are refused":       forged,
 		"the payment is known by its owner": metadata,
+		"a card is told, and known again":   cards,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -286,5 +289,36 @@ func metadata(t *testing.T, g Gateway) {
 	must(t, err)
 	if got := want(t, g, o.Ref, payment.StatusPending); got.PaymentID != i.PaymentID {
 		t.Errorf("payment %q, want %q", got.PaymentID, i.PaymentID)
+	}
+}
+
+// Before an attempt nothing is known of a card; after it, what a fraud check
+// needs, and never the number. A card is the same at each use.
+func cards(t *testing.T, g Gateway) {
+	if o := opened(t, g); o.Card != (payment.Card{}) || o.Risk != payment.UnknownRisk {
+		t.Errorf("before an attempt: %+v %+v", o.Card, o.Risk)
+	}
+	first, second := authorized(t, g), authorized(t, g)
+	o := opened(t, g)
+	must(t, g.AuthorizeOther(t.Context(), o))
+	other := want(t, g, o.Ref, payment.StatusAuthorized)
+	for _, o := range []payment.Object{first, other} {
+		if c := o.Card; c.Fingerprint == "" || c.Brand == "" || len(c.Last4) != 4 || len(c.Country) != 2 || len(c.Fingerprint) > 64 {
+			t.Errorf("%+v", c)
+		}
+		if r := o.Risk; r.Score < -1 || r.Score > 100 || r.Level == "" {
+			t.Errorf("%+v", r)
+		}
+	}
+	if first.Card != second.Card {
+		t.Errorf("one card, told as %+v and %+v", first.Card, second.Card)
+	}
+	if first.Card.Fingerprint == other.Card.Fingerprint {
+		t.Errorf("two cards, both told as %+v", first.Card)
+	}
+	o = opened(t, g)
+	must(t, g.Decline(t.Context(), o))
+	if o = want(t, g, o.Ref, payment.StatusPending); o.Card.Fingerprint == "" || o.Risk.Level == "" {
+		t.Errorf("of the card that was declined: %+v %+v", o.Card, o.Risk)
 	}
 }

@@ -81,8 +81,10 @@ func (b *book) write(ctx context.Context) error {
 	batch := &pgx.Batch{}
 	batch.Queue(`
 		update sandbox_intents set state = $2, decline = $3, capture_fails = $4,
-			ready_at = case when $2 = 'processing' then now() + $5::interval else ready_at end
-		where ref = $1`, b.object.Ref, b.state, b.object.Decline, b.captureFails, b.readyIn)
+			ready_at = case when $2 = 'processing' then now() + $5::interval else ready_at end,
+			card_fingerprint = $6, card_brand = $7, card_last4 = $8, card_country = $9, risk_score = $10, risk_level = $11
+		where ref = $1`, b.object.Ref, b.state, b.object.Decline, b.captureFails, b.readyIn,
+		b.object.Card.Fingerprint, b.object.Card.Brand, b.object.Card.Last4, b.object.Card.Country, b.object.Risk.Score, b.object.Risk.Level)
 	for _, w := range b.webhooks {
 		batch.Queue("insert into sandbox_webhooks (event_id, ref, kind, due_at) values ($1, $2, $3, now() + $4::interval)",
 			w.id, b.object.Ref, w.kind, w.in)
@@ -100,10 +102,12 @@ func read(ctx context.Context, q querier, where string, arg any) (*book, error) 
 	b := &book{}
 	err := q.QueryRow(ctx, `
 		select ref, case when state = 'processing' and ready_at <= now() then 'requires_capture' else state end,
-			amount_minor, currency, refunded_minor, client_secret, decline, capture_fails, coalesce(metadata->>'payment', '')
+			amount_minor, currency, refunded_minor, client_secret, decline, capture_fails, coalesce(metadata->>'payment', ''),
+			card_fingerprint, card_brand, card_last4, card_country, risk_score, risk_level
 		from sandbox_intents `+where, arg).
 		Scan(&b.object.Ref, &b.state, &b.object.Amount.Minor, &b.object.Amount.Currency, &b.refunded,
-			&b.object.ClientSecret, &b.object.Decline, &b.captureFails, &b.object.PaymentID)
+			&b.object.ClientSecret, &b.object.Decline, &b.captureFails, &b.object.PaymentID,
+			&b.object.Card.Fingerprint, &b.object.Card.Brand, &b.object.Card.Last4, &b.object.Card.Country, &b.object.Risk.Score, &b.object.Risk.Level)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, &payment.Error{Permanent: true, Reason: "no_such_intent"}
 	}

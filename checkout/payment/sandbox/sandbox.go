@@ -164,9 +164,20 @@ func (g *Gateway) GetRefund(ctx context.Context, ref string) (payment.Refund, er
 	return refund, nil
 }
 
-// Confirm is the payer's side: what a card form sends to the gateway.
+// Confirm is the payer's side: what a card form sends to the gateway, here
+// with the DefaultCard.
 func (g *Gateway) Confirm(ctx context.Context, ref, clientSecret, outcome string) (payment.Object, error) {
+	return g.ConfirmCard(ctx, ref, clientSecret, outcome, DefaultCard)
+}
+
+// ConfirmCard is Confirm with a card: one of Cards, or any number of 12 to 19
+// digits that passes the Luhn check. The number itself is not kept.
+func (g *Gateway) ConfirmCard(ctx context.Context, ref, clientSecret, outcome, number string) (payment.Object, error) {
 	how, delay, err := g.parseOutcome(outcome)
+	if err != nil {
+		return payment.Object{}, err
+	}
+	card, risk, err := parseCard(number)
 	if err != nil {
 		return payment.Object{}, err
 	}
@@ -175,7 +186,7 @@ func (g *Gateway) Confirm(ctx context.Context, ref, clientSecret, outcome string
 		if !hmac.Equal([]byte(clientSecret), []byte(b.object.ClientSecret)) {
 			return ropeline.Errorf(ropeline.CodeForbidden, "This payment belongs to someone else.")
 		}
-		err := b.confirm(how, delay)
+		err := b.confirm(how, delay, card, risk)
 		object = b.object
 		return err
 	})
@@ -188,7 +199,7 @@ func (g *Gateway) Confirm(ctx context.Context, ref, clientSecret, outcome string
 	return object, err
 }
 
-func (b *book) confirm(how Outcome, delay time.Duration) error {
+func (b *book) confirm(how Outcome, delay time.Duration, card payment.Card, risk payment.Risk) error {
 	switch b.object.Status {
 	case payment.StatusPending, payment.StatusActionRequired:
 	case payment.StatusCanceled, payment.StatusFailed:
@@ -197,7 +208,7 @@ func (b *book) confirm(how Outcome, delay time.Duration) error {
 		return nil // confirmed already
 	}
 	second := b.object.Status == payment.StatusActionRequired
-	b.object.Decline = ""
+	b.object.Decline, b.object.Card, b.object.Risk = "", card, risk
 	switch how {
 	case Decline:
 		b.move("requires_confirmation", "intent.declined", 0)

@@ -38,6 +38,10 @@ func TestConformance(t *testing.T) {
 		}
 		return paymenttest.Gateway{
 			Provider: g, Authorize: confirm(sandbox.Approve), Decline: confirm(sandbox.Decline),
+			AuthorizeOther: func(ctx context.Context, o payment.Object) error {
+				_, err := g.ConfirmCard(ctx, o.Ref, o.ClientSecret, string(sandbox.Approve), "5555555555554444")
+				return err
+			},
 			Webhooks: func(ctx context.Context) ([]paymenttest.Message, error) {
 				due, err := g.Claim(ctx, 100)
 				var messages []paymenttest.Message

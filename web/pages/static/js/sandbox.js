@@ -4,6 +4,7 @@ import { down } from './clock.js';
 
 const { ref, secret, order } = document.getElementById('sandbox').dataset;
 const trouble = document.querySelector('[data-f=trouble]');
+const card = document.querySelector('[data-f=card]');
 const buttons = document.querySelectorAll('[data-outcome]');
 const back = () => location.assign(`/orders/${order}`);
 
@@ -13,7 +14,7 @@ for (const button of buttons) {
   button.addEventListener('click', async () => {
     for (const b of buttons) b.disabled = true;
     trouble.hidden = true;
-    const answer = await call('POST', `/sandbox/intents/${ref}/confirm`, { body: { client_secret: secret, outcome: button.dataset.outcome } });
+    const answer = await call('POST', `/sandbox/intents/${ref}/confirm`, { body: { client_secret: secret, outcome: button.dataset.outcome, card: card.value } });
     const again = answer.ok && (answer.body.decline || answer.body.state === 'action_required');
     if (answer.ok && !again) return back();
     trouble.textContent = words(answer);
