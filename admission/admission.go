@@ -34,7 +34,7 @@ func (a *Admission) push(ctx context.Context, event ropeline.EventID, r Rules, a
 	keys := keysOf(event)
 	reply, err := a.scripts.rules.Run(ctx, a.redis.Write, []string{keys.rules, keys.state}, at,
 		r.Version, r.RatePerMinute, r.Burst, r.MaxShoppers, r.Batch, r.Paused, r.StockGate,
-		r.ShowUp.Milliseconds(), r.Shop.Milliseconds(), r.scheduleText(), r.CompensatePercent).Int64()
+		r.ShowUp.Milliseconds(), r.Shop.Milliseconds(), scheduleText(r), r.CompensatePercent).Int64()
 	if err != nil {
 		return ropeline.Unavailable(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ropeline/ropeline/admission/pace"
 	"github.com/ropeline/ropeline/internal/pacelog"
 )
 
@@ -102,7 +103,7 @@ func (a *audit) admitted(at time.Time, d paceAdmitted) error {
 			break
 		}
 	}
-	if sum != int64(d.Count) || sum > mostBatch {
+	if sum != int64(d.Count) || sum > pace.MostBatch {
 		return fmt.Errorf("%d admissions and the numbers %s", d.Count, d.Numbers)
 	}
 	for _, s := range spans {
@@ -137,7 +138,7 @@ func (a *audit) pace(at time.Time, version, n int64) error {
 	}
 	now := at.UnixMicro()
 	if a.used == 0 {
-		a.bucket = Full(r, now)
+		a.bucket = pace.Full(r, now)
 	}
 	between := []Rules{r}
 	for v := max(a.used, 1); v < version; v++ {
@@ -148,7 +149,7 @@ func (a *audit) pace(at time.Time, version, n int64) error {
 	if allowed := min(a.bucket.Tokens/Unit+a.bucket.Owed, a.bucket.Ceiling/Unit); allowed < n {
 		return fmt.Errorf("the tick let in %d, and the rules allowed %d", n, allowed)
 	}
-	a.bucket = a.bucket.spend(n)
+	a.bucket = a.bucket.Spend(n)
 	return nil
 }
 
@@ -158,7 +159,7 @@ func loosest(s State, rules []Rules, now int64) State {
 	full := s
 	for _, r := range rules {
 		r.Paused, r.Burst = false, burst
-		by := Refill(s, r, now)
+		by := pace.Refill(s, r, now)
 		full.Tokens, full.Ceiling = max(full.Tokens, by.Tokens), max(full.Ceiling, by.Ceiling)
 		full.At = by.At
 	}

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/ropeline/ropeline/admission/pace"
 )
 
 func drawRules(t *rapid.T) Rules {
@@ -28,7 +30,7 @@ func drawSchedule(t *rapid.T, now int64) []Step {
 	at := now - 1_000_000
 	for range rapid.IntRange(0, 4).Draw(t, "steps") {
 		at += rapid.Int64Range(1, 2_000_000).Draw(t, "apart")
-		steps = append(steps, Step{time.UnixMicro(at), rapid.IntRange(0, 1_000_000).Draw(t, "step")})
+		steps = append(steps, Step{From: time.UnixMicro(at), RatePerMinute: rapid.IntRange(0, 1_000_000).Draw(t, "step")})
 	}
 	return steps
 }
@@ -38,7 +40,7 @@ func drawStep(t *rapid.T) int64 {
 	return rapid.OneOf(
 		rapid.Int64Range(0, 200_000),
 		rapid.Int64Range(0, 100),
-		rapid.Int64Range(0, 2*longestRefill),
+		rapid.Int64Range(0, 2*pace.LongestRefill),
 		rapid.Int64Range(-10_000_000, 0),
 	).Draw(t, "microseconds")
 }
@@ -51,7 +53,7 @@ func TestTheBucketNeverAdmitsMoreThanItsRate(t *testing.T) {
 		r := drawRules(t)
 		now := int64(1_900_000_000_000_000)
 		r.Schedule = drawSchedule(t, now)
-		s := Full(r, now)
+		s := pace.Full(r, now)
 		// Sums since the beginning, in units: what flowed, and what was admitted.
 		type moment struct{ flowed, raised, byRate, all int64 }
 		log := []moment{{}}
@@ -59,8 +61,8 @@ func TestTheBucketNeverAdmitsMoreThanItsRate(t *testing.T) {
 		clock := now
 		for range rapid.IntRange(1, 60).Draw(t, "ticks") {
 			now += drawStep(t)
-			last.flowed += r.inflow(clock, now, 0)
-			last.raised += r.inflow(clock, now, r.CompensatePercent)
+			last.flowed += r.Inflow(clock, now, 0)
+			last.raised += r.Inflow(clock, now, r.CompensatePercent)
 			clock = max(clock, now)
 			demand := Demand{
 				Waiting:   rapid.Int64Range(0, 2000).Draw(t, "waiting"),
@@ -71,7 +73,7 @@ func TestTheBucketNeverAdmitsMoreThanItsRate(t *testing.T) {
 			}
 			owed := s.Owed + demand.NoShows
 			var n int64
-			s, n = Decide(s, r, now, demand)
+			s, n = pace.Decide(s, r, now, demand)
 			used := max(0, min(owed, int64(r.Burst))-s.Owed) // of what no-shows gave back
 			if r.CompensatePercent == 0 {
 				used = 0
@@ -125,10 +127,10 @@ func TestCompensationMeetsTheRate(t *testing.T) {
 		r := Rules{RatePerMinute: 600, Burst: 10, MaxShoppers: 1_000_000, Batch: 50, ShowUp: time.Minute, CompensatePercent: int(c.percent)}
 		const tick, minutes = 100_000, 30
 		absent := map[int64]int64{} // by the tick at which their passes run out
-		s, admitted, entered, at := Full(r, 0), int64(0), int64(0), int64(0)
+		s, admitted, entered, at := pace.Full(r, 0), int64(0), int64(0), int64(0)
 		for i := int64(0); i < minutes*600; i++ {
 			var n int64
-			s, n = Decide(s, r, i*tick, Demand{Waiting: 1_000_000, NoShows: absent[i]})
+			s, n = pace.Decide(s, r, i*tick, Demand{Waiting: 1_000_000, NoShows: absent[i]})
 			for range n {
 				if admitted++; admitted%c.noShowEvery == 0 {
 					absent[i+600]++
@@ -148,7 +150,7 @@ func TestCompensationMeetsTheRate(t *testing.T) {
 func TestAScheduleIsFollowed(t *testing.T) {
 	begin := time.Unix(1_900_000_000, 0)
 	r := Rules{RatePerMinute: 60, Burst: 10_000, MaxShoppers: 1_000_000, Batch: 1000, Schedule: []Step{
-		{begin.Add(time.Minute), 600}, {begin.Add(2 * time.Minute), 0}, {begin.Add(3 * time.Minute), 1200}}}
+		{From: begin.Add(time.Minute), RatePerMinute: 600}, {From: begin.Add(2 * time.Minute)}, {From: begin.Add(3 * time.Minute), RatePerMinute: 1200}}}
 	for _, c := range []struct {
 		from, to time.Duration
 		want     int64
@@ -156,7 +158,7 @@ func TestAScheduleIsFollowed(t *testing.T) {
 		{0, time.Minute, 60}, {0, 2 * time.Minute, 660}, {2 * time.Minute, 3 * time.Minute, 0},
 		{0, 4 * time.Minute, 1860}, {90 * time.Second, 3*time.Minute + 30*time.Second, 900}, {5 * time.Minute, time.Minute, 0},
 	} {
-		if got := r.inflow(begin.Add(c.from).UnixMicro(), begin.Add(c.to).UnixMicro(), 0); got != c.want*Unit {
+		if got := r.Inflow(begin.Add(c.from).UnixMicro(), begin.Add(c.to).UnixMicro(), 0); got != c.want*Unit {
 			t.Errorf("from %s to %s flow %d units, want %d fans", c.from, c.to, got, c.want)
 		}
 	}
@@ -169,11 +171,11 @@ func TestAScheduleIsFollowed(t *testing.T) {
 func TestTheBucketReachesItsRate(t *testing.T) {
 	r := Rules{RatePerMinute: 777, Burst: 10, MaxShoppers: 1_000_000, Batch: 50}
 	now := int64(0)
-	s, total := Decide(Full(r, now), r, now, Demand{Waiting: 1_000_000})
+	s, total := pace.Decide(pace.Full(r, now), r, now, Demand{Waiting: 1_000_000})
 	for range 6000 { // ten minutes of ticks
 		now += 100_000
 		var n int64
-		s, n = Decide(s, r, now, Demand{Waiting: 1_000_000})
+		s, n = pace.Decide(s, r, now, Demand{Waiting: 1_000_000})
 		total += n
 	}
 	if want := int64(10*777 + 10); total != want {
@@ -183,17 +185,17 @@ func TestTheBucketReachesItsRate(t *testing.T) {
 
 func TestAPausedBucketDoesNotFill(t *testing.T) {
 	r := Rules{RatePerMinute: 600, Burst: 100, MaxShoppers: 1000, Batch: 1000}
-	s, n := Decide(Full(r, 0), r, 0, Demand{Waiting: 100})
+	s, n := pace.Decide(pace.Full(r, 0), r, 0, Demand{Waiting: 100})
 	if n != 100 {
 		t.Fatalf("a full bucket admits %d", n)
 	}
 	r.Paused = true
-	s, n = Decide(s, r, 60_000_000, Demand{Waiting: 100})
+	s, n = pace.Decide(s, r, 60_000_000, Demand{Waiting: 100})
 	if n != 0 || s.Tokens != 0 {
 		t.Errorf("paused for a minute: %d admitted, %d in the bucket", n, s.Tokens)
 	}
 	r.Paused = false
-	if _, n = Decide(s, r, 61_000_000, Demand{Waiting: 100}); n != 10 {
+	if _, n = pace.Decide(s, r, 61_000_000, Demand{Waiting: 100}); n != 10 {
 		t.Errorf("a second after the pause: %d admitted, want 10", n)
 	}
 }
@@ -214,7 +216,7 @@ func TestALongQuietTimeFillsAnHourAtMost(t *testing.T) {
 	if got, err := h.redis.Read.HGet(t.Context(), keysOf(event).state, "tokens").Int64(); err != nil || got != 60*Unit {
 		t.Errorf("the script's bucket holds %d, %v", got, err)
 	}
-	if got := Refill(empty, rules, h.now.UnixMicro()); got.Tokens != 60*Unit {
+	if got := pace.Refill(empty, rules, h.now.UnixMicro()); got.Tokens != 60*Unit {
 		t.Errorf("the bucket holds %d", got.Tokens)
 	}
 }

@@ -13,7 +13,7 @@
 //	min(tokens, batch, max shoppers − shoppers, stock left − shoppers without a reservation)
 //
 // fans from the head of the line. N nodes admit no faster than one, and a
-// node that dies takes nothing along. Decide is the same arithmetic in Go,
+// node that dies takes nothing along. Package pace has the same arithmetic in Go,
 // without an engine; a property test holds the two equal.
 //
 // # The pace
@@ -40,7 +40,7 @@
 // against the rate, the most shoppers and the stock gate. Stop stops all nodes
 // at once: it is in Redis before it is in Postgres.
 //
-// Foresee tells what rules lead to, by playing Decide forward.
+// Foresee tells what rules lead to, by playing pace.Decide forward.
 //
 // # The pace log
 //

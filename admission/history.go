@@ -129,7 +129,7 @@ func insertRules(ctx context.Context, tx pgx.Tx, event ropeline.EventID, r Rules
 			show_up_seconds, shop_seconds, schedule, compensate_percent, work, changed_by)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) returning changed_at`,
 		event, r.Version, r.RatePerMinute, r.Burst, r.MaxShoppers, r.Batch, r.Paused, r.StockGate,
-		int64(r.ShowUp/time.Second), int64(r.Shop/time.Second), r.steps(), r.CompensatePercent, r.Work, by).Scan(&r.ChangedAt)
+		int64(r.ShowUp/time.Second), int64(r.Shop/time.Second), stepsOf(r), r.CompensatePercent, r.Work, by).Scan(&r.ChangedAt)
 	if err != nil {
 		return r, err
 	}
@@ -146,17 +146,17 @@ func isUnique(err error) bool {
 	return ok && failure.Code == "23505"
 }
 
-// steps are the schedule as Postgres keeps it: never null, to the microsecond.
-func (r Rules) steps() []Step {
+// stepsOf are the schedule as Postgres keeps it: never null, to the microsecond.
+func stepsOf(r Rules) []Step {
 	steps := make([]Step, len(r.Schedule))
 	for i, s := range r.Schedule {
-		steps[i] = Step{s.From.UTC().Truncate(time.Microsecond), s.RatePerMinute}
+		steps[i] = Step{From: s.From.UTC().Truncate(time.Microsecond), RatePerMinute: s.RatePerMinute}
 	}
 	return steps
 }
 
 // scheduleText is the schedule as the scripts read it.
-func (r Rules) scheduleText() string {
+func scheduleText(r Rules) string {
 	steps := make([]string, len(r.Schedule))
 	for i, s := range r.Schedule {
 		steps[i] = fmt.Sprintf("%d:%d", s.From.UnixMicro(), s.RatePerMinute)

@@ -67,7 +67,7 @@ func rulesEntry(r Rules) (pacelog.Entry, error) {
 		Version: r.Version, RatePerMinute: r.RatePerMinute, Burst: r.Burst, MaxShoppers: r.MaxShoppers, Batch: r.Batch,
 		Paused: r.Paused, StockGate: r.StockGate,
 		ShowUpSeconds: int64(r.ShowUp / time.Second), ShopSeconds: int64(r.Shop / time.Second),
-		Schedule: r.steps(), CompensatePercent: r.CompensatePercent,
+		Schedule: stepsOf(r), CompensatePercent: r.CompensatePercent,
 	})
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/ropeline/ropeline/admission/pace"
 )
 
 // Situation is what a preview starts from, and what it supposes of the fans.
@@ -43,7 +45,7 @@ func Foresee(r Rules, s Situation) Preview {
 	absent, leaving, buying := make([]int64, steps), make([]int64, steps), make([]float64, steps)
 	later := func(i int, d time.Duration) int { return i + max(1, int(d/previewStep)) }
 	at := s.At.UnixMicro()
-	bucket := Full(r, at)
+	bucket := pace.Full(r, at)
 	perStep := r
 	perStep.Batch *= int(previewStep / tickEvery)
 	var shoppers int64
@@ -64,7 +66,7 @@ func Foresee(r Rules, s Situation) Preview {
 			return p
 		}
 		var n int64
-		bucket, n = Decide(bucket, perStep, at+int64(i)*previewStep.Microseconds(),
+		bucket, n = pace.Decide(bucket, perStep, at+int64(i)*previewStep.Microseconds(),
 			Demand{Waiting: waiting, Shoppers: shoppers, NoShows: absent[i], Left: p.Left, LeftKnown: true})
 		waiting -= n
 		shoppers += n
@@ -96,11 +98,11 @@ func add[T int64 | float64](plan []T, i int, n T) {
 
 // Words says the preview in a sentence.
 func (p Preview) Words(r Rules, s Situation) string {
-	pace := fmt.Sprintf("At %s a minute", grouped(int64(r.RatePerMinute)))
+	words := fmt.Sprintf("At %s a minute", grouped(int64(r.RatePerMinute)))
 	if len(r.Schedule) > 0 {
-		pace = "By the schedule"
+		words = "By the schedule"
 	}
-	begin := fmt.Sprintf("%s, %s fans and %s tickets: ", pace, grouped(s.Fans), grouped(s.Tickets))
+	begin := fmt.Sprintf("%s, %s fans and %s tickets: ", words, grouped(s.Fans), grouped(s.Tickets))
 	minutes := max(1, int64(math.Round(p.After.Minutes())))
 	about := fmt.Sprintf("about %s %s", grouped(minutes), map[bool]string{true: "minute", false: "minutes"}[minutes == 1])
 	switch {

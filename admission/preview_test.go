@@ -13,7 +13,7 @@ func TestForesee(t *testing.T) {
 	paused.Paused = true
 	slow.RatePerMinute = 1
 	crowded.MaxShoppers = 50
-	ramp.RatePerMinute, ramp.Schedule = 0, []Step{{at.Add(10 * time.Minute), 300}}
+	ramp.RatePerMinute, ramp.Schedule = 0, []Step{{From: at.Add(10 * time.Minute), RatePerMinute: 300}}
 	gift.CompensatePercent = 50
 	few, none := fans, fans
 	few.Fans, few.Tickets, few.ShowUpShare, few.BuyShare, few.PerBuyer = 100, 500, 1, 1, 2

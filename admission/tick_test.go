@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/admission/pace"
 	"github.com/ropeline/ropeline/queue"
 )
 
@@ -46,7 +47,7 @@ func TestTheScriptTicksLikeDecide(t *testing.T) {
 		for i := range rapid.IntRange(1, 12).Draw(t, "ticks") {
 			now += drawStep(t)
 			if i == 0 {
-				model = Full(rules, now)
+				model = pace.Full(rules, now)
 			}
 			switch rapid.IntRange(0, 4).Draw(t, "meanwhile") {
 			case 0:
@@ -57,10 +58,10 @@ func TestTheScriptTicksLikeDecide(t *testing.T) {
 					t.Fatal(err)
 				}
 				if i > 0 { // before the first tick there is no bucket
-					model = Refill(model, rules, now)
+					model = pace.Refill(model, rules, now)
 					model.Tokens, model.Ceiling = min(model.Tokens, int64(next.Burst)*Unit), min(model.Ceiling, int64(next.Burst)*Unit)
 				} else {
-					model = Full(next, now)
+					model = pace.Full(next, now)
 				}
 				rules = next
 			case 2:
@@ -80,7 +81,7 @@ func TestTheScriptTicksLikeDecide(t *testing.T) {
 				}
 			}
 			var want int64
-			model, want = Decide(model, rules, now, d)
+			model, want = pace.Decide(model, rules, now, d)
 			ticked, err := h.tick(ctx, event, string(ropeline.NewID[ropeline.FanID]()), micros(time.UnixMicro(now)))
 			if err != nil {
 				t.Fatal(err)

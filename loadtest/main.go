@@ -12,6 +12,12 @@ import (
 	"github.com/alexflint/go-arg"
 
 	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/loadtest/arrival"
+	"github.com/ropeline/ropeline/loadtest/crowd"
+	"github.com/ropeline/ropeline/loadtest/judge"
+	"github.com/ropeline/ropeline/loadtest/record"
+	"github.com/ropeline/ropeline/loadtest/report"
+	"github.com/ropeline/ropeline/loadtest/tally"
 )
 
 // Exit codes of Main.
@@ -75,14 +81,14 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		parser.WriteHelp(stderr)
 		return exitUsage
 	}
-	var result *Result
+	var result *crowd.Result
 	if c.Run != nil {
 		result, err = c.Run.run(ctx, stderr)
 	} else {
 		result, err = c.Report.run()
 	}
 	if result != nil {
-		err = errors.Join(err, result.Write(stdout))
+		err = errors.Join(err, report.Text(stdout, result.Verdicts, result.Tally))
 	}
 	switch {
 	case err != nil:
@@ -94,24 +100,24 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-func (r *runCommand) run(ctx context.Context, stderr io.Writer) (result *Result, err error) {
+func (r *runCommand) run(ctx context.Context, stderr io.Writer) (result *crowd.Result, err error) {
 	if r.For <= 0 || r.For > longest {
 		return nil, fmt.Errorf("--for: %v is not in 0 to %v", r.For, longest)
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.For)
 	defer cancel()
-	crowd := Crowd{
+	sent := crowd.Crowd{
 		BaseURL: r.URL, Event: ropeline.EventID(r.Event), Fans: r.Fans,
-		Arrival: Arrival{Shape: Shape(r.Arrival), Over: r.Over},
+		Arrival: arrival.Arrival{Shape: arrival.Shape(r.Arrival), Over: r.Over},
 		Seed:    r.Seed, Pace: r.Pace, Slack: r.Slack, AllowRemote: r.AllowRemote,
 	}
 	if r.Verbose {
-		crowd.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		sent.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 	if r.Rate >= 0 {
-		crowd.Rule = &Rule{RatePerMinute: r.Rate, Burst: r.Burst}
+		sent.Rule = &record.Rule{RatePerMinute: r.Rate, Burst: r.Burst}
 	}
-	if err := crowd.Validate(); err != nil {
+	if err := sent.Validate(); err != nil {
 		return nil, err
 	}
 	if r.Record != "" {
@@ -119,22 +125,22 @@ func (r *runCommand) run(ctx context.Context, stderr io.Writer) (result *Result,
 		if failed != nil {
 			return nil, failed
 		}
-		record := NewWriter(file)
-		crowd.Record = record
-		defer func() { err = errors.Join(err, record.Flush(), file.Close()) }()
+		stream := record.NewWriter(file)
+		sent.Record = stream
+		defer func() { err = errors.Join(err, stream.Flush(), file.Close()) }()
 	}
-	return crowd.Run(ctx)
+	return sent.Run(ctx)
 }
 
-func (r *reportCommand) run() (*Result, error) {
+func (r *reportCommand) run() (*crowd.Result, error) {
 	file, err := os.Open(r.File)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	judge, tally := NewJudge(), NewTally()
-	if err := Replay(file, judge, tally); err != nil {
+	judging, counts := judge.New(), tally.New()
+	if err := record.Replay(file, judging, counts); err != nil {
 		return nil, err
 	}
-	return &Result{Verdicts: judge.Verdicts(), Tally: tally}, nil
+	return &crowd.Result{Verdicts: judging.Verdicts(), Tally: counts}, nil
 }

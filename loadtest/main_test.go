@@ -7,23 +7,24 @@ import (
 	"testing"
 
 	"github.com/ropeline/ropeline/loadtest"
+	"github.com/ropeline/ropeline/loadtest/house"
 )
 
 // TestCommandLine drives the program as a person does: a run with a record,
 // and the record reported again, against a sound and a broken house.
 func TestCommandLine(t *testing.T) {
 	for name, c := range map[string]struct {
-		flaws flaws
+		flaws house.Flaws
 		code  int
 		want  string
 	}{
-		"sound":  {flaws{}, 0, "I5        holds"},
-		"broken": {flaws{sharedNumber: true}, 1, "I5        BROKEN"},
+		"sound":  {house.Flaws{}, 0, "I5        holds"},
+		"broken": {house.Flaws{SharedNumber: true}, 1, "I5        BROKEN"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := openHouse(t, c.flaws)
+			h := house.Open(t, c.flaws)
 			record := filepath.Join(t.TempDir(), "record.ndjson")
-			run := []string{"run", "--url", h.url, "--event", string(h.event), "--fans", "40", "--over", "500ms", "--pace", "0.01",
+			run := []string{"run", "--url", h.URL, "--event", string(h.Event), "--fans", "40", "--over", "500ms", "--pace", "0.01",
 				"--rate", "1500", "--burst", "4", "--slack", "1s", "--for", "20s", "--record", record}
 			for _, args := range [][]string{run, {"report", record}} {
 				var out, errs bytes.Buffer

@@ -12,7 +12,8 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/ropeline/ropeline/internal/engines"
-	"github.com/ropeline/ropeline/loadtest"
+	"github.com/ropeline/ropeline/loadtest/arrival"
+	"github.com/ropeline/ropeline/loadtest/crowd"
 )
 
 // browser is a headless Chromium. Screenshots are kept only where
@@ -129,12 +130,12 @@ func TestPersonBuysTicket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	crowd, goHome := context.WithCancel(context.Background())
+	stay, goHome := context.WithCancel(context.Background())
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
-		loadtest.Crowd{BaseURL: app.URL(), Event: event.ID, Fans: 120, Seed: 2,
-			Arrival: loadtest.Arrival{Shape: loadtest.Constant, Over: 2 * time.Second}}.Run(crowd)
+		crowd.Crowd{BaseURL: app.URL(), Event: event.ID, Fans: 120, Seed: 2,
+			Arrival: arrival.Arrival{Shape: arrival.Constant, Over: 2 * time.Second}}.Run(stay)
 	}()
 	t.Cleanup(func() { goHome(); <-gone })
 	eventually(t, 20*time.Second, "a crowd in the line", func() bool {

@@ -7,7 +7,8 @@ import (
 
 	"github.com/ropeline/ropeline/checkout"
 	"github.com/ropeline/ropeline/internal/engines"
-	"github.com/ropeline/ropeline/loadtest"
+	"github.com/ropeline/ropeline/loadtest/arrival"
+	"github.com/ropeline/ropeline/loadtest/crowd"
 )
 
 // TestDropOnCluster is a small drop with the whole program on a Redis Cluster
@@ -21,8 +22,8 @@ func TestDropOnCluster(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	result, err := loadtest.Crowd{BaseURL: app.URL(), Event: event.ID, Fans: 60, Seed: 3, Pace: 0.1,
-		Arrival: loadtest.Arrival{Shape: loadtest.Burst, Over: 2 * time.Second}}.Run(ctx)
+	result, err := crowd.Crowd{BaseURL: app.URL(), Event: event.ID, Fans: 60, Seed: 3, Pace: 0.1,
+		Arrival: arrival.Arrival{Shape: arrival.Burst, Over: 2 * time.Second}}.Run(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}

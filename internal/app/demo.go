@@ -15,7 +15,7 @@ import (
 	"github.com/ropeline/ropeline/admission"
 	"github.com/ropeline/ropeline/catalog"
 	"github.com/ropeline/ropeline/identity"
-	"github.com/ropeline/ropeline/loadtest"
+	"github.com/ropeline/ropeline/loadtest/crowd"
 )
 
 const (
@@ -30,7 +30,7 @@ const (
 
 // demo shows the product alive: all roles, an event whose drop is near, and a
 // crowd of synthetic fans over the real API.
-func demo(ctx context.Context, c Config, crowd bool, stdout, stderr io.Writer) (err error) {
+func demo(ctx context.Context, c Config, fans bool, stdout, stderr io.Writer) (err error) {
 	if c.LogLevel == "info" {
 		c.LogLevel = "warn" // the terminal belongs to the few lines below
 	}
@@ -68,7 +68,7 @@ func demo(ctx context.Context, c Config, crowd bool, stdout, stderr io.Writer) (
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return app.Run(ctx) })
 	g.Go(func() error {
-		if err := app.drops(ctx, event, crowd, stdout); ctx.Err() == nil {
+		if err := app.drops(ctx, event, fans, stdout); ctx.Err() == nil {
 			return err
 		}
 		return nil
@@ -81,9 +81,9 @@ func printOwner(w io.Writer, password string) {
 }
 
 // drops sends the crowd to one drop after another, forever.
-func (a *App) drops(ctx context.Context, event ropeline.Event, crowd bool, stdout io.Writer) error {
+func (a *App) drops(ctx context.Context, event ropeline.Event, fans bool, stdout io.Writer) error {
 	for ctx.Err() == nil {
-		if err := a.untilSoldOut(ctx, event, crowd); err != nil {
+		if err := a.untilSoldOut(ctx, event, fans); err != nil {
 			return err
 		}
 		var err error
@@ -96,13 +96,13 @@ func (a *App) drops(ctx context.Context, event ropeline.Event, crowd bool, stdou
 }
 
 // untilSoldOut keeps the crowd around until the event is sold out.
-func (a *App) untilSoldOut(parent context.Context, event ropeline.Event, crowd bool) error {
+func (a *App) untilSoldOut(parent context.Context, event ropeline.Event, fans bool) error {
 	ctx, cancel := context.WithCancel(parent)
 	defer cancel()
 	var g errgroup.Group
-	if crowd {
+	if fans {
 		g.Go(func() error {
-			err := loadtest.Demo(ctx, a.URL(), event.ID, a.log)
+			err := crowd.Demo(ctx, a.URL(), event.ID, a.log)
 			if ctx.Err() != nil {
 				return nil
 			}

@@ -11,7 +11,9 @@ import (
 	"github.com/ropeline/ropeline/admission"
 	"github.com/ropeline/ropeline/checkout"
 	"github.com/ropeline/ropeline/internal/engines"
-	"github.com/ropeline/ropeline/loadtest"
+	"github.com/ropeline/ropeline/loadtest/arrival"
+	"github.com/ropeline/ropeline/loadtest/crowd"
+	"github.com/ropeline/ropeline/loadtest/record"
 	"github.com/ropeline/ropeline/queue"
 )
 
@@ -37,7 +39,7 @@ func TestDrop(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The draw decides who is let in: enough of each kind, whoever that is.
-	mix := loadtest.DefaultMix()
+	mix := crowd.DefaultMix()
 	for i := range mix {
 		if mix[i].RunsOut {
 			mix[i].Share = 8
@@ -45,10 +47,10 @@ func TestDrop(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Second)
 	defer cancel()
-	result, err := loadtest.Crowd{
+	result, err := crowd.Crowd{
 		BaseURL: app.URL(), Event: event.ID, Fans: fans, Seed: 1, Pace: 0.1, Mix: mix,
-		Arrival: loadtest.Arrival{Shape: loadtest.Burst, Over: 5 * time.Second},
-		Rule:    &loadtest.Rule{RatePerMinute: rules.RatePerMinute, Burst: rules.Burst},
+		Arrival: arrival.Arrival{Shape: arrival.Burst, Over: 5 * time.Second},
+		Rule:    &record.Rule{RatePerMinute: rules.RatePerMinute, Burst: rules.Burst},
 	}.Run(ctx)
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,94 @@
+package crowd
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/ropeline/ropeline/loadtest/record"
+)
+
+// tries bounds how often a fan repeats a request that found nobody well.
+const tries = 6
+
+// ask sends a request until it gets an answer worth having, records every
+// try, and returns the last. mark, when given, adds the facts of a 2xx answer
+// to its observation. A key is sent unchanged with every try.
+func (f *fan) ask(ctx context.Context, r request, mark func(*record.Observation)) answer {
+	if r.header == nil {
+		r.header = f.header()
+	}
+	for try := 1; ; try++ {
+		a := f.askOnce(ctx, r, mark)
+		if !a.again() || try == tries || ctx.Err() != nil {
+			return a
+		}
+		backoff := 100 * time.Millisecond << try
+		jitter := time.Duration(rand.Int64N(int64(backoff)))
+		if !rest(ctx, max(a.retryAfter, backoff/2)+jitter) {
+			return a
+		}
+	}
+}
+
+func (f *fan) askOnce(ctx context.Context, r request, mark func(*record.Observation)) answer {
+	sent := r
+	sent.header = r.header.Clone()
+	a := f.scene.client.do(ctx, sent)
+	if a.status == 0 && ctx.Err() != nil {
+		return a // we hung up ourselves: not a fact about the server
+	}
+	o := record.Observation{
+		Fan: f.index, T: f.scene.since(a.at), Took: a.took.Microseconds(),
+		Step: r.step, Trick: r.trick, Status: a.status, Code: a.code, Key: r.header.Get("Idempotency-Key"),
+	}
+	if a.ok() && mark != nil {
+		mark(&o)
+	}
+	if a.err != nil {
+		f.scene.log.Debug("no answer", "fan", f.index, "step", r.step, "err", a.err)
+	}
+	f.scene.see(o)
+	return a
+}
+
+// create sends a request that makes something, under an Idempotency-Key; a
+// fan that repeats sends it twice at the same time. It returns the better
+// answer with what it decoded.
+func create[T any](ctx context.Context, f *fan, r request, key string, facts func(T) *record.SaleFacts) (T, answer) {
+	if r.header == nil {
+		r.header = f.header()
+	}
+	r.header.Set("Idempotency-Key", key)
+	send := func() (T, answer) {
+		var got T
+		one := r
+		one.into = &got
+		a := f.ask(ctx, one, func(o *record.Observation) { o.Sale = facts(got) })
+		return got, a
+	}
+	if !f.plan.repeats {
+		return send()
+	}
+	var (
+		wg     sync.WaitGroup
+		second T
+		again  answer
+	)
+	wg.Go(func() { second, again = send() })
+	first, a := send()
+	wg.Wait()
+	if !a.ok() && again.ok() {
+		return second, again
+	}
+	return first, a
+}
+
+// look reads something of the fan's own.
+func look[T any](ctx context.Context, f *fan, step record.Step, path string, facts func(T) *record.SaleFacts) (T, answer) {
+	var got T
+	a := f.ask(ctx, request{step: step, method: http.MethodGet, path: path, into: &got}, func(o *record.Observation) { o.Sale = facts(got) })
+	return got, a
+}

@@ -1,0 +1,147 @@
+package crowd
+
+import (
+	"context"
+	"encoding/hex"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/loadtest/record"
+)
+
+// fan is one synthetic fan: a program in steps, run by one goroutine.
+type fan struct {
+	scene *scene
+	index int
+	rng   *rand.Rand
+	plan  plan
+
+	token, place, shopper string // what the server gave, shown again in headers
+
+	event  eventAnswer
+	status ropeline.Status // the last word about the line
+}
+
+func newFan(s *scene, seed uint64, index int) *fan {
+	rng := chance(seed, index)
+	return &fan{scene: s, index: index, rng: rng, plan: s.plan(rng)}
+}
+
+// live goes the fan's way and tells how it ended.
+func (f *fan) live(ctx context.Context) record.Outcome {
+	outcome := f.way(ctx)
+	f.scene.see(record.Observation{
+		Fan: f.index, T: f.scene.since(time.Now()), Step: record.StepEnd,
+		Outcome: outcome, Is: f.plan.is.Name,
+	})
+	return outcome
+}
+
+// way takes the steps. A step returns "" to go on.
+func (f *fan) way(ctx context.Context) record.Outcome {
+	for _, step := range []func(context.Context) record.Outcome{
+		f.arrive, f.join, f.intrude, f.wait, f.enter, f.shop,
+	} {
+		if outcome := step(ctx); outcome != "" {
+			return outcome
+		}
+	}
+	return record.Failed
+}
+
+func (f *fan) path(rest string) string { return "/events/" + string(f.scene.event) + rest }
+
+func (f *fan) arrive(ctx context.Context) record.Outcome {
+	a := f.ask(ctx, request{step: record.StepArrive, method: "GET", path: f.path(""), into: &f.event}, nil)
+	switch {
+	case !a.ok():
+		return f.stuck(ctx)
+	case f.event.Phase == ropeline.PhaseSoldOut:
+		return record.SoldOut
+	case f.event.Phase == ropeline.PhaseClosed:
+		return record.Closed
+	}
+	return ""
+}
+
+// join enters the line, waiting before the drop for it to open.
+func (f *fan) join(ctx context.Context) record.Outcome {
+	for {
+		a := f.askToJoin(ctx)
+		switch {
+		case a.ok():
+			if f.plan.repeats {
+				f.askToJoin(ctx)
+			}
+			return ""
+		case a.code == string(ropeline.CodeNotOpen):
+			pause := max(a.retryAfter, 250*time.Millisecond)
+			if left := time.Until(f.event.DropAt); left > 0 {
+				pause = min(pause, left)
+			}
+			rest(ctx, pause+time.Duration(f.rng.Int64N(int64(100*time.Millisecond))))
+			if ctx.Err() != nil {
+				return record.Cut
+			}
+		case a.code == string(ropeline.CodeSaleClosed):
+			return record.Closed
+		case a.code == string(ropeline.CodeSoldOut):
+			return record.SoldOut
+		default:
+			return f.stuck(ctx)
+		}
+	}
+}
+
+// askToJoin is also how a fan comes back: with its identity and its place.
+func (f *fan) askToJoin(ctx context.Context) answer {
+	var told ropeline.Status
+	return f.ask(ctx, request{step: record.StepJoin, method: "POST", path: f.path("/queue"), into: &told}, func(o *record.Observation) {
+		if told.FanToken != "" {
+			f.token = told.FanToken
+		}
+		f.hear(told)
+		o.Line = lineFacts(told)
+	})
+}
+
+// hear keeps what the server last said about the line.
+func (f *fan) hear(told ropeline.Status) {
+	if told.Place != "" {
+		f.place = told.Place
+	}
+	f.status = told
+}
+
+func (f *fan) stuck(ctx context.Context) record.Outcome {
+	if ctx.Err() != nil {
+		return record.Cut
+	}
+	return record.Failed
+}
+
+// header shows who the fan is.
+func (f *fan) header() http.Header {
+	h := make(http.Header, 8)
+	if f.token != "" {
+		h.Set("Authorization", "Bearer "+f.token)
+	}
+	if f.place != "" {
+		h.Set("Ropeline-Place", f.place)
+	}
+	if f.shopper != "" {
+		h.Set("Ropeline-Shopper", f.shopper)
+	}
+	return h
+}
+
+// key mints an Idempotency-Key. Two runs with one seed must not share keys.
+func (f *fan) key() string {
+	var raw [12]byte
+	for i := range raw {
+		raw[i] = byte(rand.Uint32())
+	}
+	return hex.EncodeToString(raw[:])
+}

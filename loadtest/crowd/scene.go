@@ -1,0 +1,64 @@
+package crowd
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/loadtest/record"
+)
+
+// scene is what all fans of one run share.
+type scene struct {
+	client *client
+	event  ropeline.EventID
+	log    *slog.Logger
+
+	mix                 Mix
+	pace                float64
+	repeats, intrusions float64
+	lastLook            bool // fans still in the line ask once more at the end
+
+	began time.Time
+	conns atomic.Int64 // names the WebSockets
+	loot  loot
+
+	mu    sync.Mutex // one observation at a time
+	sinks []record.Sink
+}
+
+func (s *scene) see(o record.Observation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sink := range s.sinks {
+		sink.See(o)
+	}
+}
+
+// since is t on the scale of Observation.T.
+func (s *scene) since(t time.Time) int64 { return t.Sub(s.began).Microseconds() }
+
+// chance is the source of everything about one fan: it depends on the seed
+// and on the fan's index alone.
+func chance(seed uint64, index int) *rand.Rand {
+	return rand.New(rand.NewPCG(seed, uint64(index)+1))
+}
+
+// rest waits for d, and reports whether ctx is still alive.
+func rest(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,105 @@
+package judge
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/loadtest/record"
+)
+
+// ends judges I4: a fan who joined and kept its place was let in, was told
+// that it is over (sold out, closed), or is still waiting by the last word.
+// A fan who left did not keep its place. A fan is lost when the server said
+// that it does not know the place and no later word took that back, or gave
+// it another number within the epoch.
+//
+// Fans who could not ask any more at the end are counted in the note.
+type ends struct {
+	fans map[int]*fate
+}
+
+type fate struct {
+	number, epoch int64
+	settled       bool   // let in, told, or left
+	lost, moved   string // the counterexample; moved cannot be taken back
+	asked         bool
+	outcome       record.Outcome
+}
+
+func newEnds() *ends { return &ends{fans: make(map[int]*fate)} }
+
+func (e *ends) see(_ *record.RunFacts, o record.Observation) {
+	f := e.fans[o.Fan]
+	if o.Line != nil {
+		if f == nil {
+			f = &fate{number: -1}
+			e.fans[o.Fan] = f
+		}
+		e.hear(f, o)
+		return
+	}
+	if f == nil {
+		return // never had a place
+	}
+	switch o.Step {
+	case record.StepJoin, record.StepPoll, record.StepSocket:
+		f.asked = o.Status != 0 && o.Status < 500
+		switch ropeline.Code(o.Code) {
+		case ropeline.CodeNotInLine:
+			f.lost = fmt.Sprintf("fan %d with number %d was told %q at %s", o.Fan, f.number, o.Code, at(o.T))
+		case ropeline.CodeSoldOut, ropeline.CodeSaleClosed:
+			f.settled = true
+		}
+	case record.StepLeave:
+		f.settled = f.settled || o.OK()
+	case record.StepEnd:
+		f.outcome = o.Outcome
+		if o.Outcome == record.Lost && f.lost == "" {
+			f.lost = fmt.Sprintf("fan %d with number %d lost its place before %s", o.Fan, f.number, at(o.T))
+		}
+	}
+}
+
+func (e *ends) hear(f *fate, o record.Observation) {
+	f.asked = true
+	standing, kept := o.Line.Standing, f.number == o.Line.Number || f.epoch < o.Line.Epoch
+	switch {
+	case standing == ropeline.StandingAdmitted, standing == ropeline.StandingShopping,
+		o.Line.Phase == ropeline.PhaseSoldOut, o.Line.Phase == ropeline.PhaseClosed:
+		f.settled = true
+	case standing == ropeline.StandingGone:
+		f.lost = fmt.Sprintf("fan %d with number %d was told that it is gone at %s, and had never been told to come in", o.Fan, f.number, at(o.T))
+	case f.number >= 0 && !kept && !f.settled:
+		f.moved = fmt.Sprintf("fan %d with number %d was told number %d instead at %s", o.Fan, f.number, o.Line.Number, at(o.T))
+	case kept:
+		f.lost = "" // back in its place
+	}
+	f.number, f.epoch = o.Line.Number, o.Line.Epoch
+}
+
+func (e *ends) verdicts(*record.RunFacts) []Verdict {
+	var found finding
+	unheard := 0
+	lostFan := -1
+	for index, f := range e.fans {
+		switch {
+		case f.settled:
+			found.checked++
+		case f.moved != "", f.lost != "" && f.outcome != "":
+			found.checked++
+			if lostFan < 0 || index < lostFan { // the same one at every judgement
+				lostFan, found.broken = index, cmp.Or(f.moved, f.lost)
+			}
+		case !f.asked:
+			unheard++
+		default:
+			found.checked++
+		}
+	}
+	v := found.verdict("I4", "whoever keeps a place is let in, told that it is over, or still waiting")
+	if unheard > 0 {
+		v.Note = fmt.Sprintf("%d fans got no answer at the end", unheard)
+	}
+	return []Verdict{v}
+}

@@ -1,0 +1,98 @@
+package judge
+
+import (
+	"fmt"
+
+	"github.com/ropeline/ropeline/loadtest/record"
+)
+
+// Verdict is what the fans' observations say about one invariant.
+type Verdict struct {
+	Invariant string // "I1" … "I11" as in the design, or "positions"
+	Claim     string // what must hold, in the words of what fans can see
+	OK        bool   // no counterexample was found
+	Checked   int    // how many times it could have failed; 0: nothing was seen of it
+	// Counterexample is the first one, in full; "" when OK.
+	Counterexample string
+	Note           string // what could not be judged, and why
+}
+
+func (v Verdict) String() string {
+	switch {
+	case !v.OK:
+		return fmt.Sprintf("%s BROKEN: %s", v.Invariant, v.Counterexample)
+	case v.Checked == 0:
+		return fmt.Sprintf("%s not seen", v.Invariant)
+	}
+	return fmt.Sprintf("%s holds (%d checked)", v.Invariant, v.Checked)
+}
+
+// Broken lists those that found an invariant broken.
+func Broken(verdicts []Verdict) (broken []Verdict) {
+	for _, v := range verdicts {
+		if !v.OK {
+			broken = append(broken, v)
+		}
+	}
+	return broken
+}
+
+// witness watches one invariant or a few that need the same memory.
+type witness interface {
+	see(run *record.RunFacts, o record.Observation)
+	verdicts(run *record.RunFacts) []Verdict
+}
+
+// Judge is a Sink that holds what the fans see against the invariants. It
+// keeps a few hundred bytes for each fan and order, not the observations.
+type Judge struct {
+	run       record.RunFacts
+	witnesses []witness
+}
+
+// New returns a Judge that has seen nothing.
+func New() *Judge {
+	return &Judge{witnesses: []witness{
+		newStock(), newLine(), newEnds(), newPlaces(), newTickets(), newHolds(), newEffects(), newDoor(),
+	}}
+}
+
+// See considers o.
+func (j *Judge) See(o record.Observation) {
+	if o.Run != nil {
+		j.run = *o.Run
+		return
+	}
+	for _, w := range j.witnesses {
+		w.see(&j.run, o)
+	}
+}
+
+// Verdicts judges all that was seen so far.
+func (j *Judge) Verdicts() []Verdict {
+	var all []Verdict
+	for _, w := range j.witnesses {
+		all = append(all, w.verdicts(&j.run)...)
+	}
+	return all
+}
+
+// finding collects one invariant's verdict: how often it was checked, and the
+// first counterexample.
+type finding struct {
+	checked int
+	broken  string
+}
+
+func (f *finding) breaks(format string, args ...any) {
+	if f.broken == "" {
+		f.broken = fmt.Sprintf(format, args...)
+	}
+}
+
+func (f *finding) verdict(invariant, claim string) Verdict {
+	return Verdict{Invariant: invariant, Claim: claim, OK: f.broken == "", Checked: f.checked, Counterexample: f.broken}
+}
+
+// at writes a moment on the scale of Observation.T.
+func at(t int64) string { return fmt.Sprintf("t=%.3fs", float64(t)/1e6) }

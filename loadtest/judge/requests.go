@@ -1,0 +1,118 @@
+package judge
+
+import (
+	"net/http"
+
+	"github.com/ropeline/ropeline/loadtest/record"
+)
+
+// holds judges I9: a reservation that ran out is not held any more 5 s after
+// its deadline. The client's clock asks, so the slack is granted on top.
+type holds struct{ finding }
+
+func newHolds() *holds { return &holds{} }
+
+func (h *holds) see(run *record.RunFacts, o record.Observation) {
+	s := o.Sale
+	if s == nil || s.Deadline == 0 || s.Order != "" || s.Reservation == "" || run.Wall(o.Sent()) < s.Deadline {
+		return
+	}
+	if s.State != "held" {
+		h.checked++
+		return
+	}
+	over := run.Wall(o.Sent()) - s.Deadline
+	if over > record.HoldMayOutlast.Microseconds()+run.Grace() {
+		h.checked++
+		h.breaks("reservation %s of fan %d was still held %.1f s after its deadline", s.Reservation, o.Fan, float64(over)/1e6)
+	}
+}
+
+func (h *holds) verdicts(*record.RunFacts) []Verdict {
+	return []Verdict{h.verdict("I9", "a reservation ends within 5 s of its deadline")}
+}
+
+// effects judges I10: all good answers to requests with one key name the same
+// thing, and a key is not taken for another body. (That a repeated join gives
+// one number is I5; that nothing else was made, I7 sees in the fan's tickets.)
+type effects struct {
+	finding
+	made map[effect]string
+}
+
+type effect struct {
+	fan  int
+	step record.Step
+	key  string
+}
+
+func newEffects() *effects { return &effects{made: make(map[effect]string)} }
+
+func (e *effects) see(_ *record.RunFacts, o record.Observation) {
+	if o.Trick == record.TrickOtherBody {
+		if o.OK() {
+			e.breaks("at %s fan %d used the key %s for another request, and got %d", at(o.T), o.Fan, o.Key, o.Status)
+		}
+		if saysNo(o.Status) {
+			e.checked++
+		}
+		return
+	}
+	if o.Key == "" || !o.OK() || o.Sale == nil {
+		return
+	}
+	id := o.Sale.Reservation
+	if o.Step == record.StepOrder {
+		id = o.Sale.Order
+	}
+	key := effect{o.Fan, o.Step, o.Key}
+	first, known := e.made[key]
+	if !known {
+		e.made[key] = id
+		return
+	}
+	e.checked++
+	if first != id {
+		e.breaks("fan %d sent %s twice with the key %s and was told %s and, at %s, %s", o.Fan, o.Step, o.Key, first, at(o.T), id)
+	}
+}
+
+func (e *effects) verdicts(*record.RunFacts) []Verdict {
+	return []Verdict{e.verdict("I10", "a request repeated with its key has one effect")}
+}
+
+// door judges I11: every trick is refused, and no fan has a reservation who
+// was not let in.
+type door struct {
+	finding
+	inside map[int]bool
+}
+
+func newDoor() *door { return &door{inside: make(map[int]bool)} }
+
+func (d *door) see(_ *record.RunFacts, o record.Observation) {
+	switch {
+	case o.Step == record.StepEnter && o.OK():
+		d.inside[o.Fan] = true
+	case o.Step == record.StepIntrude && o.Trick != record.TrickOtherBody:
+		if saysNo(o.Status) {
+			d.checked++
+		} else if o.Status >= 200 && o.Status < 400 {
+			d.checked++
+			d.breaks("at %s fan %d, who was not let in, tried %q and got %d", at(o.T), o.Fan, o.Trick, o.Status)
+		}
+	case o.Step == record.StepReserve && o.OK() && !d.inside[o.Fan]:
+		d.breaks("at %s fan %d reserved (%s) and had not entered", at(o.T), o.Fan, o.Sale.Reservation)
+	case o.Step == record.StepEnd:
+		delete(d.inside, o.Fan)
+	}
+}
+
+func (d *door) verdicts(*record.RunFacts) []Verdict {
+	return []Verdict{d.verdict("I11", "nobody reserves without a pass that admission gave")}
+}
+
+// saysNo: an answer that says no. One that says "later" proves nothing.
+func saysNo(status int) bool {
+	return status >= 400 && status < 500 && status != http.StatusTooManyRequests
+}
