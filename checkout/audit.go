@@ -3,6 +3,7 @@ package checkout
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -12,7 +13,7 @@ import (
 
 // Violation is a row that contradicts what must always hold.
 type Violation struct {
-	Invariant string // I1, I6, I7, I9, I10, stock, order or limit
+	Invariant string // I1, I6, I7, I9, I10, ledger, stock, order or limit
 	Subject   string // the id of the row
 	Detail    string
 }
@@ -72,12 +73,12 @@ var audits = []struct{ invariant, sql string }{
 		having sum(i.quantity) > t.max_per_fan`},
 }
 
-// Audit recomputes what must always hold for an event from its rows, at one
-// moment, and returns what breaks it. It takes no locks and may run at any time.
+// Audit recomputes what must always hold for an event, at each moment of its
+// ledger of stock and from its rows as they are now, and returns what breaks it. It takes no locks and may run at any time.
 func Audit(ctx context.Context, pool *pgxpool.Pool, event ropeline.EventID) ([]Violation, error) {
 	var found []Violation
 	err := pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		for _, a := range audits {
+		for _, a := range slices.Concat(ledgerAudits, audits) {
 			rows, err := tx.Query(ctx, a.sql, event)
 			if err != nil {
 				return fmt.Errorf("audit %s: %w", a.invariant, err)

@@ -56,9 +56,9 @@ func (c *Checkout) read(ctx context.Context, conn *pgx.Conn, event ropeline.Even
 	// them whole for the rest of the drop: every look of the clerk has an index.
 	batch.Queue("set local enable_seqscan = off")
 	batch.Queue(`
-		select s.fence, e.drop_at, e.closes_at from sales s join events e on e.id = s.event_id
+		select s.fence, s.ledger_seq, e.drop_at, e.closes_at from sales s join events e on e.id = s.event_id
 		where s.event_id = $1 for update of s`, event).QueryRow(func(row pgx.Row) error {
-		err := row.Scan(&d.fence, &l.opens, &l.closes)
+		err := row.Scan(&d.fence, &l.seq, &l.opens, &l.closes)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return errNoSale
 		}

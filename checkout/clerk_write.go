@@ -17,9 +17,10 @@ func (c *Checkout) write(ctx context.Context, conn *pgx.Conn, event ropeline.Eve
 	batch := &pgx.Batch{}
 	l.queueReservations(batch, event)
 	l.queueStock(batch)
+	l.queueChanges(batch, event)
 	l.queueOrders(batch)
 	l.queueOutbox(batch, event)
-	batch.Queue("update sales set version = version + 1 where event_id = $1 returning version", event).
+	batch.Queue("update sales set version = version + 1, ledger_seq = $2 where event_id = $1 returning version", event, l.seq).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&version) })
 	batch.Queue("commit")
 	return version, conn.SendBatch(ctx, batch).Close()

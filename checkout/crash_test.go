@@ -240,6 +240,13 @@ func TestAuditFinds(t *testing.T) {
 	for _, c := range []struct{ name, invariant, harm string }{
 		{"stock that nobody holds", "stock", "update stock set held = held + 1"},
 		{"sold without an order", "stock", "update stock set sold = sold + 1"},
+		{"a ledger that somebody wrote into", "I1", `insert into stock_ledger select event_id, max(seq) + 1, max(ticket_type_id), 'reserve', 0, 100, 0, 'x', '', now() from stock_ledger group by 1`},
+		{"a ledger with a hole", "ledger", "alter table stock_ledger disable trigger user; delete from stock_ledger where seq = 2"},
+		{"a ledger that was changed", "ledger", "alter table stock_ledger disable trigger user; update stock_ledger set delta_held = 1 where seq = 2"},
+		{"capacity that the ledger does not know", "ledger", "update stock set capacity = capacity + 5"},
+		{"a reservation that the ledger does not know", "ledger", "update reservations set state = 'released', ended_at = now() where state = 'held'"},
+		{"money for which the ledger sold nothing", "I6", "alter table stock_ledger disable trigger user; delete from stock_ledger where kind = 'settle'"},
+		{"sold by the ledger without money", "I7", "update payments set state = 'failed', duty = null"},
 		{"oversold", "I1", "alter table stock drop constraint stock_never_oversold; update stock set held = capacity + 1"},
 		{"money without tickets", "I6", "delete from tickets"},
 		{"authorized and forgotten", "I6", "update payments set state = 'authorized', duty = null"},

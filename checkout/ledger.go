@@ -19,6 +19,9 @@ type ledger struct {
 	fans         map[fanShelf]int // tickets a fan holds or has bought
 	reservations map[ropeline.ReservationID]*entry
 
+	seq     int64         // of the last row of the ledger of stock
+	changes []stockChange // its next rows
+
 	fresh    []*entry // decided first in this batch
 	changed  []*entry // existed, and changed state
 	accepted []claim  // orders whose stock is sold now
@@ -74,7 +77,7 @@ func (l *ledger) reserve(q letter) *entry {
 		e.State, e.Reason, e.Message = ReservationRejected, refusal.Code, refusal.Message
 	} else {
 		e.State, e.Deadline = ReservationHeld, l.now.Add(l.hold)
-		l.count(e, 1, 1, 0)
+		l.count(e, changeReserve, 1, 1, 0)
 	}
 	l.reservations[e.ID] = e
 	l.fresh = append(l.fresh, e)
@@ -135,7 +138,7 @@ func (l *ledger) release(q letter) *entry {
 	}
 	if e.State == ReservationHeld {
 		l.become(e, ReservationReleased)
-		l.count(e, -1, -1, 0)
+		l.count(e, changeRelease, -1, -1, 0)
 	}
 	return e
 }
@@ -144,7 +147,7 @@ func (l *ledger) release(q letter) *entry {
 func (l *ledger) expire(id ropeline.ReservationID) {
 	if e := l.reservations[id]; e != nil && e.State == ReservationHeld && !l.now.Before(e.Deadline) {
 		l.become(e, ReservationExpired)
-		l.count(e, -1, -1, 0)
+		l.count(e, changeExpire, -1, -1, 0)
 	}
 }
 
@@ -156,11 +159,11 @@ func (l *ledger) settle(c claim) {
 	switch {
 	case e != nil && e.State == ReservationHeld && c.orderState == OrderPending:
 		l.become(e, ReservationConverted)
-		l.count(e, 0, -1, 1)
+		l.count(e, changeSettle, 0, -1, 1)
 		l.accepted = append(l.accepted, c)
 	case e != nil && e.State == ReservationExpired && c.orderState == OrderExpired && l.shortage(e) == nil:
 		l.become(e, ReservationConverted)
-		l.count(e, 1, 0, 1)
+		l.count(e, changeSettle, 1, 0, 1)
 		l.accepted = append(l.accepted, c)
 	default:
 		l.refused = append(l.refused, c)
@@ -173,10 +176,10 @@ func (l *ledger) unwind(c claim) {
 		switch e.State {
 		case ReservationHeld:
 			l.become(e, ReservationReleased)
-			l.count(e, -1, -1, 0)
+			l.count(e, changeUnwind, -1, -1, 0)
 		case ReservationConverted:
 			l.become(e, ReservationReleased)
-			l.count(e, -1, 0, -1)
+			l.count(e, changeUnwind, -1, 0, -1)
 		}
 	}
 	l.unwound = append(l.unwound, c)
@@ -197,8 +200,11 @@ func (l *ledger) become(e *entry, next ReservationState) {
 
 // count moves an entry's quantities, each times the given sign, in what the
 // fan has and in what is held and sold.
-func (l *ledger) count(e *entry, fan, held, sold int) {
+func (l *ledger) count(e *entry, kind changeKind, fan, held, sold int) {
 	for _, i := range e.Items {
+		l.changes = append(l.changes, stockChange{
+			ticketType: i.TicketType, kind: kind, held: held * i.Quantity, sold: sold * i.Quantity, reservation: e.ID,
+		})
 		s := l.shelves[i.TicketType]
 		s.held += held * i.Quantity
 		s.sold += sold * i.Quantity

@@ -76,7 +76,7 @@ func (m *ledgerMachine) step() {
 			m.orders[e.ID] = OrderCanceled
 		}
 	}
-	l.fresh, l.changed, l.accepted, l.refused, l.unwound = nil, nil, nil, nil, nil
+	l.changes, l.fresh, l.changed, l.accepted, l.refused, l.unwound = nil, nil, nil, nil, nil, nil
 }
 
 func (m *ledgerMachine) Reserve(t *rapid.T) {

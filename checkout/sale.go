@@ -19,7 +19,10 @@ func (c *Checkout) OpenSale(ctx context.Context, tx pgx.Tx, event ropeline.Event
 	for _, t := range event.TicketTypes {
 		batch.Queue("insert into stock (ticket_type_id, event_id, capacity) values ($1, $2, $3)", t.ID, event.ID, t.Capacity)
 	}
-	return tx.SendBatch(ctx, batch).Close()
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return err
+	}
+	return openLedger(ctx, tx, event)
 }
 
 // Stock is what has become of the tickets of one type.
