@@ -10,7 +10,7 @@
 //	          │                         │ decides one at a time, in order (ledger)
 //	          │                         ▼
 //	          │              one Postgres transaction a batch
-//	          │              (lock on the sale, fence, stock, rows, outbox)
+//	          │              (lock on the sale, fence, stock and ledger, rows, outbox)
 //	          │                         │ after the commit
 //	          └──── answers ◄─── trim.lua: publish, trim, read the next letters
 //
