@@ -18,7 +18,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net/http"
+	"time"
 
 	"github.com/ropeline/ropeline"
 )
@@ -42,6 +44,14 @@ type Provider interface {
 	Refund(ctx context.Context, ref string, amount ropeline.Money, key string) (Refund, error)
 	// GetRefund reads a refund as it is now.
 	GetRefund(ctx context.Context, ref string) (Refund, error)
+	// Intents lists what was created in a time, the newest first, page by page:
+	// those that are ours, and those that the account has beside us. It ends
+	// with the first error.
+	Intents(ctx context.Context, q Query) iter.Seq2[Object, error]
+	// Refunds lists refunds as Intents lists intents.
+	Refunds(ctx context.Context, q Query) iter.Seq2[Refund, error]
+	// Disputes lists disputes as Intents lists intents.
+	Disputes(ctx context.Context, q Query) iter.Seq2[Dispute, error]
 	// ParseWebhook checks the signature and reads which intent has news;
 	// ErrSignature when the message is not the gateway's, or too old.
 	ParseWebhook(header http.Header, body []byte) (Event, error)
@@ -82,6 +92,16 @@ type Object struct {
 	Decline      string // why the last attempt was declined, for the payer
 	Card         Card   // of the last attempt; empty before one, or when it was no card
 	Risk         Risk   // of the last attempt
+	Refunded     int64  // minor units that were given back
+	Disputed     bool   // Disputes knows more
+	Created      time.Time
+}
+
+// Query is what a list shall hold. The zero value asks for everything.
+type Query struct {
+	Since  time.Time // created then or later; zero: from the beginning
+	Until  time.Time // created before; zero: until now
+	Intent string    // of one intent only
 }
 
 // Card is what a gateway tells of a card. Its number never comes here.
@@ -114,9 +134,23 @@ const (
 
 // Refund is a refund as the gateway tells it.
 type Refund struct {
-	Ref    string
-	Status RefundStatus
-	Amount ropeline.Money
+	Ref     string
+	Intent  string // Ref of the intent whose money it gives back
+	Key     string // the key it was asked for with; empty when it is not ours
+	Status  RefundStatus
+	Amount  ropeline.Money
+	Created time.Time
+}
+
+// Dispute is a payer's complaint at the bank, as the gateway tells it.
+type Dispute struct {
+	Ref     string
+	Intent  string // Ref of the intent that is disputed
+	Status  string // the gateway's name: needs_response, under_review, won, lost, warning_…
+	Reason  string // the gateway's name: fraudulent, product_not_received, …
+	Amount  ropeline.Money
+	Due     time.Time // evidence must be there before; zero: none is asked for
+	Created time.Time
 }
 
 // Event is the envelope of a webhook.
@@ -124,6 +158,9 @@ type Event struct {
 	ID   string // the same for each delivery of one event
 	Kind string // the gateway's word, for the log
 	Ref  string // the intent; empty: an event that does not concern one
+	// PaymentID is the intent's owner, where the message names it: for a payment
+	// whose own call to the gateway was answered into the void.
+	PaymentID ropeline.PaymentID
 }
 
 // ErrSignature is returned for a webhook that the gateway did not sign.

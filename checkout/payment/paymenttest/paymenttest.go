@@ -24,6 +24,9 @@ type Gateway struct {
 	AuthorizeOther func(ctx context.Context, o payment.Object) error
 	// Decline tries to pay it with a card that is refused.
 	Decline func(ctx context.Context, o payment.Object) error
+	// Dispute makes the payer's bank dispute a captured intent, or says that the
+	// dispute has come to a status.
+	Dispute func(ctx context.Context, o payment.Object, status string) error
 	// Webhooks returns the messages that the gateway has sent since the last call.
 	Webhooks func(ctx context.Context) ([]Message, error)
 }
@@ -53,6 +56,8 @@ func Run(t *testing.T, open func(t *testing.T) Gateway) {
 		"forged webhooks are refused":       forged,
 		"the payment is known by its owner": metadata,
 		"a card is told, and known again":   cards,
+		"lists are whole and in order":      lists,
+		"disputes are told":                 disputes,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -249,7 +254,7 @@ func webhooks(t *testing.T, g Gateway) {
 	}
 	for _, m := range messages {
 		event, err := g.Provider.ParseWebhook(m.Header, m.Body)
-		if err != nil || event.Ref != o.Ref || event.ID == "" || event.Kind == "" {
+		if err != nil || event.Ref != o.Ref || event.ID == "" || event.Kind == "" || event.PaymentID != "" && event.PaymentID != o.PaymentID {
 			t.Errorf("%v %+v", err, event)
 		}
 		again, err := g.Provider.ParseWebhook(m.Header, m.Body)

@@ -16,7 +16,6 @@ type book struct {
 	tx           pgx.Tx
 	object       payment.Object
 	state        string
-	refunded     int64
 	captureFails bool
 	readyIn      time.Duration
 	webhooks     []webhook
@@ -100,20 +99,25 @@ type querier interface {
 // authorized: the time has changed it, nobody has to come by.
 func read(ctx context.Context, q querier, where string, arg any) (*book, error) {
 	b := &book{}
-	err := q.QueryRow(ctx, `
-		select ref, case when state = 'processing' and ready_at <= now() then 'requires_capture' else state end,
-			amount_minor, currency, refunded_minor, client_secret, decline, capture_fails, coalesce(metadata->>'payment', ''),
-			card_fingerprint, card_brand, card_last4, card_country, risk_score, risk_level
-		from sandbox_intents `+where, arg).
-		Scan(&b.object.Ref, &b.state, &b.object.Amount.Minor, &b.object.Amount.Currency, &b.refunded,
-			&b.object.ClientSecret, &b.object.Decline, &b.captureFails, &b.object.PaymentID,
-			&b.object.Card.Fingerprint, &b.object.Card.Brand, &b.object.Card.Last4, &b.object.Card.Country, &b.object.Risk.Score, &b.object.Risk.Level)
+	err := b.scan(q.QueryRow(ctx, "select "+columns+" from sandbox_intents "+where, arg))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, &payment.Error{Permanent: true, Reason: "no_such_intent"}
 	}
 	if err != nil {
 		return nil, transient(err)
 	}
-	b.object.Status = statuses[b.state]
 	return b, nil
+}
+
+const columns = `ref, case when state = 'processing' and ready_at <= now() then 'requires_capture' else state end,
+	amount_minor, currency, refunded_minor, client_secret, decline, capture_fails, coalesce(metadata->>'payment', ''),
+	card_fingerprint, card_brand, card_last4, card_country, risk_score, risk_level,
+	exists (select from sandbox_disputes d where d.intent = sandbox_intents.ref), created_at`
+
+func (b *book) scan(row pgx.Row) error {
+	o := &b.object
+	err := row.Scan(&o.Ref, &b.state, &o.Amount.Minor, &o.Amount.Currency, &o.Refunded, &o.ClientSecret, &o.Decline, &b.captureFails, &o.PaymentID,
+		&o.Card.Fingerprint, &o.Card.Brand, &o.Card.Last4, &o.Card.Country, &o.Risk.Score, &o.Risk.Level, &o.Disputed, &o.Created)
+	o.Status, o.Created = statuses[b.state], o.Created.UTC()
+	return err
 }

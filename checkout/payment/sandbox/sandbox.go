@@ -20,7 +20,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/ropeline/ropeline"
@@ -117,51 +116,6 @@ func (g *Gateway) Cancel(ctx context.Context, ref, key string) (payment.Object, 
 		return nil
 	})
 	return object, err
-}
-
-// Refund gives money back; the same key refunds once.
-func (g *Gateway) Refund(ctx context.Context, ref string, amount ropeline.Money, key string) (payment.Refund, error) {
-	var refund payment.Refund
-	var refused error
-	err := g.change(ctx, ref, func(b *book) error {
-		err := b.tx.QueryRow(ctx, "select ref, amount_minor from sandbox_refunds where idempotency_key = $1", key).
-			Scan(&refund.Ref, &refund.Amount.Minor)
-		refund.Amount.Currency, refund.Status = b.object.Amount.Currency, payment.RefundDone
-		if !errors.Is(err, pgx.ErrNoRows) {
-			return err
-		}
-		if b.object.Status != payment.StatusCaptured || amount.Minor <= 0 || amount.Currency != b.object.Amount.Currency ||
-			b.refunded+amount.Minor > b.object.Amount.Minor {
-			refused = &payment.Error{Permanent: true, Reason: "not_refundable"}
-			return nil
-		}
-		refund.Ref, refund.Amount = "sbr_"+token(), amount
-		_, err = b.tx.Exec(ctx, `
-			with r as (insert into sandbox_refunds (ref, intent, idempotency_key, amount_minor) values ($1, $2, $3, $4))
-			update sandbox_intents set refunded_minor = refunded_minor + $4 where ref = $2`,
-			refund.Ref, ref, key, amount.Minor)
-		b.owe("intent.refunded", 0)
-		return err
-	})
-	if refused != nil {
-		return payment.Refund{}, refused
-	}
-	return refund, err
-}
-
-// GetRefund reads a refund.
-func (g *Gateway) GetRefund(ctx context.Context, ref string) (payment.Refund, error) {
-	refund := payment.Refund{Ref: ref, Status: payment.RefundDone}
-	err := g.pool.QueryRow(ctx, `
-		select r.amount_minor, i.currency from sandbox_refunds r join sandbox_intents i on i.ref = r.intent where r.ref = $1`, ref).
-		Scan(&refund.Amount.Minor, &refund.Amount.Currency)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return payment.Refund{}, &payment.Error{Permanent: true, Reason: "no_such_refund"}
-	}
-	if err != nil {
-		return payment.Refund{}, transient(err)
-	}
-	return refund, nil
 }
 
 // Confirm is the payer's side: what a card form sends to the gateway, here

@@ -42,6 +42,10 @@ func TestConformance(t *testing.T) {
 				_, err := g.ConfirmCard(ctx, o.Ref, o.ClientSecret, string(sandbox.Approve), "5555555555554444")
 				return err
 			},
+			Dispute: func(ctx context.Context, o payment.Object, status string) error {
+				_, err := g.Dispute(ctx, o.Ref, status, "fraudulent")
+				return err
+			},
 			Webhooks: func(ctx context.Context) ([]paymenttest.Message, error) {
 				due, err := g.Claim(ctx, 100)
 				var messages []paymenttest.Message

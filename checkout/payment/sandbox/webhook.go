@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/checkout/payment"
 )
 
@@ -59,16 +60,17 @@ func (g *Gateway) ParseWebhook(header http.Header, body []byte) (payment.Event, 
 	if err := json.Unmarshal(body, &message); err != nil {
 		return payment.Event{}, &payment.Error{Permanent: true, Reason: "webhook_unreadable", Err: err}
 	}
-	return payment.Event{ID: message.ID, Kind: message.Kind, Ref: message.Intent}, nil
+	return payment.Event{ID: message.ID, Kind: message.Kind, Ref: message.Intent, PaymentID: message.Payment}, nil
 }
 
 // message is the body of a webhook. Like Stripe's it names the object; unlike
 // Stripe's it does not repeat it, since nobody may rely on the copy.
 type message struct {
-	ID      string `json:"id"`
-	Kind    string `json:"type"`
-	Intent  string `json:"intent"`
-	Created int64  `json:"created"`
+	ID      string             `json:"id"`
+	Kind    string             `json:"type"`
+	Intent  string             `json:"intent"`
+	Payment ropeline.PaymentID `json:"payment"`
+	Created int64              `json:"created"`
 }
 
 // Delivery is a webhook that is due.
@@ -85,14 +87,15 @@ func (g *Gateway) Claim(ctx context.Context, limit int) ([]Delivery, error) {
 		where seq in (
 			select seq from sandbox_webhooks where delivered_at is null and due_at <= now()
 			order by due_at, seq limit $1 for update skip locked)
-		returning seq, event_id, kind, ref, extract(epoch from created_at)::bigint`, limit)
+		returning seq, event_id, kind, ref, extract(epoch from created_at)::bigint,
+			(select coalesce(metadata->>'payment', '') from sandbox_intents i where i.ref = sandbox_webhooks.ref)`, limit)
 	if err != nil {
 		return nil, transient(err)
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Delivery, error) {
 		var d Delivery
 		var m message
-		if err := row.Scan(&d.Seq, &m.ID, &m.Kind, &m.Intent, &m.Created); err != nil {
+		if err := row.Scan(&d.Seq, &m.ID, &m.Kind, &m.Intent, &m.Created, &m.Payment); err != nil {
 			return d, err
 		}
 		d.Body, _ = json.Marshal(m)
