@@ -55,6 +55,7 @@ const (
 	CodeRulesConflict      Code = "rules_conflict"
 	CodeKeyReused          Code = "idempotency_key_reused"
 	CodePaymentFailed      Code = "payment_failed"
+	CodeTicketEnded        Code = "ticket_ended"
 
 	// The caller is too fast, or the house is not well.
 	CodeRateLimited Code = "rate_limited"

@@ -13,7 +13,7 @@ import (
 
 // Violation is a row that contradicts what must always hold.
 type Violation struct {
-	Invariant string // I1, I6, I7, I9, I10, ledger, stock, order or limit
+	Invariant string // I1, I6, I7, I8, I9, I10, ledger, stock, order or limit
 	Subject   string // the id of the row
 	Detail    string
 }
@@ -57,6 +57,16 @@ var audits = []struct{ invariant, sql string }{
 		left join tickets t on t.order_id = o.id
 		where o.event_id = $1 group by o.id, o.state, b.quantity
 		having count(t.id) <> case when o.state = 'paid' then b.quantity else 0 end`},
+	{"I8", `select c.ticket_id, format('revision %s, turn %s: %s first scans', c.revision, c.turn, count(*)) from checkins c
+		where c.event_id = $1 and c.result = 'accepted' group by c.ticket_id, c.revision, c.turn having count(*) > 1`},
+	{"I8", `select t.id, format('the ticket is %s at revision %s, its scans say %s let in and %s undone', t.state, t.revision, s.let_in, s.undone)
+		from tickets t cross join lateral (
+			select count(*) filter (where c.result = 'accepted') as let_in, count(*) filter (where c.result = 'undone') as undone
+			from checkins c where c.ticket_id = t.id and c.revision = t.revision
+		) s where t.event_id = $1 and case t.state when 'checked_in' then s.let_in <> s.undone + 1
+			when 'revoked' then s.let_in not in (s.undone, s.undone + 1) else s.let_in <> s.undone end`},
+	{"I8", `select t.id, format('good at revision %s, but its code is void: %s', t.revision, r.cause) from tickets t join revocations r on r.ticket_id = t.id and r.revision >= t.revision
+		where t.event_id = $1 and t.state in ('issued', 'checked_in')`},
 	{"I9", `select id, format('deadline %s, ended %s', deadline, coalesce(ended_at::text, 'not yet')) from reservations
 		where event_id = $1 and state in ('held', 'converted', 'expired', 'released') and coalesce(ended_at, now()) > deadline + ` + auditGrace},
 	{"order", `select o.id, format('the order is %s (accepted: %s), its reservation %s', o.state, o.accepted_at is not null, r.state)

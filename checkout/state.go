@@ -1,6 +1,9 @@
 package checkout
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // moves is the transition table of one state machine: what each state may
 // become. A state without an entry is not a state of the machine.
@@ -15,4 +18,15 @@ func (m moves[S]) move(from, to S) error {
 		}
 	}
 	return fmt.Errorf("checkout: %T may not go from %q to %q", from, from, to)
+}
+
+// before lists the states that may become this one.
+func (m moves[S]) before(to S) []string {
+	var from []string
+	for state, next := range m {
+		if slices.Contains(next, to) {
+			from = append(from, string(state))
+		}
+	}
+	return from
 }

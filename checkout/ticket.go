@@ -2,6 +2,7 @@ package checkout
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -38,9 +39,19 @@ func (c *Checkout) Ticket(ctx context.Context, id ropeline.TicketID, fan ropelin
 		return Ticket{}, err
 	}
 	if len(tickets) == 0 || tickets[0].Fan != fan {
-		return Ticket{}, ropeline.Errorf(ropeline.CodeTicketNotFound, "There is no such ticket.")
+		return Ticket{}, errNoTicket
 	}
 	return tickets[0], nil
+}
+
+var errNoTicket = ropeline.Errorf(ropeline.CodeTicketNotFound, "There is no such ticket.")
+
+// noTicket makes the absence of a row ticket_not_found.
+func noTicket(err error) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return errNoTicket
+	}
+	return err
 }
 
 func (c *Checkout) tickets(ctx context.Context, where string, arg any) ([]Ticket, error) {

@@ -13,7 +13,7 @@ const (
 
 var ticketMoves = moves[TicketState]{
 	TicketIssued:      {TicketCheckedIn, TicketTransferred, TicketRevoked},
-	TicketCheckedIn:   {},
-	TicketTransferred: {},
-	TicketRevoked:     {},
+	TicketCheckedIn:   {TicketIssued, TicketRevoked},
+	TicketTransferred: {TicketIssued, TicketRevoked},
+	TicketRevoked:     {TicketIssued},
 }

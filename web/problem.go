@@ -64,6 +64,7 @@ var statuses = map[ropeline.Code]int{
 	ropeline.CodeRulesConflict:      http.StatusConflict,
 	ropeline.CodeKeyReused:          http.StatusUnprocessableEntity,
 	ropeline.CodePaymentFailed:      http.StatusPaymentRequired,
+	ropeline.CodeTicketEnded:        http.StatusConflict,
 
 	ropeline.CodeRateLimited: http.StatusTooManyRequests,
 	ropeline.CodeUnavailable: http.StatusServiceUnavailable,
