@@ -28,6 +28,7 @@ var shared = map[string][]string{
 	"internal/keyring": {},
 	"internal/redisdb": {},
 	"internal/batch":   {},
+	"internal/outbox":  {},
 	"internal/pacelog": {"internal/keyring"},
 	"internal/engines": {"migrations"},
 	"migrations":       {},

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/internal/outbox"
 )
 
 // write writes what the ledger has decided and commits, in one round trip. It
@@ -123,22 +124,30 @@ func (l *ledger) queueOrders(batch *pgx.Batch) {
 
 func (l *ledger) queueOutbox(batch *pgx.Batch, event ropeline.EventID) {
 	var kinds, subjects, payloads []string
-	tell := func(kind, subject string, payload any) {
+	tell := func(kind outbox.Kind, subject string, payload any) {
 		text, _ := json.Marshal(payload)
-		kinds, subjects, payloads = append(kinds, kind), append(subjects, subject), append(payloads, string(text))
+		kinds, subjects, payloads = append(kinds, string(kind)), append(subjects, subject), append(payloads, string(text))
 	}
-	// One message a batch: a drop would drown its readers otherwise.
-	if news := l.news(l.fresh); len(news) > 0 {
-		tell("ReservationsDecided", string(event), map[string]any{"reservations": news})
-	}
-	if news := l.news(l.changed); len(news) > 0 {
-		tell("ReservationsEnded", string(event), map[string]any{"reservations": news})
+	// One message of a kind a batch: a drop would drown its readers otherwise.
+	for _, of := range []struct {
+		kind    outbox.Kind
+		entries []*entry
+		state   ReservationState
+	}{
+		{outbox.TicketReserved, l.fresh, ReservationHeld},
+		{outbox.ReservationRejected, l.fresh, ReservationRejected},
+		{outbox.ReservationExpired, l.changed, ReservationExpired},
+		{outbox.ReservationReleased, l.changed, ReservationReleased},
+	} {
+		if news := newsOf(of.entries, of.state); len(news) > 0 {
+			tell(of.kind, string(event), outbox.Reservations{Reservations: news})
+		}
 	}
 	for _, a := range l.accepted {
-		tell("OrderAccepted", string(a.order), map[string]any{"order": a.order, "payment": a.payment, "late": a.orderState == OrderExpired})
+		tell(outbox.OrderAccepted, string(a.order), outbox.Accepted{Order: a.order, Payment: a.payment, Late: a.orderState == OrderExpired})
 	}
 	for _, r := range l.refused {
-		tell("PaymentRefused", string(r.order), map[string]any{"order": r.order, "payment": r.payment})
+		tell(outbox.PaymentRefused, string(r.order), outbox.Payment{Order: r.order, Payment: r.payment})
 	}
 	if len(kinds) > 0 {
 		batch.Queue(`
@@ -148,19 +157,13 @@ func (l *ledger) queueOutbox(batch *pgx.Batch, event ropeline.EventID) {
 	}
 }
 
-// reservationNews is what the outbox tells of a reservation.
-type reservationNews struct {
-	ID       ropeline.ReservationID `json:"id"`
-	Fan      ropeline.FanID         `json:"fan"`
-	State    ReservationState       `json:"state"`
-	Reason   ropeline.Code          `json:"reason,omitempty"`
-	Deadline time.Time              `json:"deadline"`
-}
-
-func (l *ledger) news(entries []*entry) []reservationNews {
-	news := make([]reservationNews, len(entries))
-	for i, e := range entries {
-		news[i] = reservationNews{ID: e.ID, Fan: e.Fan, State: e.State, Reason: e.Reason, Deadline: e.Deadline.UTC()}
+// newsOf is what the outbox tells of the reservations that are in a state now.
+func newsOf(entries []*entry, state ReservationState) []outbox.Reservation {
+	var news []outbox.Reservation
+	for _, e := range entries {
+		if e.State == state {
+			news = append(news, outbox.Reservation{ID: e.ID, Fan: e.Fan, State: string(e.State), Reason: e.Reason, Deadline: e.Deadline.UTC()})
+		}
 	}
 	return news
 }

@@ -207,7 +207,7 @@ func (c *Checkout) recordPaid(ctx context.Context, tx pgx.Tx, o owed) (bool, err
 		insert into outbox (event_id, kind, subject, payload) values
 		($1, 'PaymentConfirmed', $2, jsonb_build_object('payment', $2::text, 'order', $3::text, 'amount_minor', $4::bigint, 'currency', $5::text)),
 		($1, 'OrderPaid', $3, jsonb_build_object('order', $3::text, 'fan', $6::text)),
-		($1, 'TicketsIssued', $3, jsonb_build_object('order', $3::text, 'tickets', (select jsonb_agg(id order by ordinal) from tickets where order_id = $3)))`,
+		($1, 'TicketIssued', $3, jsonb_build_object('order', $3::text, 'tickets', (select jsonb_agg(id order by ordinal) from tickets where order_id = $3)))`,
 		o.event, o.payment, o.order, o.amount.Minor, o.amount.Currency, o.fan)
 	return true, tx.SendBatch(ctx, batch).Close()
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/ropeline/ropeline/checkout/payment/sandbox"
 	"github.com/ropeline/ropeline/internal/engines"
 	"github.com/ropeline/ropeline/internal/keyring"
+	"github.com/ropeline/ropeline/internal/outbox"
 	"github.com/ropeline/ropeline/internal/redisdb"
 )
 
@@ -76,9 +77,28 @@ func houseOver(t testing.TB, pair *engines.Pair, redisURL string, options Option
 			t.Error(err)
 		}
 		h.serving.Wait()
+		newsIsValid(t, pair.Pool)
 		r.Close()
 	})
 	return h
+}
+
+// newsIsValid holds every domain event that a test led to to its kind.
+func newsIsValid(t testing.TB, pool *pgxpool.Pool) {
+	rows, err := pool.Query(context.Background(), "select seq, 0::bigint, event_id, kind, version, subject, payload, created_at from outbox order by seq limit 2000")
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	events, err := pgx.CollectRows(rows, pgx.RowToStructByPos[outbox.Event])
+	if err != nil {
+		t.Error(err)
+	}
+	for _, e := range events {
+		if err := e.Validate(); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 type kind struct {

@@ -162,7 +162,8 @@ func (s *sight) write(ctx context.Context, tx pgx.Tx) error {
 		batch.Queue("update payments set state = $2, changed_at = $3 where id = $1", s.payment, state, s.now)
 		batch.Queue(`
 			insert into outbox (event_id, kind, subject, payload)
-			values ($1, 'PaymentChanged', $2, jsonb_build_object('payment', $2::text, 'state', $3::text))`, s.event, s.payment, state)
+			select event_id, $2::text, id, jsonb_build_object('payment', id, 'order', order_id, 'amount_minor', amount_minor, 'currency', currency)
+			from payments where id = $1`, s.payment, paymentKinds[state])
 	}
 	var dutyAt *time.Time
 	if !s.dutyAt.IsZero() {

@@ -1,6 +1,9 @@
 package checkout
 
-import "github.com/ropeline/ropeline/checkout/payment"
+import (
+	"github.com/ropeline/ropeline/checkout/payment"
+	"github.com/ropeline/ropeline/internal/outbox"
+)
 
 // PaymentState is what a payment has become. Its diagram is in docs/states.md.
 type PaymentState string
@@ -39,6 +42,16 @@ func paymentStateOf(status payment.Status) PaymentState {
 		return PaymentFailed
 	}
 	return PaymentPending
+}
+
+// paymentKinds are the domain events that tell of a payment's states; of
+// created the order tells.
+var paymentKinds = map[PaymentState]outbox.Kind{
+	PaymentPending:    outbox.PaymentPending,
+	PaymentAuthorized: outbox.PaymentAuthorized,
+	PaymentConfirmed:  outbox.PaymentConfirmed,
+	PaymentFailed:     outbox.PaymentFailed,
+	PaymentCanceled:   outbox.PaymentCanceled,
 }
 
 // Duty is what the house still owes a payment. A payment without a duty needs

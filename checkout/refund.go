@@ -9,6 +9,7 @@ import (
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/checkout/payment"
+	"github.com/ropeline/ropeline/internal/outbox"
 )
 
 // PerformRefund brings a refund one step on: to the gateway, or to its end. A
@@ -72,14 +73,18 @@ func (c *Checkout) recordRefund(ctx context.Context, id ropeline.RefundID, event
 			if err := refundMoves.move(from, next); err != nil {
 				return err
 			}
+			kind := outbox.RefundChanged
+			if next == RefundDone {
+				kind = outbox.Refunded
+			}
 			batch.Queue(`
 				with moved as (
 					update refunds set state = $2, provider_ref = coalesce(provider_ref, nullif($3, '')), changed_at = clock_timestamp()
 					where id = $1 and state = $4 returning id, payment_id
 				)
 				insert into outbox (event_id, kind, subject, payload)
-				select $5, 'RefundChanged', id, jsonb_build_object('refund', id, 'payment', payment_id, 'state', $2::text) from moved`,
-				id, next, refund.Ref, from, event)
+				select $5, $6::text, id, jsonb_build_object('refund', id, 'payment', payment_id, 'state', $2::text) from moved`,
+				id, next, refund.Ref, from, event, kind)
 			from = next
 		}
 		return tx.SendBatch(ctx, batch).Close()

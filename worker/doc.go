@@ -21,7 +21,7 @@
 //     next push or sweep wakes a clerk elsewhere. A payment it was at is taken up
 //     by another worker after a grip's time, with the same keys.
 //   - Several workers at once: sweeps find the same work, and the rows decide who
-//     does it. The outbox has one relay at a time (an advisory lock).
+//     does it. Each consumer of the outbox is read for by one process at a time.
 //   - Redis is away: the sweeps fail, say so, and find everything later.
 //   - A sink or webhook receiver is away: rows stay, and are offered again.
 package worker

@@ -7,6 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/ropeline/ropeline/internal/outbox"
 	"github.com/ropeline/ropeline/internal/redisdb"
 )
 
@@ -23,13 +24,13 @@ type RedisStream struct{ redis *redisdb.Clients }
 func NewRedisStream(r *redisdb.Clients) *RedisStream { return &RedisStream{redis: r} }
 
 // Send appends the events.
-func (s *RedisStream) Send(ctx context.Context, events []DomainEvent) error {
+func (s *RedisStream) Send(ctx context.Context, events []outbox.Event) error {
 	pipe := s.redis.Write.Pipeline()
 	for _, e := range events {
 		pipe.XAdd(ctx, &redis.XAddArgs{
 			Stream: StreamKey, MaxLen: streamLength, Approx: true,
 			Values: []string{
-				"seq", strconv.FormatInt(e.Seq, 10), "event", string(e.Event), "kind", e.Kind, "version", strconv.Itoa(e.Version),
+				"seq", strconv.FormatInt(e.Seq, 10), "previous", strconv.FormatInt(e.Previous, 10), "event", string(e.Event), "kind", string(e.Kind), "version", strconv.Itoa(e.Version),
 				"subject", e.Subject, "at", e.At.UTC().Format(time.RFC3339Nano), "payload", string(e.Payload),
 			},
 		})

@@ -14,6 +14,7 @@ import (
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/checkout"
 	"github.com/ropeline/ropeline/checkout/payment/sandbox"
+	"github.com/ropeline/ropeline/internal/outbox"
 	"github.com/ropeline/ropeline/internal/redisdb"
 )
 
@@ -70,6 +71,7 @@ type Worker struct {
 	log      *slog.Logger
 	options  Options
 	stock    *stockNews
+	horizon  *outbox.Horizon
 	http     *http.Client
 	metrics  metrics
 }
@@ -77,7 +79,7 @@ type Worker struct {
 // New prepares a worker; client stays the caller's to close, after Run.
 func New(c *checkout.Checkout, r *redisdb.Clients, pool *pgxpool.Pool, client *Client, log *slog.Logger, options Options) *Worker {
 	return &Worker{
-		checkout: c, redis: r, pool: pool, client: client, log: log, options: options.withDefaults(), stock: newStockNews(), metrics: newMetrics(),
+		checkout: c, redis: r, pool: pool, client: client, log: log, options: options.withDefaults(), stock: newStockNews(), horizon: outbox.NewHorizon(pool), metrics: newMetrics(),
 		http: &http.Client{Timeout: deliveryTime, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
 }
@@ -107,14 +109,13 @@ func (w *Worker) Run(ctx context.Context) error {
 	}()
 
 	g, loops := errgroup.WithContext(ctx)
-	for _, each := range []loop{
+	for _, each := range append(w.relays(), []loop{
 		{"mailboxes", w.options.Sweep, w.sweepMailboxes},
 		{"clerks' dues", w.options.Sweep, w.sweepDues},
 		{"payments", w.options.Sweep, w.sweepPayments},
 		{"refunds", w.options.Sweep, w.sweepRefunds},
-		{"outbox", relayPause, w.relay},
 		{"sandbox webhooks", deliveryPause, w.deliver},
-	} {
+	}...) {
 		g.Go(func() error { return w.every(loops, each) })
 	}
 	err := g.Wait()

@@ -1,0 +1,158 @@
+package outbox
+
+import (
+	"context"
+	"hash/fnv"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Horizon finds up to where rows may be read. It is safe for concurrent use,
+// and shared by the consumers of a process.
+type Horizon struct {
+	pool *pgxpool.Pool
+
+	mu   sync.Mutex
+	safe int64
+	mark mark
+}
+
+// mark is a number that was handed out, and a transaction id that is younger
+// than whoever has such a number.
+type mark struct {
+	seq int64
+	xid string // xid8, in its own words; "": none is set
+}
+
+// NewHorizon makes one.
+func NewHorizon(pool *pgxpool.Pool) *Horizon { return &Horizon{pool: pool} }
+
+// Settled is the highest seq below which nothing can appear any more, as far
+// as it is known now. It never waits: while older transactions run, it is
+// what it was.
+func (h *Horizon) Settled(ctx context.Context) (int64, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := h.try(ctx); err != nil || h.mark.xid != "" {
+		return h.safe, err
+	}
+	var last int64
+	if err := h.pool.QueryRow(ctx, "select case when is_called then last_value else 0 end from outbox_seq").Scan(&last); err != nil {
+		return h.safe, err
+	}
+	if last == h.safe {
+		return h.safe, nil
+	}
+	var xid string
+	if err := h.pool.QueryRow(ctx, "select pg_current_xact_id()::text").Scan(&xid); err != nil {
+		return h.safe, err
+	}
+	h.mark = mark{seq: last, xid: xid}
+	return h.safe, h.try(ctx)
+}
+
+// try sees whether all who were there before the mark have ended.
+func (h *Horizon) try(ctx context.Context) error {
+	if h.mark.xid == "" {
+		return nil
+	}
+	var ended bool
+	if err := h.pool.QueryRow(ctx, "select pg_snapshot_xmin(pg_current_snapshot()) >= $1::text::xid8", h.mark.xid).Scan(&ended); err != nil || !ended {
+		return err
+	}
+	h.safe, h.mark = h.mark.seq, mark{}
+	return nil
+}
+
+// Reader hands the events to one consumer, in order and at least once.
+type Reader struct {
+	pool     *pgxpool.Pool
+	horizon  *Horizon
+	consumer string
+	batch    int
+	cursor   int64 // as it was last seen: saves looking when there is nothing new
+}
+
+// NewReader makes the reader of a consumer, who gets up to batch events at
+// once. Each process has one for each consumer; a consumer that is new begins
+// at the beginning.
+func NewReader(pool *pgxpool.Pool, horizon *Horizon, consumer string, batch int) *Reader {
+	return &Reader{pool: pool, horizon: horizon, consumer: consumer, batch: batch, cursor: -1}
+}
+
+// Read hands on what is waiting until nothing is, and tells how many events.
+// What take refuses comes again the next time.
+func (r *Reader) Read(ctx context.Context, take func(context.Context, []Event) error) (read int, err error) {
+	settled, err := r.horizon.Settled(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for r.cursor < settled {
+		n, ours, err := r.once(ctx, settled, take)
+		read += n
+		if err != nil || !ours {
+			return read, err
+		}
+	}
+	return read, nil
+}
+
+// once hands on one batch. The lock is held by a transaction that has no id
+// while the consumer works, so that a slow consumer does not hold the horizon.
+func (r *Reader) once(ctx context.Context, settled int64, take func(context.Context, []Event) error) (n int, ours bool, err error) {
+	err = pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) error {
+		if err := tx.QueryRow(ctx, "select pg_try_advisory_xact_lock($1, $2)", lockClass, r.lock()).Scan(&ours); err != nil || !ours {
+			return err
+		}
+		if err := tx.QueryRow(ctx, "select coalesce((select seq from outbox_cursors where consumer = $1), 0)", r.consumer).Scan(&r.cursor); err != nil {
+			return err
+		}
+		events, err := r.waiting(ctx, tx, settled)
+		if err != nil {
+			return err
+		}
+		end := settled
+		if len(events) > 0 {
+			if err := take(ctx, events); err != nil {
+				return err
+			}
+			if n = len(events); n == r.batch {
+				end = events[n-1].Seq
+			}
+		}
+		if end = max(end, r.cursor); end > r.cursor {
+			_, err = tx.Exec(ctx, `
+				insert into outbox_cursors (consumer, seq) values ($1, $2)
+				on conflict (consumer) do update set seq = excluded.seq, moved_at = now()`, r.consumer, end)
+		}
+		r.cursor = end
+		return err
+	})
+	if err != nil {
+		r.cursor = -1 // as it is in the table
+	}
+	return n, ours, err
+}
+
+func (r *Reader) waiting(ctx context.Context, tx pgx.Tx, settled int64) ([]Event, error) {
+	rows, err := tx.Query(ctx, `
+		select seq, coalesce(lag(seq) over (partition by event_id order by seq),
+				(select p.seq from outbox p where p.event_id = w.event_id and p.seq < w.seq order by p.seq desc limit 1), 0),
+			event_id, kind, version, subject, payload, created_at
+		from (select * from outbox where seq > $1 and seq <= $2 order by seq limit $3) w order by seq`, r.cursor, settled, r.batch)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Event])
+}
+
+// lockClass sets the consumers' advisory locks apart from others: "outb".
+const lockClass int32 = 0x6f757462
+
+func (r *Reader) lock() int32 {
+	sum := fnv.New32a()
+	sum.Write([]byte(r.consumer))
+	return int32(sum.Sum32())
+}
