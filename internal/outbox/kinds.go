@@ -39,6 +39,8 @@ const (
 	TicketIssued    Kind = "TicketIssued"
 	TicketRevoked   Kind = "TicketRevoked"
 	TicketCheckedIn Kind = "TicketCheckedIn"
+	// TicketCheckInUndone: an organizer took a first scan back.
+	TicketCheckInUndone Kind = "TicketCheckInUndone"
 
 	RefundChanged  Kind = "RefundChanged"
 	Refunded       Kind = "Refunded"
@@ -72,8 +74,9 @@ var kinds = map[Kind]kind{
 	PaymentCanceled:     {1, Payment{}},
 	PaymentRefused:      {1, Payment{}},
 	TicketIssued:        {1, Issued{}},
-	TicketRevoked:       {1, Ticket{}},
-	TicketCheckedIn:     {1, Ticket{}},
+	TicketRevoked:       {1, Revoked{}},
+	TicketCheckedIn:     {1, CheckedIn{}},
+	TicketCheckInUndone: {1, Undone{}},
 	RefundChanged:       {1, Refund{}},
 	Refunded:            {1, Refund{}},
 	DisputeChanged:      {1, Dispute{}},
@@ -134,9 +137,33 @@ type Issued struct {
 	Tickets []ropeline.TicketID `json:"tickets"`
 }
 
-// Ticket is the payload of what happens to one ticket.
+// Ticket is what all payloads about one ticket have.
 type Ticket struct {
-	Ticket ropeline.TicketID `json:"ticket"`
+	Ticket   ropeline.TicketID `json:"ticket"`
+	Order    ropeline.OrderID  `json:"order"`
+	Fan      ropeline.FanID    `json:"fan"`
+	Revision int               `json:"revision"` // of the code that it is about
+}
+
+// Revoked is the payload of TicketRevoked. A ticket that is issued anew has its
+// older revision revoked.
+type Revoked struct {
+	Ticket
+	Cause  string `json:"cause"`
+	Reason string `json:"reason"`
+}
+
+// CheckedIn is the payload of TicketCheckedIn.
+type CheckedIn struct {
+	Ticket
+	TicketType ropeline.TicketTypeID `json:"ticket_type"`
+	Gate       string                `json:"gate"`
+}
+
+// Undone is the payload of TicketCheckInUndone.
+type Undone struct {
+	Ticket
+	Reason string `json:"reason"`
 }
 
 // Refund is the payload of what happens to a refund.
@@ -220,11 +247,11 @@ type Field struct {
 
 // Fields lists what the kind's payload holds.
 func (k Kind) Fields() []Field {
-	payload := reflect.TypeOf(kinds[k].payload)
 	var fields []Field
-	for i := range payload.NumField() {
-		name, options, _ := strings.Cut(payload.Field(i).Tag.Get("json"), ",")
-		fields = append(fields, Field{Name: name, Required: !strings.Contains(options, "omitempty")})
+	for _, f := range reflect.VisibleFields(reflect.TypeOf(kinds[k].payload)) {
+		if name, options, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" {
+			fields = append(fields, Field{Name: name, Required: !strings.Contains(options, "omitempty")})
+		}
 	}
 	return fields
 }
