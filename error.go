@@ -53,6 +53,7 @@ const (
 	CodeOrderExists        Code = "order_exists"
 	CodeOrderEnded         Code = "order_ended"
 	CodeRulesConflict      Code = "rules_conflict"
+	CodeReviewDecided      Code = "review_decided"
 	CodeKeyReused          Code = "idempotency_key_reused"
 	CodePaymentFailed      Code = "payment_failed"
 	CodeTicketEnded        Code = "ticket_ended"

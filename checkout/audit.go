@@ -13,7 +13,7 @@ import (
 
 // Violation is a row that contradicts what must always hold.
 type Violation struct {
-	Invariant string // I1, I6, I7, I8, I9, I10, ledger, stock, order or limit
+	Invariant string // I1, I6, I7, I8, I9, I10, ledger, stock, order, review or limit
 	Subject   string // the id of the row
 	Detail    string
 }
@@ -75,6 +75,16 @@ var audits = []struct{ invariant, sql string }{
 			(o.accepted_at is not null) <> (r.state = 'converted')
 			or o.state = 'pending' and r.state not in ('held', 'converted')
 			or o.state = 'paid' and r.state <> 'converted')`},
+	{"review", `select o.id, format('waits for a review (%s), but its payment is %s and owed %s', o.accepted_at is not null, p.state, coalesce(p.duty, 'nothing'))
+		from orders o join payments p on p.order_id = o.id
+		where o.event_id = $1 and p.state in ('authorized', 'confirmed') and (
+			(coalesce(o.risk_decision, '') = 'review') <> (coalesce(p.duty, '') = 'review') and not (o.risk_decision = 'review' and p.duty in ('unwind', 'void'))
+			or o.risk_decision = 'review' and o.accepted_at is null and p.duty = 'review')`},
+	{"review", `select o.id, format('its review should have ended at %s', o.review_deadline)
+		from orders o join payments p on p.order_id = o.id
+		where o.event_id = $1 and p.duty = 'review' and o.review_deadline < now() - interval '1 minute'`},
+	{"review", `select o.id, 'rejected, and paid all the same' from orders o
+		where o.event_id = $1 and o.risk_decision = 'reject' and o.state = 'paid'`},
 	{"I10", `select reservation_id, format('%s orders', count(*)) from orders where event_id = $1 group by 1 having count(*) > 1`},
 	{"limit", `select r.fan_id, format('%s of %s, at most %s', sum(i.quantity), i.ticket_type, t.max_per_fan)
 		from reservations r cross join jsonb_to_recordset(r.items) as i(ticket_type text, quantity int)

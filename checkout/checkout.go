@@ -30,6 +30,9 @@ type Options struct {
 	Watch time.Duration
 	// Grip is how long a worker has a payment's duty for itself; default 15 s.
 	Grip time.Duration
+	// Assess is asked for a verdict on each payment as it is authorized; it must
+	// answer soon, and always. Without it every order is allowed.
+	Assess func(ctx context.Context, a Authorized) Verdict
 	// MailboxLimit is the most requests that may wait for one clerk; default 50,000.
 	MailboxLimit int
 }

@@ -95,12 +95,12 @@ func (c *Checkout) queueClaims(batch *pgx.Batch, d *desk, event ropeline.EventID
 	l := d.ledger
 	const owed = "p.event_id = $1 and p.duty in ('settle', 'unwind')"
 	batch.Queue(`
-		select p.id, p.duty, o.id, o.state, o.reservation_id from payments p join orders o on o.id = p.order_id
+		select p.id, p.duty, o.id, o.state, o.reservation_id, coalesce(p.verdict->>'decision', 'undecided') from payments p join orders o on o.id = p.order_id
 		where `+owed+" order by p.duty_at limit $2 for update of p skip locked", event, dueLimit).
 		Query(func(rows pgx.Rows) error {
 			var err error
 			d.claims, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (k claim, err error) {
-				return k, row.Scan(&k.payment, &k.duty, &k.order, &k.orderState, &k.reservation)
+				return k, row.Scan(&k.payment, &k.duty, &k.order, &k.orderState, &k.reservation, &k.risk)
 			})
 			return err
 		})

@@ -105,9 +105,13 @@ func (l *ledger) queueOrders(batch *pgx.Batch) {
 			select event_id, $4::text, id, jsonb_build_object('order', id, 'fan', fan_id, 'reservation', reservation_id) from ended`,
 			ids, string(end.order), l.now, end.kind)
 	}
+	l.queueVerdicts(batch, slices.Concat(l.accepted, l.refused))
 	if len(l.accepted) > 0 {
 		payments, orders := split(l.accepted)
-		batch.Queue("update payments set duty = 'capture', duty_at = $2, attempts = 0 where id = any($1)", payments, l.now)
+		batch.Queue(`
+			update payments set duty = case when verdict->>'decision' = 'review' then 'review' else 'capture' end, attempts = 0,
+				duty_at = $2::timestamptz + case when verdict->>'decision' = 'review' then (verdict->>'review_seconds')::bigint else 0 end * interval '1 second'
+			where id = any($1)`, payments, l.now)
 		batch.Queue("update orders set accepted_at = $2 where id = any($1)", orders, l.now)
 	}
 	if len(l.refused) > 0 {
@@ -116,7 +120,8 @@ func (l *ledger) queueOrders(batch *pgx.Batch) {
 	}
 	if len(l.unwound) > 0 {
 		payments, orders := split(l.unwound)
-		batch.Queue("update payments set duty = null where id = any($1)", payments)
+		// Money that is still reserved is of an order that a review rejected.
+		batch.Queue("update payments set duty = case when state = 'authorized' then 'void' end, duty_at = $2, attempts = 0 where id = any($1)", payments, l.now)
 		// A late order whose capture failed stays expired; its stock is back.
 		batch.Queue("update orders set accepted_at = null where id = any($1) and state = 'expired'", orders)
 	}

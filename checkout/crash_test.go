@@ -104,7 +104,7 @@ func TestCrashBetweenOrderAndGateway(t *testing.T) {
 	r := h.hold(e, fan(), 1)
 	tx, err := h.pair.Pool.Begin(t.Context())
 	must(t, err)
-	placed, err := h.place(t.Context(), tx, r.Fan, r.ID, "a@example.com", newKey())
+	placed, err := h.place(t.Context(), tx, Placing{Fan: r.Fan, Reservation: r.ID, Email: "a@example.com", Key: newKey()})
 	must(t, err)
 	must(t, tx.Commit(t.Context()))
 	o, err := h.Order(t.Context(), placed.order, r.Fan)

@@ -41,7 +41,7 @@ func (c *Checkout) DueEvents(ctx context.Context) ([]ropeline.EventID, error) {
 // OwedPayments lists payments whose duty is due, the longest waiting first.
 func (c *Checkout) OwedPayments(ctx context.Context, limit int) ([]ropeline.PaymentID, error) {
 	return collect[ropeline.PaymentID](ctx, c, `
-		select id from payments where duty in ('create', 'watch', 'capture', 'void') and duty_at <= now() order by duty_at limit $1`, limit)
+		select id from payments where duty in ('create', 'watch', 'review', 'capture', 'void') and duty_at <= now() order by duty_at limit $1`, limit)
 }
 
 // OwedRefunds lists refunds that are not at their end, the longest waiting first.

@@ -42,7 +42,8 @@ type owed struct {
 // so that nobody else takes a duty up while its call is under way.
 const gatewayTime = 10 * time.Second
 
-// Perform does what a payment is owed: open, ask after, capture or void it.
+// Perform does what a payment is owed: open, ask after, capture or void it, or
+// end its review at the deadline.
 // A duty that is not due, or that another worker has taken up, is left alone.
 // What fails stays owed, and is due again after a growing pause.
 func (c *Checkout) Perform(ctx context.Context, id ropeline.PaymentID) (Performed, error) {
@@ -65,6 +66,8 @@ func (c *Checkout) perform(ctx context.Context, id ropeline.PaymentID, ours bool
 		err = c.open(ctx, o)
 	case o.duty == DutyWatch:
 		err = c.watch(ctx, o)
+	case o.duty == DutyReview:
+		err = c.endReview(ctx, o)
 	case o.duty == DutyCapture:
 		done.Paid, err = c.capture(ctx, o)
 	case o.duty == DutyVoid:
@@ -84,7 +87,7 @@ func (c *Checkout) perform(ctx context.Context, id ropeline.PaymentID, ours bool
 func (c *Checkout) takeUp(ctx context.Context, id ropeline.PaymentID, ours bool) (o owed, found bool, err error) {
 	err = c.pool.QueryRow(ctx, `
 		update payments p set attempts = attempts + 1, duty_at = clock_timestamp() + $2::interval from orders o
-		where p.id = $1 and o.id = p.order_id and p.duty in ('create', 'watch', 'capture', 'void') and (p.duty_at <= clock_timestamp() or $3)
+		where p.id = $1 and o.id = p.order_id and p.duty in ('create', 'watch', 'review', 'capture', 'void') and (p.duty_at <= clock_timestamp() or $3)
 		returning p.id, p.provider, coalesce(p.provider_ref, ''), p.idempotency_key, p.state, p.duty, p.attempts, p.amount_minor, p.currency,
 			o.id, o.state, o.ended_at, o.event_id, o.fan_id, o.email, clock_timestamp()`, id, c.options.Grip, ours).
 		Scan(&o.payment, &o.provider, &o.ref, &o.key, &o.state, &o.duty, &o.attempts, &o.amount.Minor, &o.amount.Currency,

@@ -59,6 +59,7 @@ type claim struct {
 	order       ropeline.OrderID
 	orderState  OrderState
 	reservation ropeline.ReservationID
+	risk        RiskDecision
 }
 
 // reserve decides a request; one that was decided before stays as it is.
@@ -153,10 +154,17 @@ func (l *ledger) expire(id ropeline.ReservationID) {
 
 // settle says whether the order of an authorized payment gets its stock. A
 // hold that is still there is enough, even past its deadline; one that has
-// expired is looked at again, as if it came new.
+// expired is looked at again, as if it came new. A rejected order gets none,
+// and gives back what it holds.
 func (l *ledger) settle(c claim) {
 	e := l.reservations[c.reservation]
 	switch {
+	case c.risk == RiskReject:
+		if e != nil && e.State == ReservationHeld && c.orderState == OrderPending {
+			l.become(e, ReservationReleased)
+			l.count(e, changeUnwind, -1, -1, 0)
+		}
+		l.refused = append(l.refused, c)
 	case e != nil && e.State == ReservationHeld && c.orderState == OrderPending:
 		l.become(e, ReservationConverted)
 		l.count(e, changeSettle, 0, -1, 1)

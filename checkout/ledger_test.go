@@ -155,13 +155,20 @@ func (m *ledgerMachine) Settle(t *rapid.T) {
 		t.Skip("no order")
 	}
 	was := e.State
-	m.ledger.settle(claim{duty: DutySettle, orderState: order, reservation: e.ID})
+	risk := rapid.SampledFrom([]RiskDecision{RiskUndecided, RiskAllow, RiskReview, RiskReject}).Draw(t, "risk")
+	m.ledger.settle(claim{duty: DutySettle, orderState: order, reservation: e.ID, risk: risk})
 	if len(m.ledger.accepted)+len(m.ledger.refused) != 1 {
 		t.Fatal("neither accepted nor refused")
 	}
 	accepted := len(m.ledger.accepted) == 1
 	if accepted != (was != ReservationConverted && e.State == ReservationConverted) {
 		t.Fatalf("accepted %v, from %s to %s", accepted, was, e.State)
+	}
+	if risk == RiskReject {
+		if accepted || e.State == ReservationHeld && order == OrderPending {
+			t.Fatalf("rejected, and %s", e.State)
+		}
+		return
 	}
 	if was == ReservationHeld && order == OrderPending && !accepted {
 		t.Fatal("a hold was not honoured")

@@ -55,15 +55,19 @@ func (c *Checkout) observe(ctx context.Context, id ropeline.PaymentID, object pa
 
 // observeOnce is observe for a webhook: when its id was seen, nothing happens.
 func (c *Checkout) observeOnce(ctx context.Context, id ropeline.PaymentID, object payment.Object, webhook string) error {
+	verdict, err := c.assess(ctx, id, object)
+	if err != nil {
+		return err
+	}
 	var event ropeline.EventID // whose clerk has work now
-	err := pgx.BeginFunc(ctx, c.pool, func(tx pgx.Tx) error {
+	err = pgx.BeginFunc(ctx, c.pool, func(tx pgx.Tx) error {
 		if webhook != "" {
 			tag, err := tx.Exec(ctx, "insert into webhook_events (provider, event_id) values ($1, $2) on conflict do nothing", c.provider.Name(), webhook)
 			if err != nil || tag.RowsAffected() == 0 {
 				return err
 			}
 		}
-		s := sight{object: object}
+		s := sight{object: object, verdict: verdict, attempt: webhook != ""}
 		err := tx.QueryRow(ctx, `
 			select id, event_id, state, coalesce(duty, ''), coalesce(provider_ref, ''), clock_timestamp() from payments where id = $1 for update`, id).
 			Scan(&s.payment, &s.event, &s.state, &s.duty, &s.ref, &s.now)
@@ -103,6 +107,8 @@ type sight struct {
 	ref     string
 	object  payment.Object
 	now     time.Time
+	verdict []byte // of a payment that was not authorized before
+	attempt bool   // what is told came with a webhook of its own
 
 	moves  []PaymentState // the states gone through, one by one
 	refund string         // why the money must go back
@@ -156,6 +162,15 @@ func (s *sight) take(watch time.Duration) error {
 
 func (s *sight) owe(duty Duty, at time.Time) { s.duty, s.dutyAt = duty, at }
 
+// declines counts an attempt that was declined; the webhook that tells of it
+// is taken once.
+func (s *sight) declines() int {
+	if s.attempt && s.object.Decline != "" && s.object.Status == payment.StatusPending {
+		return 1
+	}
+	return 0
+}
+
 func (s *sight) write(ctx context.Context, tx pgx.Tx) error {
 	batch := &pgx.Batch{}
 	for _, state := range s.moves {
@@ -173,8 +188,9 @@ func (s *sight) write(ctx context.Context, tx pgx.Tx) error {
 		update payments set provider_ref = coalesce(provider_ref, nullif($2, '')),
 			client_secret = case when client_secret = '' then $3 else client_secret end,
 			failure = $4, duty = nullif($5, ''), duty_at = coalesce($6, duty_at),
-			attempts = case when $6::timestamptz is null then attempts else 0 end
-		where id = $1`, s.payment, s.object.Ref, s.object.ClientSecret, s.object.Decline, string(s.duty), dutyAt)
+			attempts = case when $6::timestamptz is null then attempts else 0 end,
+			verdict = coalesce(verdict, $7), declines = declines + $8
+		where id = $1`, s.payment, s.object.Ref, s.object.ClientSecret, s.object.Decline, string(s.duty), dutyAt, s.verdict, s.declines())
 	if card, risk := s.object.Card, s.object.Risk; card != (payment.Card{}) || risk.Level != "" {
 		batch.Queue(`
 			update payments set card_fingerprint = $2, card_brand = $3, card_last4 = $4, card_country = $5,

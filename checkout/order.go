@@ -26,6 +26,7 @@ type Order struct {
 	CreatedAt   time.Time
 	Deadline    time.Time // of the hold; to be paid before
 	Payment     Payment
+	Risk        RiskDecision
 	Tickets     []Ticket // once paid
 }
 
@@ -51,16 +52,37 @@ const NoProvider = "none"
 // invalid_idempotency_key. A gateway that does not answer is no error: the
 // order is there, its payment is "created", and a worker opens it.
 func (c *Checkout) PlaceOrder(ctx context.Context, fan ropeline.FanID, reservation ropeline.ReservationID, email, key string) (Order, error) {
-	email, err := ParseEmail(email)
+	return c.Place(ctx, Placing{Fan: fan, Reservation: reservation, Email: email, Key: key})
+}
+
+// Placing asks for an order.
+type Placing struct {
+	Fan         ropeline.FanID
+	Reservation ropeline.ReservationID
+	Email       string
+	Key         string // the fan's Idempotency-Key
+
+	// Verdict is what is thought of the order before anything is known of its
+	// payment. Only an order that costs nothing is decided by it.
+	Verdict *Verdict
+	// Record (may be nil) writes in the transaction of a new order.
+	Record func(batch *pgx.Batch, order ropeline.OrderID)
+}
+
+// Place is PlaceOrder with what is thought of the order.
+func (c *Checkout) Place(ctx context.Context, p Placing) (Order, error) {
+	fan, reservation, key := p.Fan, p.Reservation, p.Key
+	email, err := ParseEmail(p.Email)
 	if err != nil {
 		return Order{}, err
 	}
 	if err := checkKey(key); err != nil {
 		return Order{}, err
 	}
+	p.Email = email
 	var placed placing
 	err = pgx.BeginFunc(ctx, c.pool, func(tx pgx.Tx) (err error) {
-		placed, err = c.place(ctx, tx, fan, reservation, email, key)
+		placed, err = c.place(ctx, tx, p)
 		return err
 	})
 	if err != nil {
@@ -85,7 +107,8 @@ type placing struct {
 	free    bool
 }
 
-func (c *Checkout) place(ctx context.Context, tx pgx.Tx, fan ropeline.FanID, reservation ropeline.ReservationID, email, key string) (placing, error) {
+func (c *Checkout) place(ctx context.Context, tx pgx.Tx, p Placing) (placing, error) {
+	fan, reservation, email, key := p.Fan, p.Reservation, p.Email, p.Key
 	sum := sha256.Sum256([]byte(string(reservation) + "\x00" + email))
 	hash := sum[:8]
 	var r Reservation
@@ -126,10 +149,14 @@ func (c *Checkout) place(ctx context.Context, tx pgx.Tx, fan ropeline.FanID, res
 	case r.State != ReservationHeld:
 		return placing{}, ropeline.Errorf(ropeline.CodeReservationEnded, "The reservation has ended: it is %s.", r.State)
 	}
-	return c.insertOrder(ctx, tx, r, email, key, hash)
+	return c.insertOrder(ctx, tx, r, p, hash)
 }
 
-func (c *Checkout) insertOrder(ctx context.Context, tx pgx.Tx, r Reservation, email, key string, hash []byte) (placing, error) {
+func (c *Checkout) insertOrder(ctx context.Context, tx pgx.Tx, r Reservation, asked Placing, hash []byte) (placing, error) {
+	verdict, err := asked.first()
+	if err != nil {
+		return placing{}, err
+	}
 	p := placing{order: ropeline.NewID[ropeline.OrderID](), payment: ropeline.NewID[ropeline.PaymentID]()}
 	total := r.Total()
 	p.free = total.Minor == 0
@@ -140,9 +167,9 @@ func (c *Checkout) insertOrder(ctx context.Context, tx pgx.Tx, r Reservation, em
 	inserted := false
 	batch := &pgx.Batch{}
 	batch.Queue(`
-		insert into orders (id, event_id, reservation_id, fan_id, email, state, total_minor, currency, idempotency_key, request_hash)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (fan_id, idempotency_key) do nothing`,
-		p.order, r.Event, r.ID, r.Fan, email, OrderPending, total.Minor, total.Currency, key, hash)
+		insert into orders (id, event_id, reservation_id, fan_id, email, state, total_minor, currency, idempotency_key, request_hash, risk_score, risk_reasons)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce($12::text[], '{}')) on conflict (fan_id, idempotency_key) do nothing`,
+		p.order, r.Event, r.ID, r.Fan, asked.Email, OrderPending, total.Minor, total.Currency, asked.Key, hash, verdict.score, verdict.reasons)
 	batch.Queue(`
 		insert into payments (id, order_id, event_id, provider, idempotency_key, state, amount_minor, currency, duty, duty_at)
 		select $1::text, id, event_id, $3::text, $1::text, 'created', total_minor, currency, $4::text, now() + $5::interval from orders where id = $2`,
@@ -151,7 +178,7 @@ func (c *Checkout) insertOrder(ctx context.Context, tx pgx.Tx, r Reservation, em
 		if err := paymentMoves.move(PaymentCreated, PaymentAuthorized); err != nil {
 			return placing{}, err
 		}
-		batch.Queue("update payments set state = $2 where id = $1", p.payment, PaymentAuthorized)
+		batch.Queue("update payments set state = $2, verdict = $3 where id = $1", p.payment, PaymentAuthorized, verdict.final)
 	}
 	batch.Queue(`
 		insert into outbox (event_id, kind, subject, payload)
@@ -161,6 +188,9 @@ func (c *Checkout) insertOrder(ctx context.Context, tx pgx.Tx, r Reservation, em
 			inserted = tag.RowsAffected() == 1
 			return nil
 		})
+	if asked.Record != nil {
+		asked.Record(batch, p.order)
+	}
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return placing{}, err
 	}
@@ -178,13 +208,13 @@ func (c *Checkout) Order(ctx context.Context, id ropeline.OrderID, fan ropeline.
 	var items []byte
 	err := c.pool.QueryRow(ctx, `
 		select o.id, o.event_id, o.reservation_id, o.fan_id, o.email, o.state, o.total_minor, o.currency, o.created_at,
-			r.items, r.deadline, p.id, p.provider, coalesce(p.provider_ref, ''), p.state, p.client_secret, p.failure, p.amount_minor, p.currency
+			r.items, r.deadline, p.id, p.provider, coalesce(p.provider_ref, ''), p.state, p.client_secret, p.failure, p.amount_minor, p.currency, coalesce(o.risk_decision, 'undecided')
 		from orders o join reservations r on r.id = o.reservation_id
 		join payments p on p.order_id = o.id
 		where o.id = $1 order by p.created_at desc limit 1`, id).
 		Scan(&o.ID, &o.Event, &o.Reservation, &o.Fan, &o.Email, &o.State, &o.Total.Minor, &o.Total.Currency, &o.CreatedAt,
 			&items, &o.Deadline, &o.Payment.ID, &o.Payment.Provider, &o.Payment.Ref, &o.Payment.State, &o.Payment.ClientSecret,
-			&o.Payment.Failure, &o.Payment.Amount.Minor, &o.Payment.Amount.Currency)
+			&o.Payment.Failure, &o.Payment.Amount.Minor, &o.Payment.Amount.Currency, &o.Risk)
 	if errors.Is(err, pgx.ErrNoRows) || err == nil && o.Fan != fan {
 		return Order{}, ropeline.Errorf(ropeline.CodeOrderNotFound, "There is no such order.")
 	}

@@ -158,7 +158,7 @@ func TestOrderAgainstExpiry(t *testing.T) {
 	tx, err := h.pair.Pool.Begin(t.Context())
 	must(t, err)
 	defer tx.Rollback(context.Background())
-	placed, err := h.place(t.Context(), tx, r.Fan, r.ID, "a@example.com", newKey())
+	placed, err := h.place(t.Context(), tx, Placing{Fan: r.Fan, Reservation: r.ID, Email: "a@example.com", Key: newKey()})
 	must(t, err)
 	eventually(t, "due", func() bool { due, err := h.DueEvents(t.Context()); must(t, err); return len(due) == 1 })
 	must(t, h.Nudge(t.Context(), e.ID))

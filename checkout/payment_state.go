@@ -65,6 +65,7 @@ const (
 	DutyCreate  Duty = "create"  // open the intent at the gateway
 	DutyWatch   Duty = "watch"   // ask the gateway, in case a webhook was lost
 	DutySettle  Duty = "settle"  // authorized: the clerk says whether the stock is there
+	DutyReview  Duty = "review"  // accepted, but a person decides first; due at the deadline
 	DutyCapture Duty = "capture" // accepted: take the money, issue the tickets
 	DutyVoid    Duty = "void"    // not accepted: let the money go
 	DutyUnwind  Duty = "unwind"  // it can never be paid: the clerk takes the stock back

@@ -21,6 +21,7 @@ func TestTransitionsAreThoseOfTheDiagrams(t *testing.T) {
 	exhaust(t, string(text), "Payment", paymentMoves)
 	exhaust(t, string(text), "Refund", refundMoves)
 	exhaust(t, string(text), "Ticket", ticketMoves)
+	exhaust(t, string(text), "Risk", riskMoves)
 }
 
 // exhaust tries every pair of states against the lines "from → to, to" of the
@@ -64,10 +65,10 @@ func exhaust[S ~string](t *testing.T, text, section string, table moves[S]) {
 // The schema knows the same states; a queued reservation has no row.
 func TestSchemaKnowsTheStates(t *testing.T) {
 	pair := engines.Test(t)
-	known := func(table string) []string {
+	column := func(table, name string) []string {
 		var check string
 		if err := pair.Pool.QueryRow(t.Context(), `
-			select pg_get_constraintdef(oid) from pg_constraint where conrelid = $1::regclass and conname = $1 || '_state_check'`, table).Scan(&check); err != nil {
+			select pg_get_constraintdef(oid) from pg_constraint where conrelid = $1::regclass and conname = $1 || '_' || $2 || '_check'`, table, name).Scan(&check); err != nil {
 			t.Fatalf("%s: %v", table, err)
 		}
 		var states []string
@@ -79,11 +80,13 @@ func TestSchemaKnowsTheStates(t *testing.T) {
 		slices.Sort(states)
 		return states
 	}
+	known := func(table string) []string { return column(table, "state") }
 	same(t, known("reservations"), reservationMoves, string(ReservationQueued))
 	same(t, known("orders"), orderMoves)
 	same(t, known("payments"), paymentMoves)
 	same(t, known("refunds"), refundMoves)
 	same(t, known("tickets"), ticketMoves)
+	same(t, column("orders", "risk_decision"), riskMoves, string(RiskUndecided))
 }
 
 func same[S ~string](t *testing.T, schema []string, table moves[S], without ...string) {

@@ -62,6 +62,7 @@ var statuses = map[ropeline.Code]int{
 	ropeline.CodeOrderExists:        http.StatusConflict,
 	ropeline.CodeOrderEnded:         http.StatusConflict,
 	ropeline.CodeRulesConflict:      http.StatusConflict,
+	ropeline.CodeReviewDecided:      http.StatusConflict,
 	ropeline.CodeKeyReused:          http.StatusUnprocessableEntity,
 	ropeline.CodePaymentFailed:      http.StatusPaymentRequired,
 	ropeline.CodeTicketEnded:        http.StatusConflict,
