@@ -19,10 +19,13 @@ const (
 	CodeInvalidEmail    Code = "invalid_email"
 	CodeInvalidKey      Code = "invalid_idempotency_key"
 	CodeInvalidRules    Code = "invalid_rules"
+	CodeInvalidPassword Code = "invalid_password"
 	CodeBodyTooLarge    Code = "body_too_large"
 
 	// The caller is not who the request needs.
 	CodeUnauthenticated Code = "unauthenticated"
+	CodeAccountRequired Code = "account_required"
+	CodeLinkInvalid     Code = "link_invalid"
 	CodeForbidden       Code = "forbidden"
 	CodePassInvalid     Code = "pass_invalid"
 	CodePassExpired     Code = "pass_expired"

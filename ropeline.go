@@ -87,8 +87,19 @@ type Event struct {
 	DropAt      time.Time    `json:"drop_at"`            // the lobby closes, the line opens and admission begins
 	DrawnAt     *time.Time   `json:"drawn_at,omitempty"` // the draw was done
 	ClosesAt    time.Time    `json:"closes_at"`          // the sale ends
+	OnePer      OnePer       `json:"one_per"`            // whom one number is for
 	TicketTypes []TicketType `json:"ticket_types"`
 }
+
+// OnePer is whom one number in the line of an event is for.
+type OnePer string
+
+// A browser is a fan without any account; an event may ask for one, and then
+// all devices of an account stand on one number.
+const (
+	OnePerFan     OnePer = "fan"
+	OnePerAccount OnePer = "account"
+)
 
 // PhaseAt is the phase of the event at a moment, by its schedule, by whether
 // its draw is done, and by whether its stock is sold.

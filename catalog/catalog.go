@@ -28,15 +28,18 @@ func (c *Catalog) Create(ctx context.Context, tx pgx.Tx, event ropeline.Event) (
 		return ropeline.Event{}, err
 	}
 	event.ID, event.DrawnAt = ropeline.NewID[ropeline.EventID](), nil
+	if event.OnePer == "" {
+		event.OnePer = ropeline.OnePerFan
+	}
 	event.Venue.ID = ropeline.NewID[ropeline.VenueID]()
 	if _, err := tx.Exec(ctx, `insert into venues (id, name, address, city, time_zone) values ($1, $2, $3, $4, $5)`,
 		event.Venue.ID, event.Venue.Name, event.Venue.Address, event.Venue.City, event.Venue.TimeZone); err != nil {
 		return ropeline.Event{}, ropeline.Unavailable(err)
 	}
 	if _, err := tx.Exec(ctx, `
-		insert into events (id, venue_id, name, description, starts_at, lobby_at, drop_at, closes_at)
-		values ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		event.ID, event.Venue.ID, event.Name, event.Description, event.StartsAt, event.LobbyAt, event.DropAt, event.ClosesAt); err != nil {
+		insert into events (id, venue_id, name, description, starts_at, lobby_at, drop_at, closes_at, one_per)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		event.ID, event.Venue.ID, event.Name, event.Description, event.StartsAt, event.LobbyAt, event.DropAt, event.ClosesAt, event.OnePer); err != nil {
 		return ropeline.Event{}, ropeline.Unavailable(err)
 	}
 	types := make([]ropeline.TicketType, len(event.TicketTypes))
@@ -55,7 +58,7 @@ func (c *Catalog) Create(ctx context.Context, tx pgx.Tx, event ropeline.Event) (
 }
 
 const selectEvents = `
-	select e.id, e.name, e.description, e.starts_at, e.lobby_at, e.drop_at, e.closes_at, d.done_at,
+	select e.id, e.name, e.description, e.starts_at, e.lobby_at, e.drop_at, e.closes_at, e.one_per, d.done_at,
 	       v.id, v.name, v.address, v.city, v.time_zone
 	from events e join venues v on v.id = e.venue_id left join draws d on d.event_id = e.id `
 
@@ -110,7 +113,7 @@ func (c *Catalog) query(ctx context.Context, sql string, args ...any) ([]ropelin
 	}
 	events, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (ropeline.Event, error) {
 		var e ropeline.Event
-		err := row.Scan(&e.ID, &e.Name, &e.Description, &e.StartsAt, &e.LobbyAt, &e.DropAt, &e.ClosesAt, &e.DrawnAt,
+		err := row.Scan(&e.ID, &e.Name, &e.Description, &e.StartsAt, &e.LobbyAt, &e.DropAt, &e.ClosesAt, &e.OnePer, &e.DrawnAt,
 			&e.Venue.ID, &e.Venue.Name, &e.Venue.Address, &e.Venue.City, &e.Venue.TimeZone)
 		return e, err
 	})

@@ -40,6 +40,8 @@ func validate(e ropeline.Event) error {
 		return invalid("closes_at must come after drop_at.")
 	case e.DropAt.Year() > 9999 || e.ClosesAt.Year() > 9999 || e.StartsAt.Year() > 9999:
 		return invalid("A date lies too far ahead.")
+	case e.OnePer != "" && e.OnePer != ropeline.OnePerFan && e.OnePer != ropeline.OnePerAccount:
+		return invalid("one_per must be \"fan\" or \"account\".")
 	case len(e.TicketTypes) == 0 || len(e.TicketTypes) > mostTypes:
 		return invalid("The event needs 1 to %d ticket types.", mostTypes)
 	}

@@ -3,49 +3,67 @@ package identity
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
-	"errors"
+	"net/mail"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/internal/keyring"
 )
-
-// SessionLife is how long a sign-in lasts.
-const SessionLife = 12 * time.Hour
 
 // OwnerEmail is the address of the account that the first start makes.
 const OwnerEmail = "owner@ropeline.local"
 
-// Account is somebody who organizes events.
+// Account is somebody who can log in: a fan, or somebody who organizes events.
 type Account struct {
 	ID    ropeline.AccountID
 	Email string
-	Role  string // owner | organizer
+	Role  string // owner | organizer | fan
 }
 
-// Accounts keeps organizers and their sessions.
+// Kinds of mail that accounts cause; see Options.Mail.
+const (
+	MailVerification = "EmailVerification" // data: url, minutes
+	MailReset        = "PasswordReset"     // data: url, minutes
+)
+
+// Options are what accounts need from outside.
+type Options struct {
+	// Mail hands a mail over for sending; its data has strings by name. It must
+	// not wait for a mail server: how long an answer takes must not tell which
+	// accounts exist. nil: no mail is sent.
+	Mail func(ctx context.Context, kind, to string, data map[string]string) error
+	// Adopt gives what was bought with a verified address to its account, in
+	// the transaction that verifies the address. nil: nothing is adopted.
+	Adopt func(ctx context.Context, tx pgx.Tx, account ropeline.AccountID, email string) error
+	// PublicURL is what links in mails begin with, without a slash at the end.
+	PublicURL string
+}
+
+// Accounts keeps accounts and their sessions.
 type Accounts struct {
-	pool   *pgxpool.Pool
-	hasher *hasher
+	pool    *pgxpool.Pool
+	keys    *keyring.Keyring
+	options Options
+	hasher  *hasher
 }
 
 // NewAccounts works on the house's database.
-func NewAccounts(pool *pgxpool.Pool) *Accounts {
-	return &Accounts{pool: pool, hasher: newHasher()}
+func NewAccounts(pool *pgxpool.Pool, keys *keyring.Keyring, o Options) *Accounts {
+	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
+	return &Accounts{pool: pool, keys: keys, options: o, hasher: newHasher()}
 }
 
-// EnsureOwner makes the owner's account when there is no account at all, and
-// returns its generated password then; "" when an account exists. Of several
-// nodes that start at once, exactly one makes it.
+// EnsureOwner makes the owner's account when nobody organizes yet, and returns
+// its generated password then; "" when there is somebody. Of several nodes that
+// start at once, exactly one makes it.
 func (a *Accounts) EnsureOwner(ctx context.Context) (password string, err error) {
 	var exists bool
-	if err := a.pool.QueryRow(ctx, "select exists (select from accounts)").Scan(&exists); err != nil {
+	if err := a.pool.QueryRow(ctx, "select exists (select from accounts where role <> 'fan')").Scan(&exists); err != nil {
 		return "", ropeline.Unavailable(err)
 	}
 	if exists {
@@ -78,7 +96,7 @@ func (a *Accounts) ResetOwner(ctx context.Context) (password string, err error) 
 	err = pgx.BeginFunc(ctx, a.pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `
 			insert into accounts (id, email, password_hash, role) values ($1, $2, $3, 'owner')
-			on conflict (lower(email)) do update set password_hash = excluded.password_hash`,
+			on conflict (lower(email)) do update set password_hash = excluded.password_hash, password_at = clock_timestamp()`,
 			ropeline.NewID[ropeline.AccountID](), OwnerEmail, hash); err != nil {
 			return err
 		}
@@ -91,57 +109,26 @@ func (a *Accounts) ResetOwner(ctx context.Context) (password string, err error) 
 	return password, nil
 }
 
-// Login checks the password and opens a session. Its answer, and the time it
-// takes, do not tell whether the address has an account.
-func (a *Accounts) Login(ctx context.Context, email, password string) (token string, account Account, err error) {
-	if strings.IndexByte(email, 0) >= 0 || !utf8.ValidString(email) {
-		email = "" // nobody's, and nothing that Postgres could compare
+const mostEmail = 254 // RFC 5321, 4.5.3.1.3
+
+// parseEmail checks an address that a link is to be sent to; code invalid_email.
+func parseEmail(s string) (string, error) {
+	s = strings.ToLower(strings.TrimSpace(s))
+	address, err := mail.ParseAddress(s)
+	if len(s) > mostEmail || err != nil || address.Name != "" || address.Address != s || !strings.Contains(s, ".") || !printable(s) {
+		return "", ropeline.Errorf(ropeline.CodeInvalidEmail, "This is not an e-mail address that we can write to.")
 	}
-	var hash string
-	err = a.pool.QueryRow(ctx, "select id, email, role, password_hash from accounts where lower(email) = $1",
-		strings.ToLower(strings.TrimSpace(email))).Scan(&account.ID, &account.Email, &account.Role, &hash)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return "", Account{}, ropeline.Unavailable(err)
-	}
-	matches, err := a.hasher.check(ctx, hash, password)
-	if err != nil {
-		return "", Account{}, err
-	}
-	if !matches {
-		return "", Account{}, ropeline.Errorf(ropeline.CodeUnauthenticated, "The e-mail address or the password is wrong.")
-	}
-	token = randomText(32)
-	sum := sha256.Sum256([]byte(token))
-	if _, err := a.pool.Exec(ctx, `insert into sessions (token_hash, account_id, expires_at) values ($1, $2, now() + $3::interval)`,
-		sum[:], account.ID, SessionLife); err != nil {
-		return "", Account{}, ropeline.Unavailable(err)
-	}
-	return token, account, nil
+	return s, nil
 }
 
-// Session finds who holds a session token; code unauthenticated for nobody.
-func (a *Accounts) Session(ctx context.Context, token string) (Account, error) {
-	sum := sha256.Sum256([]byte(token))
-	var account Account
-	err := a.pool.QueryRow(ctx, `
-		select a.id, a.email, a.role from sessions s join accounts a on a.id = s.account_id
-		where s.token_hash = $1 and s.expires_at > now()`, sum[:]).Scan(&account.ID, &account.Email, &account.Role)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Account{}, ropeline.Errorf(ropeline.CodeUnauthenticated, "Sign in first.")
+// printable is ASCII without spaces: what can stand in the head of a mail.
+func printable(s string) bool {
+	for _, b := range []byte(s) {
+		if b <= ' ' || b > '~' {
+			return false
+		}
 	}
-	if err != nil {
-		return Account{}, ropeline.Unavailable(err)
-	}
-	return account, nil
-}
-
-// Logout ends a session; one that is not there has ended already.
-func (a *Accounts) Logout(ctx context.Context, token string) error {
-	sum := sha256.Sum256([]byte(token))
-	if _, err := a.pool.Exec(ctx, "delete from sessions where token_hash = $1 or expires_at < now()", sum[:]); err != nil {
-		return ropeline.Unavailable(err)
-	}
-	return nil
+	return true
 }
 
 // randomText is base64url of so many random bytes.
@@ -150,3 +137,5 @@ func randomText(bytes int) string {
 	rand.Read(raw)
 	return base64.RawURLEncoding.EncodeToString(raw)
 }
+
+func minutes(d time.Duration) string { return d.Truncate(time.Minute).String() }

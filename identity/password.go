@@ -19,8 +19,9 @@ const (
 	argonKey  = 32
 	argonSalt = 16
 
-	mostPassword = 256 // bytes; longer ones are refused before any hashing
-	atOnce       = 4   // hashes computed at the same time: 76 MiB at the most
+	leastPassword = 10
+	mostPassword  = 256 // bytes; longer ones are refused before any hashing
+	atOnce        = 4   // hashes computed at the same time: 76 MiB at the most
 )
 
 // cost is what a hash was made with; it stands in the hash, so raising today's

@@ -83,7 +83,7 @@ func (s *Server) receipt(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	fan, err := s.fan(c)
+	fan, err := s.fanIn(c, event)
 	if err != nil {
 		return err
 	}

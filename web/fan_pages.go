@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -62,7 +63,12 @@ func (s *Server) eventPage(c *gin.Context, event ropeline.Event, stock checkout.
 
 // joinForm: POST /events/{id}/line, the join of a page without JavaScript.
 func (s *Server) joinForm(c *gin.Context) error {
-	if _, _, err := s.joinLine(c); err != nil {
+	_, _, err := s.joinLine(c)
+	if ropeline.CodeOf(err) == ropeline.CodeAccountRequired && err != nil && wantsPage(c.Request) {
+		c.Redirect(http.StatusSeeOther, "/login?next="+url.QueryEscape("/events/"+c.Param("event")))
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	c.Redirect(http.StatusSeeOther, "/events/"+c.Param("event")+"/line")
@@ -81,7 +87,7 @@ func (s *Server) linePage(c *gin.Context) error {
 		if _, cookieErr := c.Request.Cookie(cookiePlace + string(offer.ID)); cookieErr == nil {
 			status.Standing = ropeline.StandingGone
 		}
-	case ropeline.CodeUnauthenticated:
+	case ropeline.CodeUnauthenticated, ropeline.CodeAccountRequired:
 	default:
 		if err != nil {
 			return err
@@ -103,7 +109,7 @@ func (s *Server) shopPage(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	fan, err := s.fan(c)
+	fan, err := s.actingFan(c, offer.Event)
 	if err == nil {
 		shopper, err := s.shopper(c, offer.ID, fan)
 		if err == nil {
@@ -181,7 +187,9 @@ func (s *Server) ticketsPage(c *gin.Context, views []ticketView) error {
 // sandboxPage: GET /sandbox/pay/{ref}, where a real gateway's card form would
 // be. Only the fan whose order it is gets the client secret.
 func (s *Server) sandboxPage(c *gin.Context) error {
-	fan, err := s.fan(c)
+	fan, err := s.holder(c, func(account ropeline.AccountID) (ropeline.FanID, bool, error) {
+		return s.checkout.PaymentFan(c.Request.Context(), s.sandbox.Name(), c.Param("ref"), account)
+	})
 	if err != nil {
 		return err
 	}

@@ -41,11 +41,28 @@ type house struct {
 	accounts  *identity.Accounts
 	fans      *identity.Fans
 	line      *queue.Line
+
+	mails chan letter
+}
+
+// letter is a mail that would have been sent.
+type letter struct {
+	kind, to string
+	data     map[string]string
+}
+
+func (h *house) mail(_ context.Context, kind, to string, data map[string]string) error {
+	h.mails <- letter{kind, to, data}
+	return nil
 }
 
 func openHouse(t *testing.T, change ...func(*web.Options)) *house {
 	t.Helper()
-	pair := engines.Test(t)
+	return openHouseOn(t, engines.Test(t), change...)
+}
+
+func openHouseOn(t *testing.T, pair *engines.Pair, change ...func(*web.Options)) *house {
+	t.Helper()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	redis, err := redisdb.Open(t.Context(), pair.RedisURL)
 	if err != nil {
@@ -59,13 +76,13 @@ func openHouse(t *testing.T, change ...func(*web.Options)) *house {
 	ctx, stop := context.WithCancel(context.Background())
 	var parts sync.WaitGroup
 
-	h := &house{Pair: pair, stop: stop}
+	h := &house{Pair: pair, stop: stop, mails: make(chan letter, 100)}
 	h.run = func(part func(context.Context) error) { parts.Go(func() { part(ctx) }) }
 	gateway := sandbox.New(pair.Pool, keys, sandbox.Options{})
 	h.line = queue.New(redis, pair.Pool, keys, log)
 	h.admission = admission.New(redis, pair.Pool, keys, h.line, log)
 	h.fans = identity.NewFans(keys)
-	h.accounts = identity.NewAccounts(pair.Pool)
+	h.accounts = identity.NewAccounts(pair.Pool, keys, identity.Options{Mail: h.mail, Adopt: checkout.Adopt, PublicURL: "http://127.0.0.1"})
 	h.checkout = checkout.New(redis, pair.Pool, keys, gateway, log, checkout.Options{
 		Wake: func(_ context.Context, event ropeline.EventID, _ int64) error {
 			parts.Go(func() {

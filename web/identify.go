@@ -28,7 +28,7 @@ const (
 	placeLife = 7 * 24 * time.Hour
 )
 
-// fan finds who asks; code unauthenticated for nobody.
+// fan finds the anonymous fan who asks; code unauthenticated for nobody.
 func (s *Server) fan(c *gin.Context) (ropeline.FanID, error) {
 	if token, ok := bearer(c.Request); ok {
 		return s.fans.Parse(token)
@@ -40,12 +40,81 @@ func (s *Server) fan(c *gin.Context) (ropeline.FanID, error) {
 	return s.fans.Parse(cookie.Value)
 }
 
-// fanOrMint is fan, but gives an identity to somebody who shows none, or in a
-// cookie one that is not ours. The token is "" when the fan had one already.
-func (s *Server) fanOrMint(c *gin.Context) (fan ropeline.FanID, token string, err error) {
-	fan, err = s.fan(c)
-	if err == nil {
-		return fan, "", nil
+// fanIn finds the fan that the caller is to an event, to show where that fan
+// stands. Where one number is for an account it is the account's fan, and
+// whether its session was ended is not asked: this is every poll's way.
+func (s *Server) fanIn(c *gin.Context, event ropeline.Event) (ropeline.FanID, error) {
+	token, found := s.sessionToken(c)
+	_, header := bearer(c.Request)
+	if event.OnePer != ropeline.OnePerAccount && !(found && header) {
+		return s.fan(c)
+	}
+	if found {
+		if account, err := s.accounts.Claim(token); err == nil {
+			return s.fans.OfAccount(account, event.ID), nil
+		}
+	}
+	return "", accountRequired()
+}
+
+// actingFan is fanIn for what changes something, or gives something out: the
+// session must not have been ended.
+func (s *Server) actingFan(c *gin.Context, event ropeline.Event) (ropeline.FanID, error) {
+	_, found := s.sessionToken(c)
+	_, header := bearer(c.Request)
+	if event.OnePer != ropeline.OnePerAccount && !(found && header) {
+		return s.fan(c)
+	}
+	account, err := s.anyAccount(c)
+	if err != nil {
+		return "", err
+	}
+	if account == "" {
+		return "", accountRequired()
+	}
+	return s.fans.OfAccount(account, event.ID), nil
+}
+
+// anyAccount is the account of a caller who is logged in, and "" for others.
+func (s *Server) anyAccount(c *gin.Context) (ropeline.AccountID, error) {
+	account, err := s.signedIn(c)
+	if err != nil && ropeline.CodeOf(err) != ropeline.CodeUnauthenticated {
+		return "", err
+	}
+	return account.ID, nil
+}
+
+// holder finds the fan who holds an order or a ticket: of the caller's
+// account, when find says that it is the account's, or else the anonymous fan
+// who asks.
+func (s *Server) holder(c *gin.Context, find func(ropeline.AccountID) (ropeline.FanID, bool, error)) (ropeline.FanID, error) {
+	account, err := s.anyAccount(c)
+	if err != nil {
+		return "", err
+	}
+	if account != "" {
+		if fan, found, err := find(account); err != nil || found {
+			return fan, err
+		}
+	}
+	fan, err := s.fan(c)
+	if account != "" && err != nil {
+		return "", nil // logged in, and it is not theirs: found by nobody
+	}
+	return fan, err
+}
+
+func accountRequired() error {
+	return ropeline.Errorf(ropeline.CodeAccountRequired, "One number is for one account here: log in, and come back.")
+}
+
+// fanOrMint is actingFan, but gives an identity to somebody who shows none, or
+// in a cookie one that is not ours, where no account is needed. The token is ""
+// when the fan had one already.
+func (s *Server) fanOrMint(c *gin.Context, event ropeline.Event) (fan ropeline.FanID, token string, err error) {
+	fan, err = s.actingFan(c, event)
+	if err == nil || ropeline.CodeOf(err) != ropeline.CodeUnauthenticated {
+		return fan, "", err
 	}
 	if _, explicit := bearer(c.Request); explicit {
 		return "", "", err

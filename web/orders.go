@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -74,10 +75,6 @@ func viewTickets(tickets []checkout.Ticket) []ticketView {
 
 // placeOrder: POST /orders.
 func (s *Server) placeOrder(c *gin.Context) error {
-	fan, err := s.fan(c)
-	if err != nil {
-		return err
-	}
 	key, err := keyOrNew(c)
 	if err != nil {
 		return err
@@ -93,9 +90,29 @@ func (s *Server) placeOrder(c *gin.Context) error {
 	if err != nil {
 		return ropeline.Errorf(ropeline.CodeReservationNotFound, "There is no such reservation.")
 	}
+	event, err := s.catalog.Event(c.Request.Context(), reservation.Event())
+	if ropeline.CodeOf(err) == ropeline.CodeEventNotFound && err != nil {
+		return ropeline.Errorf(ropeline.CodeReservationNotFound, "There is no such reservation.")
+	}
+	if err != nil {
+		return err
+	}
+	fan, err := s.actingFan(c, event)
+	if err != nil {
+		return err
+	}
+	account, err := s.anyAccount(c)
+	if err != nil {
+		return err
+	}
 	order, err := s.checkout.PlaceOrder(c.Request.Context(), fan, reservation, body.Email, key)
 	if err != nil {
 		return err
+	}
+	if account != "" {
+		if err := s.checkout.GiveOrder(c.Request.Context(), order.ID, account); err != nil {
+			return err
+		}
 	}
 	c.Header("Location", "/orders/"+string(order.ID))
 	c.Header("Cache-Control", "no-store")
@@ -105,13 +122,15 @@ func (s *Server) placeOrder(c *gin.Context) error {
 
 // getOrder: GET /orders/{id}.
 func (s *Server) getOrder(c *gin.Context) error {
-	fan, err := s.fan(c)
-	if err != nil {
-		return err
-	}
 	id, err := ropeline.ParseID[ropeline.OrderID](c.Param("order"))
 	if err != nil {
 		return ropeline.Errorf(ropeline.CodeOrderNotFound, "There is no such order.")
+	}
+	fan, err := s.holder(c, func(account ropeline.AccountID) (ropeline.FanID, bool, error) {
+		return s.checkout.OrderFan(c.Request.Context(), id, account)
+	})
+	if err != nil {
+		return err
 	}
 	order, err := s.checkout.Order(c.Request.Context(), id, fan)
 	if err != nil {
@@ -128,11 +147,7 @@ func (s *Server) getOrder(c *gin.Context) error {
 
 // myTickets: GET /users/me/tickets.
 func (s *Server) myTickets(c *gin.Context) error {
-	fan, err := s.fan(c)
-	if err != nil {
-		return err
-	}
-	tickets, err := s.checkout.Tickets(c.Request.Context(), fan)
+	tickets, err := s.ownTickets(c)
 	if err != nil {
 		return err
 	}
@@ -146,16 +161,50 @@ func (s *Server) myTickets(c *gin.Context) error {
 	return nil
 }
 
+// ownTickets are those of the account that is logged in, and those that this
+// browser bought without one.
+func (s *Server) ownTickets(c *gin.Context) ([]checkout.Ticket, error) {
+	account, err := s.anyAccount(c)
+	if err != nil {
+		return nil, err
+	}
+	var all []checkout.Ticket
+	if account != "" {
+		if all, err = s.checkout.AccountTickets(c.Request.Context(), account); err != nil {
+			return nil, err
+		}
+	}
+	fan, err := s.fan(c)
+	if err != nil {
+		if account != "" {
+			return all, nil
+		}
+		return nil, err
+	}
+	more, err := s.checkout.Tickets(c.Request.Context(), fan)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range more {
+		if !slices.ContainsFunc(all, func(known checkout.Ticket) bool { return known.ID == t.ID }) {
+			all = append(all, t)
+		}
+	}
+	return all, nil
+}
+
 // ticketQR: GET /tickets/{id}/qr.png, the ticket's code for the gate. Error
 // correction M reads well from a phone's screen.
 func (s *Server) ticketQR(c *gin.Context) error {
-	fan, err := s.fan(c)
-	if err != nil {
-		return err
-	}
 	id, err := ropeline.ParseID[ropeline.TicketID](c.Param("ticket"))
 	if err != nil {
 		return ropeline.Errorf(ropeline.CodeTicketNotFound, "There is no such ticket.")
+	}
+	fan, err := s.holder(c, func(account ropeline.AccountID) (ropeline.FanID, bool, error) {
+		return s.checkout.TicketFan(c.Request.Context(), id, account)
+	})
+	if err != nil {
+		return err
 	}
 	ticket, err := s.checkout.Ticket(c.Request.Context(), id, fan)
 	if err != nil {

@@ -19,15 +19,15 @@ import (
 
 // loginPage: GET /admin/login.
 func (s *Server) loginPage(c *gin.Context) error {
-	if _, err := s.signedIn(c); err == nil {
-		c.Redirect(http.StatusSeeOther, "/admin")
+	if account, err := s.signedIn(c); err == nil && account.Role != "fan" {
+		c.Redirect(http.StatusSeeOther, ownPath(c.Query("next")))
 		return nil
 	}
-	return s.pages.Login(pages.Zip(c.Writer, c.Request), pages.LoginView{})
+	return s.pages.Login(pages.Zip(c.Writer, c.Request), pages.LoginView{Next: c.Query("next")})
 }
 
 func (s *Server) wrongLogin(c *gin.Context, email string, err error) error {
-	return s.pages.Login(pages.Zip(c.Writer, c.Request), pages.LoginView{Email: email, Problem: problemOf(err).Detail})
+	return s.pages.Login(pages.Zip(c.Writer, c.Request), pages.LoginView{Email: email, Problem: problemOf(err).Detail, Next: c.PostForm("next")})
 }
 
 // organizerPage: GET /admin.

@@ -31,9 +31,12 @@ var statuses = map[ropeline.Code]int{
 	ropeline.CodeInvalidEmail:    http.StatusUnprocessableEntity,
 	ropeline.CodeInvalidKey:      http.StatusBadRequest,
 	ropeline.CodeInvalidRules:    http.StatusUnprocessableEntity,
+	ropeline.CodeInvalidPassword: http.StatusUnprocessableEntity,
 	ropeline.CodeBodyTooLarge:    http.StatusRequestEntityTooLarge,
 
 	ropeline.CodeUnauthenticated: http.StatusUnauthorized,
+	ropeline.CodeAccountRequired: http.StatusUnauthorized,
+	ropeline.CodeLinkInvalid:     http.StatusForbidden,
 	ropeline.CodeForbidden:       http.StatusForbidden,
 	ropeline.CodePassInvalid:     http.StatusForbidden,
 	ropeline.CodePassExpired:     http.StatusForbidden,

@@ -26,7 +26,7 @@ func (s *Server) eventAndFan(c *gin.Context) (ropeline.Event, ropeline.FanID, er
 	if err != nil {
 		return event, "", err
 	}
-	fan, err := s.fan(c)
+	fan, err := s.actingFan(c, event)
 	return event, fan, err
 }
 
@@ -53,7 +53,7 @@ func (s *Server) joinLine(c *gin.Context) (ropeline.Status, queue.Place, error) 
 	if err := s.open(c, event); err != nil {
 		return none(err)
 	}
-	fan, token, err := s.fanOrMint(c)
+	fan, token, err := s.fanOrMint(c, event)
 	if err != nil {
 		return none(err)
 	}
@@ -191,7 +191,7 @@ func (s *Server) leave(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.giveUp(c, event.ID); err != nil {
+	if err := s.giveUp(c, event); err != nil {
 		return err
 	}
 	c.Status(http.StatusNoContent)
@@ -199,12 +199,12 @@ func (s *Server) leave(c *gin.Context) error {
 }
 
 // giveUp takes the fan who asks out of the line, with the pass if there is one.
-func (s *Server) giveUp(c *gin.Context, event ropeline.EventID) error {
-	fan, err := s.fan(c)
+func (s *Server) giveUp(c *gin.Context, e ropeline.Event) error {
+	fan, err := s.actingFan(c, e)
 	if err != nil {
 		return err
 	}
-	ctx := c.Request.Context()
+	ctx, event := c.Request.Context(), e.ID
 	if err := s.line.Leave(ctx, event, fan, ropeline.NewID[string]()); err != nil {
 		return err
 	}

@@ -31,6 +31,11 @@ type recoveryLink struct {
 // makeLink: POST /events/{id}/queue/link. The link carries the fan's identity
 // and place to another device; both stay live.
 func (s *Server) makeLink(c *gin.Context) error {
+	if event, err := s.eventOf(c); err != nil {
+		return err
+	} else if event.OnePer == ropeline.OnePerAccount {
+		return ropeline.Errorf(ropeline.CodeAccountRequired, "Your number belongs to your account: log in on the other device, and it is there.")
+	}
 	room, place, err := s.roomAndPlace(c)
 	if err != nil {
 		return err
@@ -70,6 +75,10 @@ func (s *Server) recoverPlace(c *gin.Context) error {
 		return err
 	}
 	line := "/events/" + string(place.Event) + "/line"
+	if event.OnePer == ropeline.OnePerAccount { // no link stands for a log-in
+		c.Redirect(http.StatusSeeOther, line)
+		return nil
+	}
 	if cookie, err := c.Request.Cookie(cookieFan); err == nil && c.Request.Method == http.MethodGet {
 		if fan, err := s.fans.Parse(cookie.Value); err == nil && fan != place.Fan {
 			return s.pages.Confirm(pages.Zip(c.Writer, c.Request), pages.ConfirmView{
@@ -130,7 +139,7 @@ func (s *Server) leaveForm(c *gin.Context) error {
 			Detail: "Your number in the line of " + event.Name + " goes to nobody and does not come back. To join again you start at the end.",
 		})
 	}
-	if err := s.giveUp(c, event.ID); err != nil {
+	if err := s.giveUp(c, event); err != nil {
 		return err
 	}
 	c.Redirect(http.StatusSeeOther, path)

@@ -129,15 +129,19 @@ func (s *Server) releaseReservation(c *gin.Context) error {
 }
 
 func (s *Server) reservationOf(c *gin.Context) (ropeline.FanID, ropeline.ReservationID, error) {
-	fan, err := s.fan(c)
-	if err != nil {
-		return "", "", err
-	}
 	id, err := ropeline.ParseReservationID(c.Param("reservation"))
 	if err != nil {
 		return "", "", ropeline.Errorf(ropeline.CodeReservationNotFound, "There is no such reservation.")
 	}
-	return fan, id, nil
+	event, err := s.catalog.Event(c.Request.Context(), id.Event())
+	if ropeline.CodeOf(err) == ropeline.CodeEventNotFound && err != nil {
+		return "", "", ropeline.Errorf(ropeline.CodeReservationNotFound, "There is no such reservation.")
+	}
+	if err != nil {
+		return "", "", err
+	}
+	fan, err := s.actingFan(c, event)
+	return fan, id, err
 }
 
 // preferredWait reads "wait=N" (seconds) of a Prefer header, RFC 7240.

@@ -62,13 +62,14 @@ type Server struct {
 	registry  *prometheus.Registry
 	metrics   metrics
 
-	publicURL  string // without a slash at the end
-	origins    map[string]bool
-	secure     bool // cookies only over https
-	cookieEnd  string
-	loginLimit *limiter.Limiter
-	joinLimit  *limiter.Limiter // nil: none
-	handler    http.Handler
+	publicURL string // without a slash at the end
+	origins   map[string]bool
+	secure    bool // cookies only over https
+	cookieEnd string
+	loopback  bool // the site is on the machine itself
+	attempts  attempts
+	joinLimit *limiter.Limiter // nil: none
+	handler   http.Handler
 }
 
 // New wires the routes.
@@ -77,7 +78,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	loginLimit, err := newLoginLimit(o.Redis)
+	attempts, err := newAttempts(o.Redis)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +92,7 @@ func New(o Options) (*Server, error) {
 		hub:   hub.New(o.Catalog, o.Line, o.Admission, o.Checkout, o.Metrics, o.Log),
 		pages: renderer, log: o.Log, registry: o.Metrics, metrics: newMetrics(o.Metrics),
 		publicURL: strings.TrimRight(o.PublicURL, "/"), origins: map[string]bool{originOf(o.PublicURL): true},
-		secure: strings.HasPrefix(o.PublicURL, "https://"), loginLimit: loginLimit, joinLimit: joinLimit,
+		secure: strings.HasPrefix(o.PublicURL, "https://"), loopback: isLoopback(o.PublicURL), attempts: attempts, joinLimit: joinLimit,
 	}
 	for _, origin := range o.Origins {
 		s.origins[originOf(origin)] = true
@@ -149,6 +150,21 @@ func (s *Server) routes() *gin.Engine {
 	g.POST("/orders", s.handle(s.placeOrder))
 	g.GET("/orders/:order", s.handle(s.getOrder))
 	g.GET("/users/me/tickets", s.handle(s.myTickets))
+	g.POST("/accounts", s.handle(s.register))
+	g.POST("/accounts/reset", s.handle(s.register))
+	g.POST("/accounts/password", s.handle(s.setPassword))
+	g.POST("/sessions", s.handle(s.openSession))
+	g.GET("/sessions", s.handle(s.listSessions))
+	g.DELETE("/sessions", s.handle(s.closeSessions))
+	g.DELETE("/sessions/current", s.handle(s.closeSession))
+	g.GET("/account", s.handle(s.accountPage))
+	g.POST("/logout", s.handle(s.fanLogout))
+	for path, page := range map[string]func(*gin.Context) error{
+		"/login": s.fanLoginPage, "/register": s.linkPage, "/forgot": s.linkPage, "/password/:token": s.passwordPage,
+	} {
+		g.GET(path, s.handle(page))
+		g.POST(path, s.handle(page))
+	}
 	g.GET("/tickets/:ticket/qr.png", s.handle(s.ticketQR))
 	g.POST("/payments/webhook", s.handle(s.webhook))
 	if s.sandbox != nil {

@@ -38,7 +38,7 @@ func (s *Server) roomAndPlace(c *gin.Context) (*hub.Room, queue.Place, error) {
 	if err != nil {
 		return none(err)
 	}
-	fan, err := s.fan(c)
+	fan, err := s.fanIn(c, event)
 	if err != nil {
 		return none(err)
 	}

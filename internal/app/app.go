@@ -46,6 +46,7 @@ type App struct {
 	tasks    *worker.Client
 	listener net.Listener // nil without the web role
 	url      string
+	demo     bool // the demo: links are shown instead of sent
 
 	Catalog   *catalog.Catalog
 	Line      *queue.Line
@@ -131,7 +132,7 @@ func (a *App) openRooms(ctx context.Context) error {
 	registry.MustRegister(a.redis.Measure())
 	registry.MustRegister(a.Line.Collectors()...)
 	registry.MustRegister(a.Admission.Collectors()...)
-	a.Accounts = identity.NewAccounts(a.pool)
+	a.Accounts = identity.NewAccounts(a.pool, keys, identity.Options{Mail: a.mail, Adopt: checkout.Adopt, PublicURL: a.url})
 	a.Fans = identity.NewFans(keys)
 
 	if a.config.Has(RoleWorker) {

@@ -50,6 +50,7 @@ func demo(ctx context.Context, c Config, fans bool, stdout, stderr io.Writer) (e
 		return err
 	}
 	defer func() { err = errors.Join(err, app.Close()) }()
+	app.demo = true
 
 	event, err := app.demoEvent(ctx)
 	if err != nil {

@@ -36,9 +36,13 @@ const (
 	PurposeTicket   Purpose = "ticket"
 	PurposePace     Purpose = "pace"
 	PurposeWork     Purpose = "work"
+	PurposeSession  Purpose = "session"
+	PurposeLink     Purpose = "link" // in a mail
+	PurposeAccount  Purpose = "account"
 )
 
-var macPurposes = []Purpose{PurposeFan, PurposePlace, PurposeRecovery, PurposeShopper, PurposeSandbox, PurposeWork}
+var macPurposes = []Purpose{PurposeFan, PurposePlace, PurposeRecovery, PurposeShopper, PurposeSandbox, PurposeWork,
+	PurposeSession, PurposeLink, PurposeAccount}
 var signPurposes = []Purpose{PurposePass, PurposeTicket, PurposePace}
 
 const lockNumber = 0x726f7065 // pg_advisory_xact_lock, "rope"

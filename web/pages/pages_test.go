@@ -136,6 +136,16 @@ func scenes(s sayings) []scene {
 		return r.Problem(w, ProblemView{Frame: frame, Status: 404, Code: ropeline.CodeEventNotFound, Detail: s.text, Next: Link{Text: s.name, Href: s.token}})
 	})
 	add("problem, bare", 500, func(r *Renderer, w http.ResponseWriter) error { return r.Problem(w, ProblemView{}) })
+	fields := []Field{{Name: "email", Type: "email", Label: s.name, Autocomplete: "username", Value: s.text}, {Name: "password", Type: "password", Label: s.name, Autocomplete: "current-password"}}
+	add("form", 422, func(r *Renderer, w http.ResponseWriter) error {
+		return r.Form(w, FormView{Frame: frame, Status: 422, Title: s.name, Lead: s.text, Problem: s.text, Action: "/login", Next: s.token, Fields: fields, Button: s.name, Links: []Link{{s.name, "/register"}}})
+	})
+	add("form, none", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.Form(w, FormView{Title: s.name, Lead: s.text})
+	})
+	add("account", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.Account(w, AccountView{Frame: frame, Email: s.name, Desk: true, Sessions: []Session{{s.text, noon, true}, {"", noon, false}}})
+	})
 	add("login", 200, func(r *Renderer, w http.ResponseWriter) error { return r.Login(w, LoginView{Frame: frame}) })
 	add("login again", 401, func(r *Renderer, w http.ResponseWriter) error {
 		return r.Login(w, LoginView{Frame: frame, Email: s.name, Problem: s.text, Next: s.token})

@@ -24,7 +24,7 @@ const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 // names are the pages; each has a template of its name beside the layout.
 var names = []string{
 	"events", "event", "line", "fairness", "shop", "order", "sandbox_pay", "tickets",
-	"link", "confirm", "problem", "login", "organizer", "organizer_event",
+	"link", "confirm", "problem", "form", "account", "login", "organizer", "organizer_event",
 }
 
 // Renderer draws the pages. It is made once and is safe for concurrent use.

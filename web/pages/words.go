@@ -270,6 +270,10 @@ func problemTitle(code ropeline.Code) string {
 		return "Your turn has passed"
 	case ropeline.CodeUnauthenticated:
 		return "We don’t know you yet"
+	case ropeline.CodeAccountRequired:
+		return "This line needs an account"
+	case ropeline.CodeLinkInvalid:
+		return "This link is not good any more"
 	case ropeline.CodeForbidden, ropeline.CodeCrossOrigin:
 		return "That is not allowed"
 	case ropeline.CodeRateLimited:

@@ -65,7 +65,7 @@ form.addEventListener('submit', async (submit) => {
     body: {
       name: form.elements.name.value, description: form.description.value,
       venue: { name: form.venue.value, address: form.address.value, city: form.city.value, time_zone: form.zone.value.trim() },
-      starts_at: when('starts'), lobby_at: form.lobby.value ? when('lobby') : undefined, drop_at: when('drop'), closes_at: when('closes'), ticket_types: types,
+      starts_at: when('starts'), lobby_at: form.lobby.value ? when('lobby') : undefined, drop_at: when('drop'), closes_at: when('closes'), one_per: form.oneper.value, ticket_types: types,
       rules: { rate_per_minute: Number(form.rate.value), burst: Number(form.burst.value), max_shoppers: Number(form.shoppers.value) },
     },
   });

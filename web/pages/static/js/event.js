@@ -42,6 +42,9 @@ async function join() {
       const { work } = await import('./work.js');
       if ((proof = await work(event))) continue;
     }
+    if (answer.body.code === 'account_required') {
+      return location.assign(`/login?next=${encodeURIComponent(location.pathname)}`);
+    }
     if (answer.body.code === 'place_invalid') {
       try { localStorage.removeItem(box); } catch { /* storage is off */ }
     } else if (answer.body.code !== 'not_open' && !passing(answer)) {
