@@ -23,12 +23,13 @@ type Pass struct {
 // Pass signs the pass of a shopper: base64url of version, key id, event, fan,
 // epoch, number, milliseconds of issue and of validity as varints, and the
 // Ed25519 signature over all before it. About 190 characters, and the same on
-// every node and every time.
+// every node and every time under one key.
 func (a *Admission) Pass(s Shopper) string {
 	issued := s.AdmittedAt.UnixMilli()
-	body := claims{s.Event, s.Fan, [4]int64{s.Epoch, s.Number, issued, s.PassUntil.UnixMilli() - issued}}.
-		appendTo([]byte{tokenV1, a.keys.SigningKeyID(keyring.PurposePass)})
-	_, signature := a.keys.Sign(keyring.PurposePass, body)
+	facts := claims{s.Event, s.Fan, [4]int64{s.Epoch, s.Number, issued, s.PassUntil.UnixMilli() - issued}}
+	body, signature := a.keys.SignWith(keyring.PurposePass, func(keyID uint8) []byte {
+		return facts.appendTo([]byte{tokenV1, keyID})
+	})
 	return base64.RawURLEncoding.EncodeToString(append(body, signature...))
 }
 

@@ -34,17 +34,18 @@ var (
 // Code signs what a ticket is; the same facts always give the same code under
 // the same key. An id that NewID did not make gives the empty code.
 func Code(k *keyring.Keyring, t TicketFacts) string {
-	raw := make([]byte, 2, codeBytes)
-	raw[0], raw[1] = codeVersion, k.SigningKeyID(keyring.PurposeTicket)
+	facts := make([]byte, 0, codeFacts-2)
 	for _, id := range []string{string(t.Event), string(t.Ticket)} {
 		bytes, err := idEncoding.DecodeString(id)
 		if err != nil || len(bytes) != 16 {
 			return ""
 		}
-		raw = append(raw, bytes...)
+		facts = append(facts, bytes...)
 	}
-	raw = binary.BigEndian.AppendUint16(raw, uint16(t.Revision))
-	_, signature := k.Sign(keyring.PurposeTicket, raw)
+	facts = binary.BigEndian.AppendUint16(facts, uint16(t.Revision))
+	raw, signature := k.SignWith(keyring.PurposeTicket, func(keyID uint8) []byte {
+		return append([]byte{codeVersion, keyID}, facts...)
+	})
 	return codeEncoding.EncodeToString(append(raw, signature...))
 }
 

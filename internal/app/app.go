@@ -43,6 +43,7 @@ type App struct {
 	engines  *engines.Engines // nil when the engines were given
 	pool     *pgxpool.Pool
 	redis    *redisdb.Clients
+	keys     *keyring.Keyring
 	tasks    *worker.Client
 	listener net.Listener // nil without the web role
 	url      string
@@ -120,6 +121,7 @@ func (a *App) openRooms(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.keys = keys
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
@@ -204,6 +206,7 @@ func (a *App) Run(ctx context.Context) error {
 			return err
 		})
 	}
+	run(&bases, base, func(ctx context.Context) error { return a.keys.Run(ctx, a.log) })
 	run(&bases, base, a.Line.Run)
 	run(&bases, base, a.Checkout.Run)
 	if a.config.Has(RoleAdmission) {

@@ -27,6 +27,7 @@ type commands struct {
 	Migrate *struct{}       `arg:"subcommand:migrate" help:"bring the database to the newest schema, and end"`
 	Owner   *struct{}       `arg:"subcommand:reset-owner" help:"give the owner a new password, and print it"`
 	Audit   *auditCommand   `arg:"subcommand:audit" help:"hold an event's rows to the invariants of stock and money"`
+	Keys    *keysCommand    `arg:"subcommand:keys" help:"list the keys that sign tickets and passes, or make a new one"`
 	Health  *healthCommand  `arg:"subcommand:health" help:"ask a running program whether it is ready"`
 	Verify  *verifyCommand  `arg:"subcommand:verify" help:"check what a house has published, without asking it"`
 	Version *versionCommand `arg:"subcommand:version" help:"print the version"`
@@ -95,6 +96,8 @@ func run(ctx context.Context, c commands, stdout, stderr io.Writer) error {
 		return resetOwner(ctx, c.Config, stdout, newLog(c.Config, stderr))
 	case c.Audit != nil:
 		return audit(ctx, c.Config, c.Audit.Event, stdout, newLog(c.Config, stderr))
+	case c.Keys != nil:
+		return c.Keys.run(ctx, c.Config, stdout, newLog(c.Config, stderr))
 	}
 	if c.Demo == nil {
 		c.Demo = &demoCommand{}

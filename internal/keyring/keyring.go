@@ -5,17 +5,22 @@
 // A MAC (HMAC-SHA256) protects what only this house reads: a fan's identity,
 // a place. An Ed25519 signature protects what others may verify with the
 // public key alone: a pass, a ticket's code, the end of a pace log.
+//
+// Signing keys rotate: each has an id, which stands in what it signs, and one
+// of each purpose signs. A new key is published some seconds before it begins
+// to sign, so that every node knows it by then; old ones go on verifying.
+// While Postgres is away a node signs and verifies with the keys it has.
 package keyring
 
 import (
 	"context"
-	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
 	"hash"
 	"sync"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -47,27 +52,18 @@ var signPurposes = []Purpose{PurposePass, PurposeTicket, PurposePace}
 
 const lockNumber = 0x726f7065 // pg_advisory_xact_lock, "rope"
 
-// Keyring is immutable after Load and safe for concurrent use.
+// Keyring signs and verifies; safe for concurrent use. Its secrets never
+// change. Run keeps its signing keys as they are in Postgres.
 type Keyring struct {
+	pool    *pgxpool.Pool
 	secrets map[Purpose][]byte
 	macs    map[Purpose]*sync.Pool // of keyed hashes: keying costs as much as a MAC
-	signers map[Purpose]signer
-	public  map[Purpose]map[uint8]ed25519.PublicKey
-}
-
-type signer struct {
-	id  uint8
-	key ed25519.PrivateKey
+	signing atomic.Pointer[signing]
 }
 
 // Load reads the keys, and makes those that are missing.
 func Load(ctx context.Context, pool *pgxpool.Pool) (*Keyring, error) {
-	k := &Keyring{
-		secrets: map[Purpose][]byte{},
-		macs:    map[Purpose]*sync.Pool{},
-		signers: map[Purpose]signer{},
-		public:  map[Purpose]map[uint8]ed25519.PublicKey{},
-	}
+	k := &Keyring{pool: pool, secrets: map[Purpose][]byte{}, macs: map[Purpose]*sync.Pool{}}
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock($1)", lockNumber); err != nil {
 			return err
@@ -75,8 +71,11 @@ func Load(ctx context.Context, pool *pgxpool.Pool) (*Keyring, error) {
 		if err := k.loadSecrets(ctx, tx); err != nil {
 			return err
 		}
-		return k.loadSigners(ctx, tx)
+		return makeSigners(ctx, tx)
 	})
+	if err == nil {
+		err = k.Refresh(ctx)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("keyring: %w", err)
 	}
@@ -101,42 +100,6 @@ func (k *Keyring) loadSecrets(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-func (k *Keyring) loadSigners(ctx context.Context, tx pgx.Tx) error {
-	for _, purpose := range signPurposes {
-		fresh := make([]byte, ed25519.SeedSize)
-		rand.Read(fresh)
-		_, err := tx.Exec(ctx, `
-			insert into signing_keys (purpose, seed)
-			select $1, $2 where not exists (select from signing_keys where purpose = $1 and retired_at is null)`, purpose, fresh)
-		if err != nil {
-			return err
-		}
-		k.public[purpose] = map[uint8]ed25519.PublicKey{}
-	}
-	rows, err := tx.Query(ctx, "select id, purpose, seed, retired_at is null from signing_keys order by id")
-	if err != nil {
-		return err
-	}
-	var (
-		id      uint8
-		purpose Purpose
-		seed    []byte
-		active  bool
-	)
-	_, err = pgx.ForEachRow(rows, []any{&id, &purpose, &seed, &active}, func() error {
-		key := ed25519.NewKeyFromSeed(seed)
-		if k.public[purpose] == nil {
-			k.public[purpose] = map[uint8]ed25519.PublicKey{}
-		}
-		k.public[purpose][id] = key.Public().(ed25519.PublicKey)
-		if active {
-			k.signers[purpose] = signer{id: id, key: key}
-		}
-		return nil
-	})
-	return err
-}
-
 // Secret is the 32-byte MAC key of a purpose.
 func (k *Keyring) Secret(purpose Purpose) []byte { return k.secrets[purpose] }
 
@@ -155,21 +118,3 @@ func (k *Keyring) MAC(purpose Purpose, message []byte) []byte {
 func (k *Keyring) CheckMAC(purpose Purpose, message, mac []byte) bool {
 	return hmac.Equal(k.MAC(purpose, message), mac)
 }
-
-// Sign returns the id of the key in use and its 64-byte Ed25519 signature.
-func (k *Keyring) Sign(purpose Purpose, message []byte) (keyID uint8, signature []byte) {
-	s := k.signers[purpose]
-	return s.id, ed25519.Sign(s.key, message)
-}
-
-// SigningKeyID is the id of the key that Sign uses now.
-func (k *Keyring) SigningKeyID(purpose Purpose) uint8 { return k.signers[purpose].id }
-
-// Verify checks a signature made by Sign, with any key that was ever in use.
-func (k *Keyring) Verify(purpose Purpose, keyID uint8, message, signature []byte) bool {
-	key, known := k.public[purpose][keyID]
-	return known && ed25519.Verify(key, message, signature)
-}
-
-// Public lists the public keys of a purpose by their id.
-func (k *Keyring) Public(purpose Purpose) map[uint8]ed25519.PublicKey { return k.public[purpose] }
