@@ -43,6 +43,7 @@ func TestBadInput(t *testing.T) {
 	ended := h.admission.ShopperToken(admission.Shopper{Event: event.ID, Fan: ropeline.FanID(stranger.token[:26]), Epoch: 1, Number: 1,
 		AdmittedAt: time.Now().Add(-time.Hour), ShopUntil: time.Now().Add(-time.Minute)})
 
+	gate := "/admin/events/" + string(event.ID)
 	before := h.rows(t)
 	big := `{"items":"` + strings.Repeat("x", 10<<20) + `"}`
 	for _, c := range []struct {
@@ -120,6 +121,21 @@ func TestBadInput(t *testing.T) {
 		{name: "sign-in with a false password", method: "POST", path: "/admin/login", body: `{"email":"owner@ropeline.local","password":"x"}`, status: 401, code: ropeline.CodeUnauthenticated},
 		{name: "rules beyond bounds", method: "PUT", path: "/admin/events/" + string(event.ID) + "/rules", body: `{"rate_per_minute":-1}`, headers: []string{session}, status: 422, code: ropeline.CodeInvalidRules},
 		{name: "rules of another version", method: "PUT", path: "/admin/events/" + string(event.ID) + "/rules", body: `{"version":9,"rate_per_minute":1}`, headers: []string{session}, status: 409, code: ropeline.CodeRulesConflict},
+		{name: "check in without sign-in", method: "POST", path: gate + "/checkins", body: `{"code":"X","gate":"North"}`, status: 401, code: ropeline.CodeUnauthenticated},
+		{name: "check in without a code", method: "POST", path: gate + "/checkins", body: `{"gate":"North"}`, headers: []string{session}, status: 400, code: ropeline.CodeInvalidRequest},
+		{name: "check in without a gate", method: "POST", path: gate + "/checkins", body: `{"code":"X"}`, headers: []string{session}, status: 400, code: ropeline.CodeInvalidRequest},
+		{name: "check in nobody", method: "POST", path: gate + "/checkins", body: `{"gate":"North","codes":[]}`, headers: []string{session}, status: 400, code: ropeline.CodeInvalidRequest},
+		{name: "check in one and many", method: "POST", path: gate + "/checkins", body: `{"gate":"North","code":"X","codes":[{"scan":"1","code":"X"}]}`, headers: []string{session}, status: 400, code: ropeline.CodeInvalidRequest},
+		{name: "check in without the scan's name", method: "POST", path: gate + "/checkins", body: `{"gate":"North","codes":[{"code":"X"}]}`, headers: []string{session}, status: 400, code: ropeline.CodeInvalidRequest},
+		{name: "check in at no time", method: "POST", path: gate + "/checkins", body: `{"gate":"North","codes":[{"scan":"1","code":"X","at":"noon"}]}`, headers: []string{session}, status: 400, code: ropeline.CodeInvalidRequest},
+		{name: "check in at an unknown event", method: "POST", path: "/admin/events/" + unknown + "/checkins", body: `{"gate":"North","code":"X"}`, headers: []string{session}, status: 404, code: ropeline.CodeEventNotFound},
+		{name: "scans before nothing", method: "GET", path: gate + "/checkins?before=x", headers: []string{session}, status: 400, code: ropeline.CodeInvalidRequest},
+		{name: "revocations since nothing", method: "GET", path: gate + "/revocations?since=-1", headers: []string{session}, status: 400, code: ropeline.CodeInvalidRequest},
+		{name: "revoke no ticket", method: "POST", path: "/admin/tickets/x/revoke", body: `{"reason":"r"}`, headers: []string{session}, status: 404, code: ropeline.CodeTicketNotFound},
+		{name: "revoke an unknown ticket", method: "POST", path: "/admin/tickets/" + unknown + "/revoke", body: `{"reason":"r"}`, headers: []string{session}, status: 404, code: ropeline.CodeTicketNotFound},
+		{name: "revoke without a reason", method: "POST", path: "/admin/tickets/" + unknown + "/revoke", body: `{}`, headers: []string{session}, status: 400, code: ropeline.CodeInvalidRequest},
+		{name: "reissue with a zero byte", method: "POST", path: "/admin/tickets/" + unknown + "/reissue", body: `{"reason":"a\u0000b"}`, headers: []string{session}, status: 400, code: ropeline.CodeInvalidRequest},
+		{name: "undo no check-in", method: "POST", path: "/admin/tickets/" + unknown + "/undo-checkin", body: `{"reason":"r"}`, headers: []string{session}, status: 404, code: ropeline.CodeTicketNotFound},
 		{name: "event without ticket types", method: "POST", path: "/admin/events", body: `{"name":"x"}`, headers: []string{session}, status: 400, code: ropeline.CodeInvalidRequest},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -151,7 +167,8 @@ func (h *house) rows(t *testing.T) (counts string) {
 	err := h.Pool.QueryRow(t.Context(), `
 		select concat_ws(' ', (select count(*) from events), (select count(*) from reservations), (select sum(held) from stock),
 			(select sum(sold) from stock), (select count(*) from orders), (select count(*) from payments), (select count(*) from webhook_events),
-			(select count(*) from tickets), (select count(*) from admission_rules), (select count(*) from sessions))`).Scan(&counts)
+			(select count(*) from tickets), (select count(*) from admission_rules), (select count(*) from sessions),
+			(select count(*) from checkins), (select count(*) from revocations))`).Scan(&counts)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -166,6 +166,7 @@ func (s *Server) routes() *gin.Engine {
 		g.POST(path, s.handle(page))
 	}
 	g.GET("/tickets/:ticket/qr.png", s.handle(s.ticketQR))
+	g.GET("/events/:event/gate/keys", s.handle(s.gateKeys))
 	g.POST("/payments/webhook", s.handle(s.webhook))
 	if s.sandbox != nil {
 		g.GET("/sandbox/pay/:ref", s.handle(s.sandboxPage))
@@ -186,6 +187,14 @@ func (s *Server) routes() *gin.Engine {
 	admin.POST("/events/:event/rules/preview", s.handle(s.previewRules))
 	admin.POST("/events/:event/stop", s.handle(s.stopAdmissions))
 	admin.POST("/events/:event/bypass", s.handle(s.bypass))
+
+	admin.POST("/events/:event/checkins", s.handle(s.checkIn))
+	admin.GET("/events/:event/checkins", s.handle(s.listCheckIns))
+	admin.GET("/events/:event/checkins/counts", s.handle(s.countCheckIns))
+	admin.GET("/events/:event/revocations", s.handle(s.revocations))
+	admin.POST("/tickets/:ticket/revoke", s.handle(s.revokeTicket))
+	admin.POST("/tickets/:ticket/reissue", s.handle(s.reissueTicket))
+	admin.POST("/tickets/:ticket/undo-checkin", s.handle(s.undoCheckIn))
 
 	g.GET("/healthz", s.handle(s.healthz))
 	g.GET("/readyz", s.handle(s.readyz))

@@ -1,0 +1,243 @@
+package web
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/checkout"
+	"github.com/ropeline/ropeline/internal/keyring"
+)
+
+const checkInsPerPage = 100
+
+// scanBody is one scan of a gate.
+type scanBody struct {
+	Scan  string    `json:"scan"` // the gate's own name for it
+	Code  string    `json:"code"`
+	At    time.Time `json:"at"`    // by the device's clock, for a scan that waited
+	Shown string    `json:"shown"` // what the gate showed by itself while offline
+}
+
+type checkInView struct {
+	Seq        int64               `json:"seq"`
+	Scan       string              `json:"scan"`
+	Result     checkout.ScanResult `json:"result"`
+	Ticket     ropeline.TicketID   `json:"ticket,omitempty"`
+	TicketType string              `json:"ticket_type,omitempty"`
+	Revision   int                 `json:"revision,omitempty"`
+	Gate       string              `json:"gate"`
+	At         time.Time           `json:"at"`
+	RecordedAt time.Time           `json:"recorded_at"`
+	Shown      string              `json:"shown,omitempty"`
+	By         string              `json:"by"`
+	Reason     string              `json:"reason,omitempty"`
+	First      *firstView          `json:"first,omitempty"`
+}
+
+type firstView struct {
+	At   time.Time `json:"at"`
+	Gate string    `json:"gate"`
+}
+
+func newCheckInView(c checkout.CheckIn) checkInView {
+	v := checkInView{Seq: c.Seq, Scan: c.ScanID, Result: c.Result, Ticket: c.Ticket, TicketType: c.TicketType, Revision: c.Revision,
+		Gate: c.Gate, At: c.ScannedAt.UTC(), RecordedAt: c.RecordedAt.UTC(), Shown: c.Shown, By: c.By, Reason: c.Reason}
+	if c.First != nil {
+		v.First = &firstView{At: c.First.At.UTC(), Gate: c.First.Gate}
+	}
+	return v
+}
+
+// checkIn: POST /admin/events/{id}/checkins. One code, or a batch of them from
+// a gate that was offline: {"gate", "codes": [{"scan", "code", "at", "shown"}]}.
+// A scan that names itself is recorded once, however often it is sent; a single
+// one may do so by its Idempotency-Key.
+func (s *Server) checkIn(c *gin.Context) error {
+	event, err := s.eventOf(c)
+	if err != nil {
+		return err
+	}
+	key, err := keyOrNew(c)
+	if err != nil {
+		return err
+	}
+	var body struct {
+		scanBody
+		Gate  string      `json:"gate"`
+		Codes *[]scanBody `json:"codes"`
+	}
+	if err := readJSON(c, &body); err != nil {
+		return err
+	}
+	batch := []scanBody{body.scanBody}
+	if body.Codes != nil {
+		if batch = *body.Codes; body.Code != "" {
+			return ropeline.Errorf(ropeline.CodeInvalidRequest, "Send code or codes, not both.")
+		}
+	} else if batch[0].Scan == "" {
+		batch[0].Scan = key
+	}
+	scans := make([]checkout.Scan, len(batch))
+	for i, b := range batch {
+		scans[i] = checkout.Scan{ID: b.Scan, Code: b.Code, Gate: body.Gate, Shown: b.Shown, At: b.At}
+	}
+	done, err := s.checkout.CheckIn(c.Request.Context(), event.ID, scans, account(c).Email)
+	if err != nil {
+		return err
+	}
+	c.Header("Cache-Control", "no-store")
+	if body.Codes == nil {
+		c.JSON(http.StatusOK, newCheckInView(done[0]))
+		return nil
+	}
+	c.JSON(http.StatusOK, gin.H{"results": viewCheckIns(done)})
+	return nil
+}
+
+func viewCheckIns(list []checkout.CheckIn) []checkInView {
+	views := make([]checkInView, len(list))
+	for i, done := range list {
+		views[i] = newCheckInView(done)
+	}
+	return views
+}
+
+// listCheckIns: GET /admin/events/{id}/checkins, every scan, the newest first;
+// ?result= one kind of them, or conflict; ?before= the next page.
+func (s *Server) listCheckIns(c *gin.Context) error {
+	event, err := s.eventOf(c)
+	if err != nil {
+		return err
+	}
+	before, err := countOf(c, "before")
+	if err != nil {
+		return err
+	}
+	list, err := s.checkout.CheckIns(c.Request.Context(), event.ID, c.Query("result"), before, checkInsPerPage)
+	if err != nil {
+		return err
+	}
+	next := int64(0)
+	if len(list) == checkInsPerPage {
+		next = list[len(list)-1].Seq
+	}
+	c.Header("Cache-Control", "no-store")
+	c.JSON(http.StatusOK, gin.H{"checkins": viewCheckIns(list), "next": next})
+	return nil
+}
+
+type typeCountView struct {
+	TicketType ropeline.TicketTypeID `json:"ticket_type"`
+	Name       string                `json:"name"`
+	Tickets    int                   `json:"tickets"`
+	CheckedIn  int                   `json:"checked_in"`
+}
+
+type gateCountView struct {
+	Gate     string `json:"gate"`
+	Accepted int    `json:"accepted"`
+	Refused  int    `json:"refused"`
+}
+
+// countCheckIns: GET /admin/events/{id}/checkins/counts, by type and by gate.
+func (s *Server) countCheckIns(c *gin.Context) error {
+	event, err := s.eventOf(c)
+	if err != nil {
+		return err
+	}
+	counts, err := s.checkout.GateCounts(c.Request.Context(), event.ID)
+	if err != nil {
+		return err
+	}
+	types, gates := []typeCountView{}, []gateCountView{}
+	tickets, in := 0, 0
+	for _, t := range counts.Types {
+		types = append(types, typeCountView(t))
+		tickets, in = tickets+t.Tickets, in+t.CheckedIn
+	}
+	for _, g := range counts.Gates {
+		gates = append(gates, gateCountView(g))
+	}
+	c.Header("Cache-Control", "no-store")
+	c.JSON(http.StatusOK, gin.H{"tickets": tickets, "checked_in": in, "types": types, "gates": gates})
+	return nil
+}
+
+// revocations: GET /admin/events/{id}/revocations, the void codes for gates as
+// [ticket, revision]: every revision up to this one is void. ?since= what came
+// to it since a cursor; the list may repeat some.
+func (s *Server) revocations(c *gin.Context) error {
+	event, err := s.eventOf(c)
+	if err != nil {
+		return err
+	}
+	since, err := countOf(c, "since")
+	if err != nil {
+		return err
+	}
+	list, err := s.checkout.Revocations(c.Request.Context(), event.ID, since)
+	if err != nil {
+		return err
+	}
+	// The list only grows, so its length names its state; the cursor moves on by
+	// itself and is no news.
+	etag := fmt.Sprintf(`W/"%d-%d"`, list.Count, since)
+	c.Header("Cache-Control", "no-cache, private")
+	c.Header("ETag", etag)
+	if c.GetHeader("If-None-Match") == etag {
+		c.Status(http.StatusNotModified)
+		return nil
+	}
+	voids := make([][2]any, len(list.Voids))
+	for i, v := range list.Voids {
+		voids[i] = [2]any{v.Ticket, v.Revision}
+	}
+	c.JSON(http.StatusOK, gin.H{"cursor": list.Cursor, "count": list.Count, "revoked": voids})
+	return nil
+}
+
+type keyView struct {
+	ID        uint8     `json:"id"`
+	Algorithm string    `json:"algorithm"`
+	Public    string    `json:"public"` // base64 of the 32 bytes
+	From      time.Time `json:"from"`   // signs from then on, until a newer one does
+	Signs     bool      `json:"signs"`
+}
+
+// gateKeys: GET /events/{id}/gate/keys, the public keys that tickets verify
+// with. They are the house's, and no secret: anybody may check a ticket.
+func (s *Server) gateKeys(c *gin.Context) error {
+	if _, err := s.eventOf(c); err != nil {
+		return err
+	}
+	keys, err := s.keys.Keys(c.Request.Context(), keyring.PurposeTicket)
+	if err != nil {
+		return ropeline.Unavailable(err)
+	}
+	views := make([]keyView, len(keys))
+	for i, key := range keys {
+		views[i] = keyView{ID: key.ID, Algorithm: "Ed25519", Public: base64.StdEncoding.EncodeToString(key.Public), From: key.ActiveAt.UTC(), Signs: key.Signs}
+	}
+	c.Header("Cache-Control", "public, max-age=2")
+	c.JSON(http.StatusOK, gin.H{"keys": views})
+	return nil
+}
+
+// countOf reads a number of the query that is 0 when absent.
+func countOf(c *gin.Context, name string) (int64, error) {
+	text := c.Query(name)
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		return 0, ropeline.Errorf(ropeline.CodeInvalidRequest, "%s must be a number that an answer gave.", name)
+	}
+	return n, nil
+}
