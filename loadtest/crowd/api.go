@@ -86,6 +86,11 @@ func ticketFacts(tickets []ticketAnswer) []record.TicketFacts {
 	return facts
 }
 
+// tell writes a status into an observation.
+func tell(o *record.Observation, s ropeline.Status) {
+	o.Line, o.Lobby = lineFacts(s), s.Standing == ropeline.StandingLobby
+}
+
 // lineFacts is nil in the lobby, where there is no number to judge.
 func lineFacts(s ropeline.Status) *record.LineFacts {
 	if s.Standing == ropeline.StandingLobby {

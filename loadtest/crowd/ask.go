@@ -27,21 +27,22 @@ func (f *fan) ask(ctx context.Context, r request, mark func(*record.Observation)
 		}
 		backoff := 100 * time.Millisecond << try
 		jitter := time.Duration(rand.Int64N(int64(backoff)))
-		if !rest(ctx, max(a.retryAfter, backoff/2)+jitter) {
+		if !f.rest(ctx, max(a.retryAfter, backoff/2)+jitter) {
 			return a
 		}
 	}
 }
 
 func (f *fan) askOnce(ctx context.Context, r request, mark func(*record.Observation)) answer {
+	late := f.lateness()
 	sent := r
 	sent.header = r.header.Clone()
-	a := f.scene.client.do(ctx, sent)
+	a := f.client.do(ctx, sent)
 	if a.status == 0 && ctx.Err() != nil {
 		return a // we hung up ourselves: not a fact about the server
 	}
 	o := record.Observation{
-		Fan: f.index, T: f.scene.since(a.at), Took: a.took.Microseconds(),
+		Fan: f.index, T: f.scene.since(a.at), Took: a.took.Microseconds(), Late: late.Microseconds(), Every: r.every.Microseconds(),
 		Step: r.step, Trick: r.trick, Status: a.status, Code: a.code, Key: r.header.Get("Idempotency-Key"),
 	}
 	if a.ok() && mark != nil {

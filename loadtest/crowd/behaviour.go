@@ -4,7 +4,20 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
+
+	"github.com/ropeline/ropeline/loadtest/record"
+)
+
+// Transport is how a fan hears of its position.
+type Transport string
+
+// The transports; the zero value is a WebSocket.
+const (
+	WebSocket Transport = "websocket"
+	Stream    Transport = "sse"
+	Polling   Transport = "polling"
 )
 
 // Behaviour is one way to be a fan. All times are human times, multiplied by
@@ -14,11 +27,22 @@ type Behaviour struct {
 	Name  string
 	Share float64 // of the crowd, in relation to the other shares
 
-	Polls    bool   // asks again and again instead of opening a WebSocket
-	Tabs     int    // windows open at once; 0 and 1: one
-	Patience Spread // leaves the line after so long; zero: never
-	Reload   Spread // loads the page again after so long, and again; zero: never
-	NoShow   bool   // is admitted and never enters
+	Transport  Transport
+	Tabs       int    // windows open at once; 0 and 1: one
+	Patience   Spread // leaves the line after so long; zero: never
+	Reload     Spread // loads the page again after so long, and again; zero: never
+	NetLost    Spread // loses the network after so long, and again; zero: never
+	NetAway    Spread // and has it again after so long
+	Wake       Spread // a phone: looks for so long, and then sleeps; zero: always awake
+	Sleep      Spread // for so long
+	Moves      Spread // goes on on another device after so long; zero: never
+	SlowReader bool   // opens the socket and does not read, until the server hangs up; then polls
+	NoShow     bool   // is admitted and never enters
+
+	// Bot: one identity of a machine that has many. It makes no pauses, calls
+	// the API out of order, takes as many tickets as it gets, and shows its
+	// passes again. All bots come from a few addresses.
+	Bot bool
 
 	Think   Spread // between entering and reserving
 	GivesUp bool   // releases the reservation instead of paying
@@ -51,8 +75,9 @@ func DefaultMix() Mix {
 		pay   = Spread{15 * time.Second, 0.6}
 	)
 	return Mix{
-		{Name: "patient", Share: 40, Think: think, Pay: pay},
-		{Name: "polling", Share: 10, Think: think, Pay: pay, Polls: true, Cards: []string{"three_d_secure", "approve"}},
+		{Name: "patient", Share: 37, Think: think, Pay: pay},
+		{Name: "polling", Share: 8, Think: think, Pay: pay, Transport: Polling, Cards: []string{"three_d_secure", "approve"}},
+		{Name: "stream", Share: 5, Think: think, Pay: pay, Transport: Stream},
 		{Name: "reloading", Share: 10, Think: think, Pay: pay, Reload: Spread{20 * time.Second, 0.7}, Cards: []string{"reorder", "approve"}},
 		{Name: "two tabs", Share: 8, Think: think, Pay: pay, Tabs: 2, Cards: []string{"duplicate", "approve"}},
 		{Name: "leaving", Share: 8, Think: think, Pay: pay, Patience: Spread{60 * time.Second, 0.8}},
@@ -71,6 +96,9 @@ func (m Mix) Validate() error {
 		if b.Share < 0 || math.IsNaN(b.Share) || math.IsInf(b.Share, 0) {
 			return fmt.Errorf("behaviour %q: a share of %v", b.Name, b.Share)
 		}
+		if !slices.Contains([]Transport{"", WebSocket, Stream, Polling}, b.Transport) {
+			return fmt.Errorf("behaviour %q: the transport %q is none of websocket, sse, polling", b.Name, b.Transport)
+		}
 		total += b.Share
 	}
 	if total <= 0 {
@@ -79,46 +107,78 @@ func (m Mix) Validate() error {
 	return nil
 }
 
-func (m Mix) draw(rng *rand.Rand) Behaviour {
-	total := 0.0
+// Bots names the behaviours that are bots.
+func (m Mix) Bots() (names []string) {
 	for _, b := range m {
-		total += b.Share
-	}
-	at := rng.Float64() * total
-	for _, b := range m {
-		if at -= b.Share; at < 0 {
-			return b
+		if b.Bot {
+			names = append(names, b.Name)
 		}
 	}
-	return m[len(m)-1]
+	return names
 }
 
-// plan is all that chance decides about one fan, drawn before it arrives:
-// the answers of the server do not change what is drawn.
-type plan struct {
-	is              Behaviour
-	patience        time.Duration // 0: forever
-	reload          time.Duration // 0: never
-	think, pay      time.Duration
-	taste, appetite float64 // in [0,1): which ticket type, how many
-	repeats         bool    // sends its creating requests twice
-	trick           string  // "": honest
-}
-
-func (s *scene) plan(rng *rand.Rand) plan {
-	is := s.mix.draw(rng)
-	p := plan{
-		is:       is,
-		patience: is.Patience.draw(rng, s.pace),
-		reload:   is.Reload.draw(rng, s.pace),
-		think:    is.Think.draw(rng, s.pace),
-		pay:      is.Pay.draw(rng, s.pace),
-		taste:    rng.Float64(),
-		appetite: rng.Float64(),
-		repeats:  rng.Float64() < s.repeats,
+func (m Mix) draw(rng *rand.Rand) *Behaviour {
+	total := 0.0
+	for i := range m {
+		total += m[i].Share
 	}
-	if trick := tricks[rng.IntN(len(tricks))]; rng.Float64() < s.intrusions {
+	at := rng.Float64() * total
+	for i := range m {
+		if at -= m[i].Share; at < 0 {
+			return &m[i]
+		}
+	}
+	return &m[len(m)-1]
+}
+
+// Plan is all that chance decides about one fan, drawn before it arrives: the
+// answers of the server do not change what is drawn. It depends on the seed,
+// the mix, the pace and the fan's index alone.
+type Plan struct {
+	Is              *Behaviour
+	Patience        time.Duration // 0: forever
+	Think, Pay      time.Duration
+	Taste, Appetite float64 // in [0,1): which ticket type, how many
+
+	reload, lost, wake, moves time.Duration // 0: never
+	repeats                   bool          // sends its creating requests twice
+	trick                     string        // "": honest
+}
+
+// Draw makes the plan of one fan of the mix.
+func (m Mix) Draw(seed uint64, index int, pace float64) Plan {
+	return m.plan(chance(seed, index), pace, 0, 0)
+}
+
+func (m Mix) plan(rng *rand.Rand, pace, repeats, intrusions float64) Plan {
+	is := m.draw(rng)
+	p := Plan{
+		Is:       is,
+		Patience: is.Patience.draw(rng, pace),
+		reload:   is.Reload.draw(rng, pace),
+		Think:    is.Think.draw(rng, pace),
+		Pay:      is.Pay.draw(rng, pace),
+		Taste:    rng.Float64(),
+		Appetite: rng.Float64(),
+		repeats:  rng.Float64() < repeats,
+	}
+	trick, intrudes := record.Tricks[rng.IntN(len(record.Tricks))], rng.Float64() < intrusions
+	if intrudes || is.Bot {
 		p.trick = trick
 	}
+	p.lost, p.wake, p.moves = is.NetLost.draw(rng, pace), is.Wake.draw(rng, pace), is.Moves.draw(rng, pace)
+	if is.Bot {
+		p.Appetite = 0.99
+	}
 	return p
+}
+
+// Quantity is how many tickets a plan wants: one to four, mostly two.
+func (p Plan) Quantity() int {
+	for i, upTo := range []float64{0.35, 0.85, 0.93} {
+		if p.Appetite < upTo {
+			return i + 1
+		}
+	}
+	return 4
 }

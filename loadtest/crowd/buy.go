@@ -48,7 +48,7 @@ func (f *fan) buy(ctx context.Context, held reservationAnswer) record.Outcome {
 func (f *fan) untilPayable(ctx context.Context, order orderAnswer) (orderAnswer, answer) {
 	a := answer{status: 200}
 	for began := time.Now(); order.State == "pending" && order.Payment.Page == ""; {
-		if time.Since(began) > settling || !rest(ctx, 300*time.Millisecond) {
+		if time.Since(began) > settling || !f.rest(ctx, 300*time.Millisecond) {
 			return order, answer{code: "transport"}
 		}
 		secret := order.Payment.ClientSecret
@@ -65,7 +65,7 @@ func (f *fan) untilPayable(ctx context.Context, order orderAnswer) (orderAnswer,
 // pay tries the cards until one is taken. States are the gateway's: an intent
 // that still wants to be confirmed was declined, or asks for a second step.
 func (f *fan) pay(ctx context.Context, order orderAnswer) bool {
-	cards := f.plan.is.Cards
+	cards := f.plan.Is.Cards
 	if len(cards) == 0 {
 		cards = []string{"approve"}
 	}
@@ -81,7 +81,7 @@ func (f *fan) pay(ctx context.Context, order orderAnswer) bool {
 		case "processing", "requires_capture", "authorized", "succeeded", "captured":
 			return true
 		}
-		if a.status == 0 || !rest(ctx, f.plan.think/2) {
+		if a.status == 0 || !f.rest(ctx, f.plan.Think/2) {
 			return false
 		}
 	}
@@ -104,7 +104,7 @@ func (f *fan) settle(ctx context.Context, order orderAnswer) record.Outcome {
 		if time.Since(began) > patience {
 			break
 		}
-		if !rest(ctx, pause) {
+		if !f.rest(ctx, pause) {
 			return record.Cut
 		}
 		if got, a := look(ctx, f, record.StepOrderLook, "/orders/"+order.ID, orderAnswer.facts); a.ok() {

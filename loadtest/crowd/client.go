@@ -15,8 +15,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/gorilla/websocket"
-
 	"github.com/ropeline/ropeline/loadtest/record"
 )
 
@@ -27,13 +25,16 @@ const maxAnswer = 1 << 20
 // connections. It keeps no cookies: each fan shows its own tokens in headers.
 type client struct {
 	base   *url.URL
+	origin string
 	http   *http.Client
-	dialer *websocket.Dialer
+	dial   func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // newClient refuses, at the moment of dialling and so whatever a name
 // resolves to, addresses beyond loopback unless remote is set.
-func newClient(baseURL string, maxConns int, remote bool) (*client, error) {
+//
+// from, when valid, is the address that connections come from.
+func newClient(baseURL string, maxConns int, remote bool, from netip.Addr) (*client, error) {
 	base, err := url.Parse(strings.TrimSuffix(baseURL, "/"))
 	if err != nil {
 		return nil, fmt.Errorf("base URL: %w", err)
@@ -42,8 +43,17 @@ func newClient(baseURL string, maxConns int, remote bool) (*client, error) {
 		return nil, fmt.Errorf("base URL %q: want http(s)://host", baseURL)
 	}
 	dial := &net.Dialer{Timeout: 10 * time.Second}
-	if !remote {
-		dial.Control = onlyLoopback
+	if from.IsValid() {
+		dial.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
+	}
+	dial.Control = func(network, address string, raw syscall.RawConn) error {
+		if from.IsValid() {
+			sharePorts(raw)
+		}
+		if remote {
+			return nil
+		}
+		return onlyLoopback(network, address, raw)
 	}
 	transport := &http.Transport{
 		DialContext:           dial.DialContext,
@@ -58,17 +68,11 @@ func newClient(baseURL string, maxConns int, remote bool) (*client, error) {
 		WriteBufferSize:       4 << 10,
 	}
 	return &client{
-		base: base,
+		base: base, origin: base.Scheme + "://" + base.Host, dial: dial.DialContext,
 		http: &http.Client{
 			Transport:     transport,
 			Timeout:       30 * time.Second,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-		dialer: &websocket.Dialer{
-			NetDialContext:   dial.DialContext,
-			HandshakeTimeout: 15 * time.Second,
-			ReadBufferSize:   512,
-			WriteBufferSize:  512,
 		},
 	}, nil
 }
@@ -81,6 +85,14 @@ func onlyLoopback(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
+// address is where the base URL leads.
+func (c *client) address() string {
+	if c.base.Port() != "" {
+		return c.base.Host
+	}
+	return net.JoinHostPort(c.base.Hostname(), map[string]string{"http": "80", "https": "443"}[c.base.Scheme])
+}
+
 func (c *client) close() { c.http.CloseIdleConnections() }
 
 // request is one HTTP request of a fan.
@@ -89,8 +101,10 @@ type request struct {
 	trick        string // of StepIntrude
 	method, path string
 	header       http.Header
-	body         any // encoded as JSON; nil: none
-	into         any // decoded from a 2xx answer; nil: not wanted
+	body         any             // encoded as JSON; nil: none
+	into         any             // decoded from a 2xx answer; nil: not wanted
+	every        time.Duration   // of looks that repeat
+	jar          *[]*http.Cookie // gets the answer's cookies; nil: not wanted
 }
 
 // answer is what came back; a status of 0 with code "transport" is nothing.
@@ -137,6 +151,9 @@ func (c *client) do(ctx context.Context, r request) (a answer) {
 		return answer{code: "transport", err: err}
 	}
 	defer res.Body.Close()
+	if r.jar != nil {
+		*r.jar = res.Cookies()
+	}
 	return read(res, r.into)
 }
 

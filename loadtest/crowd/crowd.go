@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -19,14 +21,17 @@ import (
 // Crowd is one run: so many fans, their behaviours and their arrival. The
 // zero values of the optional fields are good for a first run.
 type Crowd struct {
+	Name    string // of the scenario; for the record
 	BaseURL string
 	Event   ropeline.EventID
 	Fans    int
+	Began   time.Time // the beginning that T counts from; zero: now
 
 	Arrival arrival.Arrival
-	Mix     Mix     // nil: DefaultMix
-	Seed    uint64  // the same seed gives the same crowd
-	Pace    float64 // multiplies all human times, not what the server asks for; 0: 1
+	Times   iter.Seq[time.Duration] // instead of Arrival; rises
+	Mix     Mix                     // nil: DefaultMix
+	Seed    uint64                  // the same seed gives the same crowd
+	Pace    float64                 // multiplies all human times, not what the server asks for; 0: 1
 
 	// Rule, when given, is held against the admissions seen (I3).
 	Rule *record.Rule
@@ -40,7 +45,9 @@ type Crowd struct {
 	// each; negative: none.
 	Repeats, Intrusions float64
 
-	MaxConns    int         // HTTP connections at once; 0: 128. WebSockets come on top.
+	MaxConns    int         // HTTP connections at once, all addresses together; 0: 128. WebSockets come on top.
+	Addresses   int         // of 127.0.0.0/8 that the fans come from; 0: the system's choice
+	First       int         // the index of the first fan: parts of one crowd share a seed
 	AllowRemote bool        // without it, only loopback addresses are dialled
 	Record      record.Sink // sees every observation; nil: none. See Writer and Memory.
 	Log         *slog.Logger
@@ -118,7 +125,7 @@ func (c Crowd) Run(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer s.client.close()
+	defer s.close()
 
 	judging, counts := judge.New(), tally.New()
 	s.sinks = append(s.sinks, judging, counts)
@@ -127,7 +134,7 @@ func (c Crowd) Run(ctx context.Context) (*Result, error) {
 	}
 	head := record.RunFacts{
 		Event: c.Event, Fans: c.Fans, Seed: c.Seed, Started: s.began,
-		Slack: c.Slack, Rule: c.Rule, Capacity: c.Capacity,
+		Slack: c.Slack, Rule: c.Rule, Capacity: c.Capacity, DropAt: event.DropAt, Scenario: c.Name, Bots: c.Mix.Bots(), First: c.First,
 	}
 	if head.Capacity == nil {
 		head.Capacity = event.capacity()
@@ -135,12 +142,14 @@ func (c Crowd) Run(ctx context.Context) (*Result, error) {
 	s.see(record.Observation{Fan: -1, Step: record.StepRun, Run: &head})
 
 	var fans sync.WaitGroup
-	index := 0
-	for at := range c.Arrival.Times(c.Fans, chance(c.Seed, -1)) {
-		if !rest(ctx, time.Until(s.began.Add(at))) {
+	index := c.First
+	for at := range c.times() {
+		due := s.began.Add(at)
+		if !rest(ctx, time.Until(due)) {
 			break
 		}
 		f := newFan(s, c.Seed, index)
+		f.due = due
 		fans.Go(func() { f.live(ctx) })
 		index++
 	}
@@ -152,21 +161,54 @@ func (c Crowd) Run(ctx context.Context) (*Result, error) {
 // open reads the event once and prepares what the fans share.
 func (c Crowd) open(ctx context.Context) (*scene, eventAnswer, error) {
 	var event eventAnswer
-	client, err := newClient(c.BaseURL, c.MaxConns, c.AllowRemote)
-	if err != nil {
+	s := &scene{
+		event: c.Event, log: c.Log,
+		mix: c.Mix, pace: c.Pace, repeats: c.Repeats, intrusions: c.Intrusions,
+		lastLook: true, began: c.Began,
+	}
+	if s.began.IsZero() {
+		s.began = time.Now()
+	}
+	if err := s.connect(c); err != nil {
 		return nil, event, err
 	}
-	a := client.do(ctx, request{step: record.StepArrive, method: http.MethodGet, path: "/events/" + string(c.Event), into: &event})
+	a := s.clients[0].do(ctx, request{step: record.StepArrive, method: http.MethodGet, path: "/events/" + string(c.Event), into: &event})
 	if !a.ok() {
-		client.close()
+		s.close()
 		if a.err != nil {
 			return nil, event, fmt.Errorf("event %s: %w", c.Event, a.err)
 		}
 		return nil, event, fmt.Errorf("event %s: the server answered %d %s", c.Event, a.status, a.code)
 	}
-	return &scene{
-		client: client, event: c.Event, log: c.Log,
-		mix: c.Mix, pace: c.Pace, repeats: c.Repeats, intrusions: c.Intrusions,
-		lastLook: true, began: time.Now(),
-	}, event, nil
+	return s, event, nil
+}
+
+// times are the moments at which the fans come.
+func (c Crowd) times() iter.Seq[time.Duration] {
+	if c.Times != nil {
+		return c.Times
+	}
+	return c.Arrival.Times(c.Fans, chance(c.Seed, -1))
+}
+
+// connect makes a client for each address that fans come from.
+func (s *scene) connect(c Crowd) error {
+	for i := range max(1, c.Addresses) {
+		var from netip.Addr
+		if c.Addresses > 0 {
+			from = loopback(c.First + i)
+		}
+		client, err := newClient(c.BaseURL, max(2, (c.MaxConns+c.Addresses-1)/max(1, c.Addresses)), c.AllowRemote, from)
+		if err != nil {
+			return err
+		}
+		s.clients = append(s.clients, client)
+	}
+	return nil
+}
+
+func (s *scene) close() {
+	for _, c := range s.clients {
+		c.close()
+	}
 }

@@ -163,7 +163,7 @@ func TestTheSameSeedGivesTheSameCrowd(t *testing.T) {
 		sent.Seed, sent.Fans, sent.Arrival.Over = seed, 40, 100*time.Millisecond
 		sent.Mix = crowd.Mix{
 			{Name: "no-show", Share: 2, NoShow: true},
-			{Name: "polling", Share: 1, NoShow: true, Polls: true},
+			{Name: "polling", Share: 1, NoShow: true, Transport: crowd.Polling},
 			{Name: "two tabs", Share: 1, NoShow: true, Tabs: 2},
 		}
 		memory := &record.Memory{}
@@ -193,7 +193,7 @@ func TestTheEndOfTheRunSendsEverybodyHome(t *testing.T) {
 	h := house.Open(t, house.Flaws{})
 	h.Shut()
 	sent := crowdFor(h)
-	sent.Mix, sent.Rule = crowd.Mix{{Name: "patient", Share: 1}, {Name: "polling", Share: 1, Polls: true}}, nil
+	sent.Mix, sent.Rule = crowd.Mix{{Name: "patient", Share: 1}, {Name: "polling", Share: 1, Transport: crowd.Polling}}, nil
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	result, err := sent.Run(ctx)

@@ -3,6 +3,7 @@ package crowd
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -27,12 +28,12 @@ const (
 //
 // It returns nil at the end of ctx, and fails only for a URL that is none.
 func Demo(ctx context.Context, baseURL string, event ropeline.EventID, log *slog.Logger) error {
-	client, err := newClient(baseURL, demoConns, false)
+	only, err := newClient(baseURL, demoConns, false, netip.Addr{})
 	if err != nil {
 		return err
 	}
-	defer client.close()
-	s := &scene{client: client, event: event, log: log, mix: DefaultMix(), pace: 1, began: time.Now()}
+	defer only.close()
+	s := &scene{clients: []*client{only}, event: event, log: log, mix: DefaultMix(), pace: 1, began: time.Now()}
 
 	var (
 		fans      sync.WaitGroup
@@ -62,7 +63,7 @@ func Demo(ctx context.Context, baseURL string, event ropeline.EventID, log *slog
 		fans.Go(func() {
 			defer func() { <-seats }()
 			outcome := f.live(ctx)
-			log.Debug("fan went home", "fan", f.index, "behaviour", f.plan.is.Name, "outcome", outcome)
+			log.Debug("fan went home", "fan", f.index, "behaviour", f.plan.Is.Name, "outcome", outcome)
 			mu.Lock()
 			defer mu.Unlock()
 			switch outcome {

@@ -13,12 +13,18 @@ import (
 
 // fan is one synthetic fan: a program in steps, run by one goroutine.
 type fan struct {
-	scene *scene
-	index int
-	rng   *rand.Rand
-	plan  plan
+	scene  *scene
+	client *client // of the address that it comes from
+	index  int
+	due    time.Time // when the next request is meant to go out; zero: as soon as it is thought of
+	rng    *rand.Rand
+	plan   Plan
 
 	token, place, shopper string // what the server gave, shown again in headers
+	home                  bool   // has given the shopper's place back
+
+	wire *wire // nil: none is open
+	conn int64 // names the last one
 
 	event  eventAnswer
 	status ropeline.Status // the last word about the line
@@ -26,7 +32,26 @@ type fan struct {
 
 func newFan(s *scene, seed uint64, index int) *fan {
 	rng := chance(seed, index)
-	return &fan{scene: s, index: index, rng: rng, plan: s.plan(rng)}
+	f := &fan{scene: s, index: index, rng: rng, plan: s.mix.plan(rng, s.pace, s.repeats, s.intrusions)}
+	f.client = s.clientOf(index, f.plan.Is.Bot)
+	return f
+}
+
+// rest waits for d, and reports whether ctx is still alive. What follows is
+// meant to happen at the end of d, however late the fan is woken.
+func (f *fan) rest(ctx context.Context, d time.Duration) bool {
+	f.due = time.Now().Add(d)
+	return rest(ctx, d)
+}
+
+// lateness is how long after its meant moment a request goes out now.
+func (f *fan) lateness() time.Duration {
+	due := f.due
+	f.due = time.Time{}
+	if due.IsZero() {
+		return 0
+	}
+	return max(0, time.Since(due))
 }
 
 // live goes the fan's way and tells how it ended.
@@ -34,7 +59,7 @@ func (f *fan) live(ctx context.Context) record.Outcome {
 	outcome := f.way(ctx)
 	f.scene.see(record.Observation{
 		Fan: f.index, T: f.scene.since(time.Now()), Step: record.StepEnd,
-		Outcome: outcome, Is: f.plan.is.Name,
+		Outcome: outcome, Is: f.plan.Is.Name,
 	})
 	return outcome
 }
@@ -42,9 +67,10 @@ func (f *fan) live(ctx context.Context) record.Outcome {
 // way takes the steps. A step returns "" to go on.
 func (f *fan) way(ctx context.Context) record.Outcome {
 	for _, step := range []func(context.Context) record.Outcome{
-		f.arrive, f.join, f.intrude, f.wait, f.enter, f.shop,
+		f.arrive, f.tryTheDoor, f.join, f.intrude, f.wait, f.enter, f.shop,
 	} {
 		if outcome := step(ctx); outcome != "" {
+			f.replay(ctx)
 			return outcome
 		}
 	}
@@ -81,7 +107,7 @@ func (f *fan) join(ctx context.Context) record.Outcome {
 			if left := time.Until(f.event.DropAt); left > 0 {
 				pause = min(pause, left)
 			}
-			rest(ctx, pause+time.Duration(f.rng.Int64N(int64(100*time.Millisecond))))
+			f.rest(ctx, pause+time.Duration(f.rng.Int64N(int64(100*time.Millisecond))))
 			if ctx.Err() != nil {
 				return record.Cut
 			}
@@ -103,7 +129,7 @@ func (f *fan) askToJoin(ctx context.Context) answer {
 			f.token = told.FanToken
 		}
 		f.hear(told)
-		o.Line = lineFacts(told)
+		tell(o, told)
 	})
 }
 

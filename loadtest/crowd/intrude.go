@@ -9,8 +9,6 @@ import (
 	"github.com/ropeline/ropeline/loadtest/record"
 )
 
-var tricks = []string{record.TrickNoPass, record.TrickForgedShopper, record.TrickOthersShopper, record.TrickForgedPass, record.TrickOthersPass}
-
 // loot is what careless fans let others see: the last pass and the last
 // shopper token.
 type loot struct {

@@ -14,9 +14,9 @@ import (
 
 // scene is what all fans of one run share.
 type scene struct {
-	client *client
-	event  ropeline.EventID
-	log    *slog.Logger
+	clients []*client // one for each address that fans come from
+	event   ropeline.EventID
+	log     *slog.Logger
 
 	mix                 Mix
 	pace                float64
@@ -61,4 +61,15 @@ func rest(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// botAddresses is the share of the addresses that all bots come from.
+const botAddresses = 16
+
+// clientOf gives a fan its address, always the same.
+func (s *scene) clientOf(index int, bot bool) *client {
+	if bot {
+		return s.clients[index%max(1, len(s.clients)/botAddresses)]
+	}
+	return s.clients[index%len(s.clients)]
 }

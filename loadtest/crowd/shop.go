@@ -12,7 +12,7 @@ import (
 // enter redeems the pass at once, unless the fan is a no-show.
 func (f *fan) enter(ctx context.Context) record.Outcome {
 	f.scene.loot.dropPass(f.index, f.status.Pass)
-	if f.plan.is.NoShow {
+	if f.plan.Is.NoShow {
 		return record.NoShow
 	}
 	var got entryAnswer
@@ -34,7 +34,7 @@ func (f *fan) enter(ctx context.Context) record.Outcome {
 // shop chooses, reserves and goes on as the behaviour says. A fan who finds
 // nothing tries what else there is, and then goes.
 func (f *fan) shop(ctx context.Context) record.Outcome {
-	if !rest(ctx, f.plan.think) {
+	if !f.rest(ctx, f.plan.Think) {
 		return record.Cut
 	}
 	var held reservationAnswer
@@ -52,7 +52,7 @@ func (f *fan) shop(ctx context.Context) record.Outcome {
 		switch ropeline.Code(code) {
 		case ropeline.CodeSoldOut, ropeline.CodeLimitExceeded:
 			f.ask(ctx, request{step: record.StepArrive, method: "GET", path: f.path(""), into: &f.event}, nil)
-			f.plan.appetite = 0 // the next try is for a single ticket
+			f.plan.Appetite = 0 // the next try is for a single ticket
 			if f.available() {
 				continue
 			}
@@ -69,37 +69,31 @@ func (f *fan) shop(ctx context.Context) record.Outcome {
 	case held.ID == "":
 		f.goHome(ctx)
 		return record.InVain
-	case f.plan.is.RunsOut:
+	case f.plan.Is.RunsOut:
 		return f.runOut(ctx, held)
-	case !rest(ctx, f.plan.pay):
+	case !f.rest(ctx, f.plan.Pay):
 		return record.Cut
-	case f.plan.is.GivesUp:
+	case f.plan.Is.GivesUp:
 		return f.release(ctx, held)
 	}
 	return f.buy(ctx, held)
 }
 
 // choose picks a ticket type by taste among what is said to be available, and
-// one to four tickets of it, mostly two.
+// as many of it as the plan wants.
 func (f *fan) choose() []ropeline.Item {
 	types := f.event.TicketTypes
 	if len(types) == 0 {
 		return nil
 	}
-	pick := int(f.plan.taste * float64(len(types)))
+	pick := int(f.plan.Taste * float64(len(types)))
 	for range types {
 		if left := types[pick].Available; left == nil || *left > 0 {
 			break
 		}
 		pick = (pick + 1) % len(types)
 	}
-	quantity := 4
-	for i, upTo := range []float64{0.35, 0.85, 0.93} {
-		if f.plan.appetite < upTo {
-			quantity = i + 1
-			break
-		}
-	}
+	quantity := f.plan.Quantity()
 	if most := types[pick].MaxPerOrder; most > 0 {
 		quantity = min(quantity, most)
 	}
@@ -127,7 +121,7 @@ func (f *fan) reserve(ctx context.Context, items []ropeline.Item) (reservationAn
 		f.tryOtherBody(ctx, key, items)
 	}
 	for pause := 100 * time.Millisecond; a.ok() && got.State == "queued"; pause = min(2*pause, 2*time.Second) {
-		if !rest(ctx, pause) {
+		if !f.rest(ctx, pause) {
 			break
 		}
 		got, a = look(ctx, f, record.StepReservation, "/reservations/"+got.ID, reservationAnswer.facts)
@@ -148,7 +142,7 @@ func (f *fan) release(ctx context.Context, held reservationAnswer) record.Outcom
 
 // runOut does nothing until the deadline, and then watches the hold end.
 func (f *fan) runOut(ctx context.Context, held reservationAnswer) record.Outcome {
-	if !rest(ctx, time.Until(held.Deadline)) {
+	if !f.rest(ctx, time.Until(held.Deadline)) {
 		return record.Cut
 	}
 	for time.Since(held.Deadline) < record.HoldMayOutlast+5*time.Second {
@@ -156,7 +150,7 @@ func (f *fan) runOut(ctx context.Context, held reservationAnswer) record.Outcome
 		if a.ok() && got.State != "held" {
 			return record.RanOut
 		}
-		if !rest(ctx, 500*time.Millisecond) {
+		if !f.rest(ctx, 500*time.Millisecond) {
 			return record.Cut
 		}
 	}
@@ -165,7 +159,7 @@ func (f *fan) runOut(ctx context.Context, held reservationAnswer) record.Outcome
 
 // goHome gives the shopper's place back, as a page does when it is left.
 func (f *fan) goHome(ctx context.Context) {
-	f.ask(ctx, request{step: record.StepLeave, method: "DELETE", path: f.path("/queue")}, nil)
+	f.home = f.ask(ctx, request{step: record.StepLeave, method: "DELETE", path: f.path("/queue")}, nil).ok()
 }
 
 func (f *fan) email() string { return fmt.Sprintf("fan-%d@fans.example", f.index) }

@@ -5,17 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
-	"strconv"
+	"net/url"
 	"time"
-
-	"github.com/gorilla/websocket"
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/loadtest/record"
 )
 
-// silence is how long a WebSocket may say nothing, not even a ping, before
-// the fan takes it for dead. The server pings every 25 s.
+// silence is how long a wire may say nothing, not even a ping, before the fan
+// takes it for dead. The server pings every 25 s.
 const silence = 75 * time.Second
 
 // Close codes of the server.
@@ -23,96 +21,121 @@ const (
 	closeRefused = 4003 // replaced by another window, or over a limit
 )
 
-// listen reads frames until one is final, the time is up (zero: no end), or
-// the connection ends. One goroutine, the caller's, reads; the end of ctx
-// closes the connection under it.
+// listen reads messages until one is final, the time is up (zero: no end), or
+// the connection ends. The fan's own goroutine reads; the end of ctx closes
+// the connection under it. A wire that the fan still has is used on.
 func (f *fan) listen(ctx context.Context, until time.Time) ending {
-	conn, end := f.dial(ctx)
-	if conn == nil {
-		return end
+	if f.wire == nil {
+		if end := f.open(ctx); end != toldEnough {
+			return end
+		}
 	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	w := f.wire
+	stop := context.AfterFunc(ctx, w.close)
+	end := f.hearAll(ctx, w, until)
+	stop()
+	if end != timeIsUp {
+		f.hangUp()
+	}
+	return end
+}
 
-	id := f.scene.conns.Add(1)
-	conn.SetReadLimit(maxAnswer)
+// hangUp closes the fan's wire, if it has one.
+func (f *fan) hangUp() {
+	if f.wire != nil {
+		f.wire.close()
+		f.wire = nil
+	}
+}
+
+func (f *fan) hearAll(ctx context.Context, w *wire, until time.Time) ending {
 	extend := func() {
 		deadline := time.Now().Add(silence)
 		if !until.IsZero() && until.Before(deadline) {
 			deadline = until
 		}
-		conn.SetReadDeadline(deadline)
+		w.conn.SetReadDeadline(deadline)
 	}
-	conn.SetPingHandler(func(data string) error {
-		extend()
-		return conn.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(5*time.Second))
-	})
 	for {
 		extend()
-		_, raw, err := conn.ReadMessage()
+		raw, err := w.next(extend)
 		if err != nil {
-			return f.hangUp(ctx, id, err, until)
+			return f.ended(ctx, err, until)
 		}
-		var told ropeline.Status
-		o := record.Observation{Fan: f.index, T: f.scene.since(time.Now()), Step: record.StepFrame, Conn: id}
-		if err := json.Unmarshal(raw, &told); err != nil {
-			o.Code = "bad_frame"
-			f.scene.see(o)
+		over, ok := f.frame(raw)
+		switch {
+		case !ok:
 			return broken
-		}
-		f.hear(told)
-		o.Line = lineFacts(told)
-		f.scene.see(o)
-		if _, final := final(told); final {
-			conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(time.Second))
+		case over:
+			if !w.stream {
+				w.say(opClose, []byte{0x03, 0xe8}) // 1000: done
+			}
 			return toldEnough
 		}
 	}
 }
 
-// dial opens the WebSocket; without one it says how to go on.
-func (f *fan) dial(ctx context.Context) (*websocket.Conn, ending) {
-	base := *f.scene.client.base
-	header := f.header()
-	header.Set("Origin", base.Scheme+"://"+base.Host)
-	base.Scheme = map[string]string{"http": "ws", "https": "wss"}[base.Scheme]
-
-	began := time.Now()
-	conn, res, err := f.scene.client.dialer.DialContext(ctx, base.String()+f.path("/queue/ws"), header)
-	if err != nil && ctx.Err() != nil {
-		return nil, broken
+// frame takes one message in.
+func (f *fan) frame(raw []byte) (over, ok bool) {
+	var told ropeline.Status
+	o := record.Observation{Fan: f.index, T: f.scene.since(time.Now()), Step: record.StepFrame, Conn: f.conn}
+	if err := json.Unmarshal(raw, &told); err != nil {
+		o.Code = "bad_frame"
+		f.scene.see(o)
+		return false, false
 	}
-	now := time.Now()
-	o := record.Observation{Fan: f.index, T: f.scene.since(now), Took: now.Sub(began).Microseconds(), Step: record.StepSocket, Status: 101}
-	end := broken
-	if err != nil {
-		a := answer{code: "transport"}
-		if res != nil {
-			a = read(res, nil)
-		}
-		if a.status >= 400 && a.status < 500 && a.status != 404 {
-			end = refused
-		}
-		o.Status, o.Code = a.status, a.code
-		conn = nil
-	}
+	f.hear(told)
+	tell(&o, told)
 	f.scene.see(o)
-	return conn, end
+	_, over = final(told)
+	return over, true
 }
 
-// hangUp sorts the ways a connection ends.
-func (f *fan) hangUp(ctx context.Context, id int64, err error, until time.Time) ending {
+// open opens the wire; when there is none it says how to go on. A fan who was
+// told something before asks for nothing older.
+func (f *fan) open(ctx context.Context) ending {
+	stream := f.plan.Is.Transport == Stream
+	step, path := record.StepSocket, f.path("/queue/ws")
+	if stream {
+		step, path = record.StepStream, f.path("/queue/sse")
+	}
+	if f.status.Offset != "" {
+		path += "?offset=" + url.QueryEscape(f.status.Offset)
+	}
+	late := f.lateness()
+	w, a := f.client.openWire(ctx, path, f.header(), stream)
+	if w == nil && ctx.Err() != nil {
+		return broken
+	}
+	o := record.Observation{Fan: f.index, T: f.scene.since(a.at), Took: a.took.Microseconds(), Late: late.Microseconds(),
+		Step: step, Status: a.status, Code: a.code}
+	end := toldEnough
+	if w == nil {
+		if end = broken; a.status >= 400 && a.status < 500 && a.status != 404 && a.status != 429 {
+			end = refused
+		}
+		if a.err != nil {
+			f.scene.log.Debug("no connection", "fan", f.index, "err", a.err)
+		}
+	}
+	f.wire, f.conn = w, f.scene.conns.Add(1)
+	f.scene.see(o)
+	return end
+}
+
+// ended sorts the ways a connection ends.
+func (f *fan) ended(ctx context.Context, err error, until time.Time) ending {
 	if ctx.Err() != nil {
 		return broken
 	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() && !until.IsZero() && !time.Now().Before(until) {
 		return timeIsUp
 	}
-	o := record.Observation{Fan: f.index, T: f.scene.since(time.Now()), Step: record.StepClosed, Conn: id, Code: "transport"}
+	o := record.Observation{Fan: f.index, T: f.scene.since(time.Now()), Step: record.StepClosed, Conn: f.conn, Code: "transport"}
 	end := broken
-	if closed, ok := errors.AsType[*websocket.CloseError](err); ok {
-		o.Code = "close_" + strconv.Itoa(closed.Code)
-		if closed.Code == closeRefused {
+	if closed, ok := errors.AsType[hungUp](err); ok {
+		o.Code = closed.Error()
+		if closed.code == closeRefused {
 			end = refused
 		}
 	}

@@ -14,7 +14,7 @@ type ending int
 
 const (
 	toldEnough ending = iota // the last status ends the wait
-	timeIsUp                 // patience or the next reload
+	timeIsUp                 // something that the fan does unasked is due
 	broken                   // the connection ended, or nothing was heard for long
 	refused                  // the server does not want a WebSocket from this fan
 )
@@ -24,6 +24,7 @@ const (
 func (f *fan) wait(ctx context.Context) record.Outcome {
 	stopTabs := f.openTabs(ctx)
 	outcome := f.stand(ctx)
+	f.hangUp()
 	stopTabs()
 	if outcome == record.Left {
 		return f.leave(ctx)
@@ -32,11 +33,14 @@ func (f *fan) wait(ctx context.Context) record.Outcome {
 }
 
 func (f *fan) stand(ctx context.Context) record.Outcome {
-	var leaveAt time.Time
-	if f.plan.patience > 0 {
-		leaveAt = time.Now().Add(f.plan.patience)
+	stirs := f.newStirs()
+	polls, failures := f.plan.Is.Transport == Polling, 0
+	if f.plan.Is.SlowReader {
+		polls = true
+		if outcome := f.readNothing(ctx, stirs); outcome != "" {
+			return outcome
+		}
 	}
-	polls, failures := f.plan.is.Polls, 0
 	for {
 		if outcome, final := final(f.status); final {
 			return outcome
@@ -44,34 +48,41 @@ func (f *fan) stand(ctx context.Context) record.Outcome {
 		if ctx.Err() != nil {
 			return f.lastLook(ctx)
 		}
-		if !leaveAt.IsZero() && !time.Now().Before(leaveAt) {
-			return record.Left
-		}
-		if polls {
-			if outcome := f.pollOnce(ctx, leaveAt); outcome != "" {
+		next := stirs.next()
+		if !next.IsZero() && !time.Now().Before(next) {
+			if outcome := f.stir(ctx, stirs); outcome != "" {
 				return outcome
 			}
 			continue
 		}
-		switch f.listen(ctx, f.nextStir(leaveAt)) {
+		if polls {
+			if outcome := f.pollOnce(ctx, next); outcome != "" {
+				return outcome
+			}
+			continue
+		}
+		switch f.listen(ctx, next) {
 		case toldEnough:
 		case refused:
 			polls = true
 		case broken:
 			if failures++; failures >= 3 {
-				polls = true
+				polls = f.plan.Is.Transport != Stream
+				failures = 0
 			}
-			rest(ctx, time.Duration(f.rng.Int64N(int64(500*time.Millisecond))))
-			if outcome := f.glance(ctx); outcome != "" {
+			f.rest(ctx, f.backoff(failures))
+			if outcome := f.glance(ctx, 0); outcome != "" {
 				return outcome
 			}
 		case timeIsUp:
 			failures = 0
-			if outcome := f.reload(ctx, leaveAt); outcome != "" {
-				return outcome
-			}
 		}
 	}
+}
+
+// backoff is how long a page waits before it connects again.
+func (f *fan) backoff(failures int) time.Duration {
+	return time.Duration(f.rng.Int64N(int64(500*time.Millisecond) << failures))
 }
 
 // final tells whether a status ends the wait; the outcome "" means admitted.
@@ -89,54 +100,36 @@ func final(s ropeline.Status) (record.Outcome, bool) {
 	return "", false
 }
 
-// nextStir is when the fan does something unasked; zero: never.
-func (f *fan) nextStir(leaveAt time.Time) time.Time {
-	if f.plan.reload == 0 {
-		return leaveAt
-	}
-	next := time.Now().Add(f.plan.reload/2 + time.Duration(f.rng.Int64N(int64(f.plan.reload)+1)))
-	if !leaveAt.IsZero() && leaveAt.Before(next) {
-		return leaveAt
-	}
-	return next
-}
-
-// reload loads the page again: one that joins, or one that only looks.
-func (f *fan) reload(ctx context.Context, leaveAt time.Time) record.Outcome {
-	if !leaveAt.IsZero() && !time.Now().Before(leaveAt) {
-		return ""
-	}
-	if f.rng.IntN(2) == 0 {
-		return f.glance(ctx)
-	}
-	f.askToJoin(ctx)
-	return ""
-}
-
 // pollOnce waits as long as the server asked for, then looks.
-func (f *fan) pollOnce(ctx context.Context, leaveAt time.Time) record.Outcome {
+func (f *fan) pollOnce(ctx context.Context, next time.Time) record.Outcome {
 	pause := max(time.Duration(f.status.NextMS)*time.Millisecond, 100*time.Millisecond)
 	if f.status.NextMS == 0 {
 		pause = time.Second
 	}
 	pause += time.Duration(f.rng.Int64N(int64(pause)/5 + 1))
-	if !leaveAt.IsZero() {
-		pause = min(pause, max(time.Until(leaveAt), 0)+time.Millisecond)
-	}
-	if !rest(ctx, pause) {
+	if !next.IsZero() && time.Until(next) < pause {
+		f.rest(ctx, max(time.Until(next), 0)+time.Millisecond)
 		return ""
 	}
-	return f.glance(ctx)
+	if !f.rest(ctx, pause) {
+		return ""
+	}
+	return f.glance(ctx, pause)
 }
 
-// glance asks for the position once. A fan whom the server does not know in
-// the line comes back with its place, as the page does: after the line was
-// rebuilt that is the rule; without a new epoch the place is lost.
-func (f *fan) glance(ctx context.Context) record.Outcome {
+// glance asks for the position once; every is the pause between such looks. A
+// fan whom the server does not know in the line comes back with its place, as
+// the page does: after the line was rebuilt that is the rule; without a new
+// epoch the place is lost.
+func (f *fan) glance(ctx context.Context, every time.Duration) record.Outcome {
 	var told ropeline.Status
-	a := f.ask(ctx, request{step: record.StepPoll, method: "GET", path: f.path("/queue"), into: &told}, func(o *record.Observation) {
+	path := f.path("/queue")
+	if f.status.Offset != "" {
+		path += "?offset=" + f.status.Offset
+	}
+	a := f.ask(ctx, request{step: record.StepPoll, method: "GET", path: path, into: &told, every: every}, func(o *record.Observation) {
 		f.hear(told)
-		o.Line = lineFacts(told)
+		tell(o, told)
 	})
 	if a.code != string(ropeline.CodeNotInLine) {
 		return "" // told, or nobody well: stay and ask again later
@@ -164,7 +157,7 @@ func (f *fan) lastLook(ctx context.Context) record.Outcome {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	if outcome := f.glance(ctx); outcome != "" {
+	if outcome := f.glance(ctx, 0); outcome != "" {
 		return outcome
 	}
 	if outcome, final := final(f.status); final {
@@ -187,12 +180,16 @@ func (f *fan) leave(ctx context.Context) record.Outcome {
 // openTabs opens the fan's other windows, which watch the same place. The
 // function it returns closes them and waits until they are.
 func (f *fan) openTabs(ctx context.Context) (stop func()) {
+	if f.plan.Is.Tabs < 2 {
+		return func() {}
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
-	for n := 1; n < f.plan.is.Tabs; n++ {
+	for n := 1; n < f.plan.Is.Tabs; n++ {
 		tab := *f
 		tab.rng = chance(f.rng.Uint64(), n)
 		wg.Go(func() {
+			defer tab.hangUp()
 			if a := tab.askToJoin(ctx); !a.ok() {
 				return
 			}
@@ -200,7 +197,7 @@ func (f *fan) openTabs(ctx context.Context) (stop func()) {
 				if _, final := final(tab.status); final || ctx.Err() != nil {
 					return
 				}
-				if tab.listen(ctx, time.Time{}) == refused || !rest(ctx, time.Second) {
+				if tab.listen(ctx, time.Time{}) == refused || !tab.rest(ctx, time.Second) {
 					return
 				}
 			}

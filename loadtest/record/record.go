@@ -1,10 +1,6 @@
 package record
 
 import (
-	"bufio"
-	"encoding/json"
-	"fmt"
-	"io"
 	"sync"
 	"time"
 
@@ -33,23 +29,32 @@ const (
 	StepOrderLook   Step = "order_look"  // GET /orders/{id}
 	StepTickets     Step = "tickets"     // GET /users/me/tickets
 	StepIntrude     Step = "intrude"     // a try that must be refused; Trick tells which
+	StepStream      Step = "stream"      // the event stream's beginning
+	StepLink        Step = "link"        // POST /events/{id}/queue/link and the opening of the link on another device
+	StepScan        Step = "scan"        // the gate reads a ticket's code
+	StepFault       Step = "fault"       // something befell the house: Code and Note; Fan is -1
 	StepEnd         Step = "end"         // the fan went home: Outcome
 )
 
-// Observation is one thing that one fan saw; a record is one JSON object of
-// this form a line, the first of them with Step "run". Wall time is the run's
-// Started plus T. Fields that do not apply are left out.
+// Observation is one thing that one fan saw. A record is a stream of them, the
+// first with Step "run"; docs/loadtest.md has the format on disk. Wall time is
+// the run's Started plus T. Fields that do not apply are left out.
 type Observation struct {
 	Fan     int        `json:"fan"`               // from 0, in the order of arrival; -1: the crowd
 	T       int64      `json:"t"`                 // when the answer was read: microseconds of the monotonic clock since the run began
 	Took    int64      `json:"took,omitempty"`    // microseconds from the request to T
+	Late    int64      `json:"late,omitempty"`    // microseconds that the request went out after the moment at which it was meant to
+	Every   int64      `json:"every,omitempty"`   // of looks that repeat: the microseconds meant to lie between two of them
 	Step    Step       `json:"step"`              //
 	Status  int        `json:"status,omitempty"`  // of HTTP; 0: not HTTP, or no answer
 	Code    string     `json:"code,omitempty"`    // the problem's code; "transport": no answer came
 	Conn    int64      `json:"conn,omitempty"`    // frames: the connection, unique in the run
 	Key     string     `json:"key,omitempty"`     // the Idempotency-Key sent
 	Trick   string     `json:"trick,omitempty"`   // of StepIntrude
-	Line    *LineFacts `json:"line,omitempty"`    // of join, frame, poll
+	Lobby   bool       `json:"lobby,omitempty"`   // of join, frame, poll: the fan stands in the lobby
+	Line    *LineFacts `json:"line,omitempty"`    // of join, frame, poll, outside the lobby
+	Scan    *ScanFacts `json:"scan,omitempty"`    // of StepScan
+	Note    string     `json:"note,omitempty"`    // of StepFault, in words
 	Sale    *SaleFacts `json:"sale,omitempty"`    // of reserve and all that follow
 	Run     *RunFacts  `json:"run,omitempty"`     // of StepRun
 	Outcome Outcome    `json:"outcome,omitempty"` // of StepEnd
@@ -58,6 +63,9 @@ type Observation struct {
 
 // Sent is when the request went out, on the scale of T.
 func (o Observation) Sent() int64 { return o.T - o.Took }
+
+// Meant is when the request was meant to go out.
+func (o Observation) Meant() int64 { return o.T - o.Took - o.Late }
 
 // LineFacts is what a fan was told about the line.
 type LineFacts struct {
@@ -88,6 +96,12 @@ type TicketFacts struct {
 	Code string `json:"code"`
 }
 
+// ScanFacts is what the gate was told about one code.
+type ScanFacts struct {
+	Ticket string `json:"ticket"`
+	First  bool   `json:"first"` // the gate let the holder in
+}
+
 // RunFacts is what the run was started with, and what the event announced.
 type RunFacts struct {
 	Event    ropeline.EventID                `json:"event"`
@@ -97,6 +111,10 @@ type RunFacts struct {
 	Slack    time.Duration                   `json:"slack"` // nanoseconds
 	Rule     *Rule                           `json:"rule,omitempty"`
 	Capacity map[ropeline.TicketTypeID]int64 `json:"capacity,omitempty"`
+	DropAt   time.Time                       `json:"drop_at,omitzero"`
+	Scenario string                          `json:"scenario,omitempty"` // its name
+	Bots     []string                        `json:"bots,omitempty"`     // behaviours that are bots
+	First    int                             `json:"first,omitempty"`    // index of the first fan, in a part of a run
 }
 
 // Sink takes observations, one at a time. A run calls its sinks from one
@@ -122,55 +140,6 @@ func (m *Memory) Seen() []Observation {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return append([]Observation(nil), m.seen...)
-}
-
-// Writer streams observations as NDJSON. The first failure to write stops
-// the stream and is told by Flush; the run goes on without a record.
-type Writer struct {
-	buf *bufio.Writer
-	enc *json.Encoder
-	err error
-}
-
-// NewWriter returns a Writer to w; Flush must be called at the end.
-func NewWriter(w io.Writer) *Writer {
-	buf := bufio.NewWriterSize(w, 64<<10)
-	return &Writer{buf: buf, enc: json.NewEncoder(buf)}
-}
-
-// See writes o as one line.
-func (w *Writer) See(o Observation) {
-	if w.err == nil {
-		w.err = w.enc.Encode(o)
-	}
-}
-
-// Flush writes what is buffered and returns the stream's first failure.
-func (w *Writer) Flush() error {
-	if w.err != nil {
-		return w.err
-	}
-	return w.buf.Flush()
-}
-
-// Replay reads a record and hands every observation to the sinks, in
-// constant memory. It fails on the first line that is not an observation.
-func Replay(r io.Reader, sinks ...Sink) error {
-	dec := json.NewDecoder(bufio.NewReaderSize(r, 64<<10))
-	for line := 1; ; line++ {
-		var o Observation
-		if err := dec.Decode(&o); err == io.EOF {
-			return nil
-		} else if err != nil {
-			return fmt.Errorf("record, observation %d: %w", line, err)
-		}
-		if line == 1 && o.Step != StepRun {
-			return fmt.Errorf("record: the first observation is %q, not the run's head", o.Step)
-		}
-		for _, s := range sinks {
-			s.See(o)
-		}
-	}
 }
 
 // Rule is the pace that the organizer set and kept during the run.

@@ -9,4 +9,8 @@ const (
 	TrickForgedPass    = "forged_pass"    // enters with a changed pass
 	TrickOthersPass    = "others_pass"    // enters with another fan's pass
 	TrickOtherBody     = "other_body"     // uses an Idempotency-Key for another request
+	TrickReplayedPass  = "replayed_pass"  // enters with its own pass, after the visit was over
 )
+
+// Tricks are those that a fan tries before it is let in.
+var Tricks = []string{TrickNoPass, TrickForgedShopper, TrickOthersShopper, TrickForgedPass, TrickOthersPass}
