@@ -57,6 +57,7 @@ const (
 	CodeOrderEnded         Code = "order_ended"
 	CodeRulesConflict      Code = "rules_conflict"
 	CodeReviewDecided      Code = "review_decided"
+	CodeCapacityTooLow     Code = "capacity_too_low"
 	CodeKeyReused          Code = "idempotency_key_reused"
 	CodePaymentFailed      Code = "payment_failed"
 	CodeTicketEnded        Code = "ticket_ended"

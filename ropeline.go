@@ -88,6 +88,7 @@ type Event struct {
 	DrawnAt     *time.Time   `json:"drawn_at,omitempty"` // the draw was done
 	ClosesAt    time.Time    `json:"closes_at"`          // the sale ends
 	OnePer      OnePer       `json:"one_per"`            // whom one number is for
+	LimitAcross Across       `json:"limit_across"`       // which identities count as one fan for the limits
 	TicketTypes []TicketType `json:"ticket_types"`
 }
 
@@ -126,8 +127,10 @@ type TicketType struct {
 	Name        string       `json:"name"`
 	Price       Money        `json:"price"`
 	Capacity    int          `json:"capacity"`
-	MaxPerOrder int          `json:"max_per_order"` // tickets in one reservation
-	MaxPerFan   int          `json:"max_per_fan"`   // over a fan's holds and orders together
+	MaxPerOrder int          `json:"max_per_order"`        // tickets in one reservation
+	MaxPerFan   int          `json:"max_per_fan"`          // over a fan's holds and orders together
+	SaleFrom    *time.Time   `json:"sale_from,omitempty"`  // nil: from the drop on
+	SaleUntil   *time.Time   `json:"sale_until,omitempty"` // nil: until the event's sale ends
 }
 
 // Item is a quantity of one ticket type.

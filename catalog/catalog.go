@@ -24,6 +24,9 @@ func New(pool *pgxpool.Pool) *Catalog {
 // Create checks the event, gives it and its parts their ids, and writes them
 // in the caller's transaction.
 func (c *Catalog) Create(ctx context.Context, tx pgx.Tx, event ropeline.Event) (ropeline.Event, error) {
+	if event.LimitAcross == "" {
+		event.LimitAcross = ropeline.AcrossNone
+	}
 	if err := validate(event); err != nil {
 		return ropeline.Event{}, err
 	}
@@ -37,9 +40,9 @@ func (c *Catalog) Create(ctx context.Context, tx pgx.Tx, event ropeline.Event) (
 		return ropeline.Event{}, ropeline.Unavailable(err)
 	}
 	if _, err := tx.Exec(ctx, `
-		insert into events (id, venue_id, name, description, starts_at, lobby_at, drop_at, closes_at, one_per)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		event.ID, event.Venue.ID, event.Name, event.Description, event.StartsAt, event.LobbyAt, event.DropAt, event.ClosesAt, event.OnePer); err != nil {
+		insert into events (id, venue_id, name, description, starts_at, lobby_at, drop_at, closes_at, one_per, limit_across)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		event.ID, event.Venue.ID, event.Name, event.Description, event.StartsAt, event.LobbyAt, event.DropAt, event.ClosesAt, event.OnePer, event.LimitAcross); err != nil {
 		return ropeline.Event{}, ropeline.Unavailable(err)
 	}
 	types := make([]ropeline.TicketType, len(event.TicketTypes))
@@ -47,9 +50,9 @@ func (c *Catalog) Create(ctx context.Context, tx pgx.Tx, event ropeline.Event) (
 		t.ID = ropeline.NewID[ropeline.TicketTypeID]()
 		types[i] = t
 		if _, err := tx.Exec(ctx, `
-			insert into ticket_types (id, event_id, name, price_minor, currency, max_per_order, max_per_fan, ordinal)
-			values ($1, $2, $3, $4, $5, $6, $7, $8)`,
-			t.ID, event.ID, t.Name, t.Price.Minor, t.Price.Currency, t.MaxPerOrder, t.MaxPerFan, i); err != nil {
+			insert into ticket_types (id, event_id, name, price_minor, currency, max_per_order, max_per_fan, ordinal, sale_from, sale_until)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+			t.ID, event.ID, t.Name, t.Price.Minor, t.Price.Currency, t.MaxPerOrder, t.MaxPerFan, i, t.SaleFrom, t.SaleUntil); err != nil {
 			return ropeline.Event{}, ropeline.Unavailable(err)
 		}
 	}
@@ -58,7 +61,7 @@ func (c *Catalog) Create(ctx context.Context, tx pgx.Tx, event ropeline.Event) (
 }
 
 const selectEvents = `
-	select e.id, e.name, e.description, e.starts_at, e.lobby_at, e.drop_at, e.closes_at, e.one_per, d.done_at,
+	select e.id, e.name, e.description, e.starts_at, e.lobby_at, e.drop_at, e.closes_at, e.one_per, e.limit_across, d.done_at,
 	       v.id, v.name, v.address, v.city, v.time_zone
 	from events e join venues v on v.id = e.venue_id left join draws d on d.event_id = e.id `
 
@@ -113,7 +116,7 @@ func (c *Catalog) query(ctx context.Context, sql string, args ...any) ([]ropelin
 	}
 	events, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (ropeline.Event, error) {
 		var e ropeline.Event
-		err := row.Scan(&e.ID, &e.Name, &e.Description, &e.StartsAt, &e.LobbyAt, &e.DropAt, &e.ClosesAt, &e.OnePer, &e.DrawnAt,
+		err := row.Scan(&e.ID, &e.Name, &e.Description, &e.StartsAt, &e.LobbyAt, &e.DropAt, &e.ClosesAt, &e.OnePer, &e.LimitAcross, &e.DrawnAt,
 			&e.Venue.ID, &e.Venue.Name, &e.Venue.Address, &e.Venue.City, &e.Venue.TimeZone)
 		return e, err
 	})
@@ -136,7 +139,7 @@ func (c *Catalog) loadTypes(ctx context.Context, events []ropeline.Event) error 
 		index[e.ID], ids[i] = i, e.ID
 	}
 	rows, err := c.pool.Query(ctx, `
-		select event_id, id, name, price_minor, currency, max_per_order, max_per_fan
+		select event_id, id, name, price_minor, currency, max_per_order, max_per_fan, sale_from, sale_until
 		from ticket_types where event_id = any($1) order by event_id, ordinal`, ids)
 	if err != nil {
 		return err
@@ -145,7 +148,7 @@ func (c *Catalog) loadTypes(ctx context.Context, events []ropeline.Event) error 
 		event ropeline.EventID
 		t     ropeline.TicketType
 	)
-	_, err = pgx.ForEachRow(rows, []any{&event, &t.ID, &t.Name, &t.Price.Minor, &t.Price.Currency, &t.MaxPerOrder, &t.MaxPerFan}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&event, &t.ID, &t.Name, &t.Price.Minor, &t.Price.Currency, &t.MaxPerOrder, &t.MaxPerFan, &t.SaleFrom, &t.SaleUntil}, func() error {
 		e := &events[index[event]]
 		e.TicketTypes = append(e.TicketTypes, t)
 		return nil

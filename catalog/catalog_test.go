@@ -73,7 +73,11 @@ func TestInvalidEvents(t *testing.T) {
 		"no currency":            func(e *ropeline.Event) { e.TicketTypes[0].Price.Currency = "euro" },
 		"two currencies":         func(e *ropeline.Event) { e.TicketTypes[0].Price.Currency = "USD" },
 		"negative capacity":      func(e *ropeline.Event) { e.TicketTypes[0].Capacity = -1 },
-		"no limit":               func(e *ropeline.Event) { e.TicketTypes[0].MaxPerOrder = 0 },
+		"unknown limit across":   func(e *ropeline.Event) { e.LimitAcross = "shoe size" },
+		"a window that is none": func(e *ropeline.Event) {
+			e.TicketTypes[0].SaleFrom, e.TicketTypes[0].SaleUntil = &e.ClosesAt, &e.DropAt
+		},
+		"no limit": func(e *ropeline.Event) { e.TicketTypes[0].MaxPerOrder = 0 },
 	} {
 		event := night(time.Now())
 		change(&event)

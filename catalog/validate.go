@@ -42,6 +42,8 @@ func validate(e ropeline.Event) error {
 		return invalid("A date lies too far ahead.")
 	case e.OnePer != "" && e.OnePer != ropeline.OnePerFan && e.OnePer != ropeline.OnePerAccount:
 		return invalid("one_per must be \"fan\" or \"account\".")
+	case !e.LimitAcross.Known():
+		return invalid("limit_across must be none, address, card or both.")
 	case len(e.TicketTypes) == 0 || len(e.TicketTypes) > mostTypes:
 		return invalid("The event needs 1 to %d ticket types.", mostTypes)
 	}
@@ -60,6 +62,10 @@ func validate(e ropeline.Event) error {
 			return invalid("All ticket types of an event must have one currency.")
 		case t.Capacity < 0 || t.Capacity > mostCapacity:
 			return invalid("The capacity of %q must be 0 to %d.", t.Name, mostCapacity)
+		case t.SaleFrom != nil && t.SaleUntil != nil && !t.SaleUntil.After(*t.SaleFrom):
+			return invalid("The sale of %q must end after it begins.", t.Name)
+		case t.SaleFrom != nil && (t.SaleFrom.Year() > 9999 || t.SaleFrom.Year() < 1) || t.SaleUntil != nil && (t.SaleUntil.Year() > 9999 || t.SaleUntil.Year() < 1):
+			return invalid("A date of %q lies too far away.", t.Name)
 		case t.MaxPerOrder < 1 || t.MaxPerOrder > mostLimit || t.MaxPerFan < 1 || t.MaxPerFan > mostLimit:
 			return invalid("The limits of %q must be 1 to %d.", t.Name, mostLimit)
 		}

@@ -35,9 +35,9 @@ var audits = []struct{ invariant, sql string }{
 			s.held, coalesce(r.held, 0), s.sold, coalesce(r.sold, 0), coalesce(r.ordered, 0))
 		from stock s left join (
 			select i.ticket_type, sum(i.quantity) filter (where r.state = 'held') as held,
-				sum(i.quantity) filter (where r.state = 'converted') as sold,
-				sum(i.quantity) filter (where o.accepted_at is not null and o.state <> 'canceled') as ordered
-			from reservations r cross join jsonb_to_recordset(r.items) as i(ticket_type text, quantity int)
+				sum(i.quantity - coalesce(i.returned, 0)) filter (where r.state = 'converted') as sold,
+				sum(i.quantity - coalesce(i.returned, 0)) filter (where o.accepted_at is not null) as ordered
+			from reservations r cross join jsonb_to_recordset(r.items) as i(ticket_type text, quantity int, returned int)
 			left join orders o on o.reservation_id = r.id
 			where r.event_id = $1 group by 1
 		) r on r.ticket_type = s.ticket_type_id
@@ -86,11 +86,11 @@ var audits = []struct{ invariant, sql string }{
 	{"review", `select o.id, 'rejected, and paid all the same' from orders o
 		where o.event_id = $1 and o.risk_decision = 'reject' and o.state = 'paid'`},
 	{"I10", `select reservation_id, format('%s orders', count(*)) from orders where event_id = $1 group by 1 having count(*) > 1`},
-	{"limit", `select r.fan_id, format('%s of %s, at most %s', sum(i.quantity), i.ticket_type, t.max_per_fan)
-		from reservations r cross join jsonb_to_recordset(r.items) as i(ticket_type text, quantity int)
+	{"limit", `select r.fan_id, format('%s of %s, at most %s', sum(i.quantity - coalesce(i.returned, 0)), i.ticket_type, t.max_per_fan)
+		from reservations r cross join jsonb_to_recordset(r.items) as i(ticket_type text, quantity int, returned int)
 		join ticket_types t on t.id = i.ticket_type
 		where r.event_id = $1 and r.state in ('held', 'converted') group by r.fan_id, i.ticket_type, t.max_per_fan
-		having sum(i.quantity) > t.max_per_fan`},
+		having sum(i.quantity - coalesce(i.returned, 0)) > t.max_per_fan`},
 }
 
 // Audit recomputes what must always hold for an event, at each moment of its

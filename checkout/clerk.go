@@ -231,6 +231,10 @@ func (d *desk) decide(letters []letter) []answer {
 			e = d.ledger.reserve(l)
 		case letterRelease:
 			e = d.ledger.release(l)
+		case letterChange:
+			answers = append(answers, d.ledger.change(l).answer())
+		case letterCapacity:
+			answers = append(answers, d.ledger.capacity(l).answer())
 		}
 		if e != nil {
 			answers = append(answers, answer{

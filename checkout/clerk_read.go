@@ -35,12 +35,19 @@ type desk struct {
 func (c *Checkout) read(ctx context.Context, conn *pgx.Conn, event ropeline.EventID, letters []letter) (*desk, error) {
 	ids := make([]string, 0, len(letters))
 	fans := make([]string, 0, len(letters))
+	var changes, names []string
 	for _, l := range letters {
-		if l.Kind != letterDue {
+		if l.Reservation != "" {
 			ids = append(ids, string(l.Reservation))
 		}
-		if l.Kind == letterReserve {
+		if l.Kind == letterReserve || l.Kind == letterChange {
 			fans = append(fans, string(l.Fan))
+		}
+		if l.Kind == letterChange {
+			changes = append(changes, string(l.Reservation))
+		}
+		if l.Kind == letterChange || l.Kind == letterCapacity {
+			names = append(names, l.id())
 		}
 	}
 	l := &ledger{
@@ -48,6 +55,8 @@ func (c *Checkout) read(ctx context.Context, conn *pgx.Conn, event ropeline.Even
 		shelves:      map[ropeline.TicketTypeID]*shelf{},
 		fans:         make(map[fanShelf]int, len(fans)),
 		reservations: make(map[ropeline.ReservationID]*entry, len(ids)),
+		shared:       map[identityShelf]int{},
+		decided:      map[string]*decision{},
 	}
 	d := &desk{ledger: l, fence: -1}
 	batch := &pgx.Batch{}
@@ -56,19 +65,28 @@ func (c *Checkout) read(ctx context.Context, conn *pgx.Conn, event ropeline.Even
 	// them whole for the rest of the drop: every look of the clerk has an index.
 	batch.Queue("set local enable_seqscan = off")
 	batch.Queue(`
-		select s.fence, s.ledger_seq, e.drop_at, e.closes_at from sales s join events e on e.id = s.event_id
+		select s.fence, s.ledger_seq, e.drop_at, e.closes_at, e.limit_across from sales s join events e on e.id = s.event_id
 		where s.event_id = $1 for update of s`, event).QueryRow(func(row pgx.Row) error {
-		err := row.Scan(&d.fence, &l.seq, &l.opens, &l.closes)
+		err := row.Scan(&d.fence, &l.seq, &l.opens, &l.closes, &l.across)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return errNoSale
 		}
 		return err
 	})
 	batch.Queue(`
-		select s.ticket_type_id, s.capacity, s.held, s.sold, t.max_per_order, t.max_per_fan, t.price_minor, t.currency
+		select s.ticket_type_id, s.capacity, s.held, s.sold, t.max_per_order, t.max_per_fan, t.price_minor, t.currency, t.sale_from, t.sale_until
 		from stock s join ticket_types t on t.id = s.ticket_type_id where s.event_id = $1`, event).Query(l.readShelves)
+	if len(changes) > 0 {
+		// An order may be placed at this moment: its lock on the reservation is
+		// waited for, and the next statement sees it.
+		batch.Queue("select from reservations where id = any($1) order by id for update", changes)
+	}
 	if len(ids) > 0 {
 		batch.Queue("select "+reservationColumns+" from reservations where id = any($1)", ids).Query(l.readReservations)
+	}
+	if len(names) > 0 {
+		batch.Queue("select reservation_id from orders where reservation_id = any($1)", changes).Query(l.readOrdered)
+		batch.Queue(selectDecisions, names).Query(l.readDecisions)
 	}
 	if len(fans) > 0 {
 		batch.Queue("select f.* from unnest($2::text[]) as u(fan_id)"+fanSums, event, fans).Query(l.readFans)
@@ -93,30 +111,34 @@ func (c *Checkout) read(ctx context.Context, conn *pgx.Conn, event ropeline.Even
 // may hold the clerk up.
 func (c *Checkout) queueClaims(batch *pgx.Batch, d *desk, event ropeline.EventID) {
 	l := d.ledger
-	const owed = "p.event_id = $1 and p.duty in ('settle', 'unwind')"
 	batch.Queue(`
-		select p.id, p.duty, o.id, o.state, o.reservation_id, coalesce(p.verdict->>'decision', 'undecided') from payments p join orders o on o.id = p.order_id
-		where `+owed+" order by p.duty_at limit $2 for update of p skip locked", event, dueLimit).
+		select p.id, p.duty, o.id, o.state, o.reservation_id, coalesce(p.verdict->>'decision', 'undecided'), o.address_key, p.card_fingerprint
+		from payments p join orders o on o.id = p.order_id
+		where `+owedToClerk+" order by p.duty_at limit $2 for update of p skip locked", event, dueLimit).
 		Query(func(rows pgx.Rows) error {
 			var err error
 			d.claims, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (k claim, err error) {
-				return k, row.Scan(&k.payment, &k.duty, &k.order, &k.orderState, &k.reservation, &k.risk)
+				return k, row.Scan(&k.payment, &k.duty, &k.order, &k.orderState, &k.reservation, &k.risk, &k.address, &k.card)
 			})
 			return err
 		})
 	batch.Queue("select "+reservationColumns+` from reservations where id in (
-		select o.reservation_id from payments p join orders o on o.id = p.order_id where `+owed+")", event).Query(l.readReservations)
-	batch.Queue("select f.* from (select distinct o.fan_id from payments p join orders o on o.id = p.order_id where "+owed+") as u"+fanSums, event).Query(l.readFans)
+		select o.reservation_id from payments p join orders o on o.id = p.order_id where `+owedToClerk+")", event).Query(l.readReservations)
+	batch.Queue("select f.* from (select distinct o.fan_id from payments p join orders o on o.id = p.order_id where "+owedToClerk+") as u"+fanSums, event).Query(l.readFans)
+	queueShared(batch, l, event)
 }
+
+// owedToClerk are the payments p of the event $1 that wait for its clerk.
+const owedToClerk = "p.event_id = $1 and p.duty in ('settle', 'unwind')"
 
 // fanSums adds up what each fan of u has of the event $1. It is lateral, and
 // fenced by its offset, so that it always is one probe of the index per fan.
 const fanSums = `
 	cross join lateral (
-		select r.fan_id, i.ticket_type, sum(i.quantity)::int from (
+		select r.fan_id, i.ticket_type, sum(i.quantity - coalesce(i.returned, 0))::int from (
 			select r.fan_id, r.items from reservations r
 			where r.event_id = $1 and r.fan_id = u.fan_id and r.state in ('held', 'converted') offset 0
-		) as r, jsonb_to_recordset(r.items) as i(ticket_type text, quantity int) group by 1, 2
+		) as r, jsonb_to_recordset(r.items) as i(ticket_type text, quantity int, returned int) group by 1, 2
 	) as f`
 
 func (l *ledger) add(r Reservation) {
@@ -133,6 +155,17 @@ func (l *ledger) readReservations(rows pgx.Rows) error {
 	return err
 }
 
+func (l *ledger) readOrdered(rows pgx.Rows) error {
+	var id ropeline.ReservationID
+	_, err := pgx.ForEachRow(rows, []any{&id}, func() error {
+		if e := l.reservations[id]; e != nil {
+			e.ordered = true
+		}
+		return nil
+	})
+	return err
+}
+
 func (l *ledger) readFans(rows pgx.Rows) error {
 	var at fanShelf
 	var sum int
@@ -146,7 +179,7 @@ func (l *ledger) readFans(rows pgx.Rows) error {
 func (l *ledger) readShelves(rows pgx.Rows) error {
 	var id ropeline.TicketTypeID
 	var s shelf
-	_, err := pgx.ForEachRow(rows, []any{&id, &s.capacity, &s.held, &s.sold, &s.maxPerOrder, &s.maxPerFan, &s.unit.Minor, &s.unit.Currency}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&id, &s.capacity, &s.held, &s.sold, &s.maxPerOrder, &s.maxPerFan, &s.unit.Minor, &s.unit.Currency, &s.opens, &s.closes}, func() error {
 		each := s
 		l.shelves[id] = &each
 		return nil

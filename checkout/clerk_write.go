@@ -19,6 +19,7 @@ func (c *Checkout) write(ctx context.Context, conn *pgx.Conn, event ropeline.Eve
 	l.queueReservations(batch, event)
 	l.queueStock(batch)
 	l.queueChanges(batch, event)
+	l.queueDecisions(batch, event)
 	l.queueOrders(batch)
 	l.queueOutbox(batch, event)
 	batch.Queue("update sales set version = version + 1, ledger_seq = $2 where event_id = $1 returning version", event, l.seq).
@@ -56,20 +57,25 @@ func (l *ledger) queueReservations(batch *pgx.Batch, event ropeline.EventID) {
 			update reservations r set state = u.state, ended_at = coalesce(r.ended_at, $1::timestamptz)
 			from unnest($2::text[], $3::text[]) as u(id, state) where r.id = u.id`, l.now, ids, states)
 	}
+	for _, e := range l.rewritten {
+		batch.Queue("update reservations set items = $2::jsonb where id = $1", e.ID, encodeItems(e.Items))
+	}
 }
 
 func (l *ledger) queueStock(batch *pgx.Batch) {
 	var ids []string
-	var held, sold []int32
+	var capacity, held, sold []int32
 	for id, s := range l.shelves {
 		if s.moved {
-			ids, held, sold = append(ids, string(id)), append(held, int32(s.held)), append(sold, int32(s.sold))
+			ids, capacity = append(ids, string(id)), append(capacity, int32(s.capacity))
+			held, sold = append(held, int32(s.held)), append(sold, int32(s.sold))
 		}
 	}
 	if len(ids) > 0 {
 		batch.Queue(`
-			update stock s set held = u.held, sold = u.sold
-			from unnest($1::text[], $2::int[], $3::int[]) as u(id, held, sold) where s.ticket_type_id = u.id`, ids, held, sold)
+			update stock s set capacity = u.capacity, held = u.held, sold = u.sold
+			from unnest($1::text[], $2::int[], $3::int[], $4::int[]) as u(id, capacity, held, sold) where s.ticket_type_id = u.id`,
+			ids, capacity, held, sold)
 	}
 }
 
@@ -116,6 +122,11 @@ func (l *ledger) queueOrders(batch *pgx.Batch) {
 	}
 	if len(l.refused) > 0 {
 		payments, _ := split(l.refused)
+		for _, c := range l.refused {
+			if c.reason != nil {
+				batch.Queue("update orders set reason = $2, message = $3 where id = $1", c.order, c.reason.Code, c.reason.Message)
+			}
+		}
 		batch.Queue("update payments set duty = 'void', duty_at = $2, attempts = 0 where id = any($1)", payments, l.now)
 	}
 	if len(l.unwound) > 0 {

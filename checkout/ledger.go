@@ -12,21 +12,26 @@ import (
 type ledger struct {
 	now    time.Time
 	hold   time.Duration
+	across ropeline.Across
 	opens  time.Time
 	closes time.Time
 
 	shelves      map[ropeline.TicketTypeID]*shelf
 	fans         map[fanShelf]int // tickets a fan holds or has bought
 	reservations map[ropeline.ReservationID]*entry
+	shared       map[identityShelf]int // tickets sold to an address or a card; only of claims
+	decided      map[string]*decision  // by letter
 
 	seq     int64         // of the last row of the ledger of stock
 	changes []stockChange // its next rows
 
-	fresh    []*entry // decided first in this batch
-	changed  []*entry // existed, and changed state
-	accepted []claim  // orders whose stock is sold now
-	refused  []claim  // payments to be let go
-	unwound  []claim  // orders that gave their stock back
+	fresh     []*entry // decided first in this batch
+	changed   []*entry // existed, and changed state
+	rewritten []*entry // existed, and hold other items now
+	decisions []*decision
+	accepted  []claim // orders whose stock is sold now
+	refused   []claim // payments to be let go
+	unwound   []claim // orders that gave their stock back
 }
 
 // shelf is the stock of one ticket type with its limits.
@@ -34,10 +39,22 @@ type shelf struct {
 	capacity, held, sold   int
 	maxPerOrder, maxPerFan int
 	unit                   ropeline.Money
+	opens, closes          *time.Time // of this type; nil: the event's
 	moved                  bool
 }
 
 func (s *shelf) left() int { return s.capacity - s.held - s.sold }
+
+// short is why so many more cannot be held; nil when they can.
+func (s *shelf) short(quantity int) *ropeline.Error {
+	switch left := s.left(); {
+	case left <= 0:
+		return ropeline.Errorf(ropeline.CodeSoldOut, "These tickets are sold out.")
+	case left < quantity:
+		return ropeline.Errorf(ropeline.CodeSoldOut, "Only %d of these tickets are left.", left)
+	}
+	return nil
+}
 
 type fanShelf struct {
 	fan        ropeline.FanID
@@ -47,9 +64,10 @@ type fanShelf struct {
 // entry is a reservation on the desk.
 type entry struct {
 	Reservation
-	pass  string
-	isNew bool
-	moved bool
+	pass    string
+	isNew   bool
+	moved   bool
+	ordered bool // known for those that a letter wants to change
 }
 
 // claim is a payment that needs the clerk, with its order.
@@ -60,6 +78,9 @@ type claim struct {
 	orderState  OrderState
 	reservation ropeline.ReservationID
 	risk        RiskDecision
+	address     string
+	card        string
+	reason      *ropeline.Error // why it is refused, for the fan; nil: the order ended before
 }
 
 // reserve decides a request; one that was decided before stays as it is.
@@ -87,25 +108,47 @@ func (l *ledger) reserve(q letter) *entry {
 
 // refusal is why a request cannot be held; nil when it can.
 func (l *ledger) refusal(e *entry) *ropeline.Error {
+	if refusal := l.closed(); refusal != nil {
+		return refusal
+	}
+	for _, i := range e.Items {
+		if refusal := l.unfit(i, e.Items[0].Currency); refusal != nil {
+			return refusal
+		}
+	}
+	return l.shortage(e)
+}
+
+// closed is why nothing of the event is sold now.
+func (l *ledger) closed() *ropeline.Error {
 	switch {
 	case l.now.Before(l.opens):
 		return ropeline.Errorf(ropeline.CodeNotOpen, "The sale has not begun.")
 	case !l.now.Before(l.closes):
 		return ropeline.Errorf(ropeline.CodeSaleClosed, "The sale has ended.")
 	}
-	for _, i := range e.Items {
-		s := l.shelves[i.TicketType]
-		switch {
-		case s == nil:
-			return ropeline.Errorf(ropeline.CodeUnknownTicketType, "The event has no such kind of ticket.")
-		case i.Quantity > s.maxPerOrder:
-			return ropeline.Errorf(ropeline.CodeLimitExceeded, "At most %d of these tickets may be reserved at once.", s.maxPerOrder)
-		case i.Currency != e.Items[0].Currency:
-			return ropeline.Errorf(ropeline.CodeLimitExceeded, "Tickets in different currencies need a reservation each.")
-		}
-	}
-	return l.shortage(e)
+	return nil
 }
+
+// unfit is why an item cannot be asked for now, whatever is left of it.
+func (l *ledger) unfit(i ReservedItem, currency string) *ropeline.Error {
+	s := l.shelves[i.TicketType]
+	switch {
+	case s == nil:
+		return errUnknownType
+	case s.opens != nil && l.now.Before(*s.opens):
+		return ropeline.Errorf(ropeline.CodeNotOpen, "The sale of these tickets has not begun.")
+	case s.closes != nil && !l.now.Before(*s.closes):
+		return ropeline.Errorf(ropeline.CodeSaleClosed, "The sale of these tickets has ended.")
+	case i.Quantity > s.maxPerOrder:
+		return ropeline.Errorf(ropeline.CodeLimitExceeded, "At most %d of these tickets may be reserved at once.", s.maxPerOrder)
+	case i.Currency != currency:
+		return ropeline.Errorf(ropeline.CodeLimitExceeded, "Tickets in different currencies need a reservation each.")
+	}
+	return nil
+}
+
+var errUnknownType = ropeline.Errorf(ropeline.CodeUnknownTicketType, "The event has no such kind of ticket.")
 
 // shortage is why the items cannot be given to the fan now: the limit of the
 // fan, or the stock.
@@ -114,17 +157,14 @@ func (l *ledger) shortage(e *entry) *ropeline.Error {
 		s := l.shelves[i.TicketType]
 		switch {
 		case s == nil:
-			return ropeline.Errorf(ropeline.CodeUnknownTicketType, "The event has no such kind of ticket.")
+			return errUnknownType
 		case l.fans[fanShelf{e.Fan, i.TicketType}]+i.Quantity > s.maxPerFan:
 			return ropeline.Errorf(ropeline.CodeLimitExceeded, "A fan may have at most %d of these tickets.", s.maxPerFan)
 		}
 	}
 	for _, i := range e.Items {
-		switch left := l.shelves[i.TicketType].left(); {
-		case left <= 0:
-			return ropeline.Errorf(ropeline.CodeSoldOut, "These tickets are sold out.")
-		case left < i.Quantity:
-			return ropeline.Errorf(ropeline.CodeSoldOut, "Only %d of these tickets are left.", left)
+		if refusal := l.shelves[i.TicketType].short(i.Quantity); refusal != nil {
+			return refusal
 		}
 	}
 	return nil
@@ -154,27 +194,41 @@ func (l *ledger) expire(id ropeline.ReservationID) {
 
 // settle says whether the order of an authorized payment gets its stock. A
 // hold that is still there is enough, even past its deadline; one that has
-// expired is looked at again, as if it came new. A rejected order gets none,
-// and gives back what it holds.
+// expired is looked at again, as if it came new. A rejected order, and one over
+// the limit of its address or card, gets none, and gives back what it holds.
 func (l *ledger) settle(c claim) {
 	e := l.reservations[c.reservation]
+	held := e != nil && e.State == ReservationHeld && c.orderState == OrderPending
+	late := e != nil && e.State == ReservationExpired && c.orderState == OrderExpired
+	if held || late {
+		c.reason = l.crowded(c, e)
+	}
+	if late && c.reason == nil {
+		c.reason = l.shortage(e)
+	}
 	switch {
 	case c.risk == RiskReject:
-		if e != nil && e.State == ReservationHeld && c.orderState == OrderPending {
+		c.reason = nil
+		if held {
 			l.become(e, ReservationReleased)
-			l.count(e, changeUnwind, -1, -1, 0)
+			l.count(e, changeRelease, -1, -1, 0)
 		}
 		l.refused = append(l.refused, c)
-	case e != nil && e.State == ReservationHeld && c.orderState == OrderPending:
-		l.become(e, ReservationConverted)
-		l.count(e, changeSettle, 0, -1, 1)
-		l.accepted = append(l.accepted, c)
-	case e != nil && e.State == ReservationExpired && c.orderState == OrderExpired && l.shortage(e) == nil:
-		l.become(e, ReservationConverted)
-		l.count(e, changeSettle, 1, 0, 1)
-		l.accepted = append(l.accepted, c)
-	default:
+	case !held && !late, late && c.reason != nil:
 		l.refused = append(l.refused, c)
+	case c.reason != nil:
+		l.become(e, ReservationReleased)
+		l.count(e, changeRelease, -1, -1, 0)
+		l.refused = append(l.refused, c)
+	default:
+		l.become(e, ReservationConverted)
+		if held {
+			l.count(e, changeSettle, 0, -1, 1)
+		} else {
+			l.count(e, changeSettle, 1, 0, 1)
+		}
+		l.share(c, e)
+		l.accepted = append(l.accepted, c)
 	}
 }
 

@@ -18,6 +18,8 @@ type ledgerMachine struct {
 	fans   []ropeline.FanID
 	orders map[ropeline.ReservationID]OrderState // as the clerk's statements would leave them
 	made   int
+	ops    int
+	sums   map[ropeline.TicketTypeID]stockChange // of the ledger's rows
 }
 
 const ledgerEvent = ropeline.EventID("00000000000000000000000000")
@@ -27,8 +29,9 @@ func newLedgerMachine(t *rapid.T) *ledgerMachine {
 		ledger: &ledger{
 			now: time.Unix(1000, 0), hold: 10 * time.Second, opens: time.Unix(1002, 0), closes: time.Unix(1060, 0),
 			shelves: map[ropeline.TicketTypeID]*shelf{}, fans: map[fanShelf]int{}, reservations: map[ropeline.ReservationID]*entry{},
+			shared: map[identityShelf]int{}, decided: map[string]*decision{}, across: rapid.SampledFrom([]ropeline.Across{ropeline.AcrossNone, ropeline.AcrossBoth}).Draw(t, "across"),
 		},
-		orders: map[ropeline.ReservationID]OrderState{},
+		orders: map[ropeline.ReservationID]OrderState{}, sums: map[ropeline.TicketTypeID]stockChange{},
 	}
 	for i := range 2 {
 		id := ropeline.TicketTypeID(fmt.Sprintf("kind-%d", i))
@@ -37,6 +40,7 @@ func newLedgerMachine(t *rapid.T) *ledgerMachine {
 			capacity: rapid.IntRange(0, 6).Draw(t, "capacity"), maxPerOrder: rapid.IntRange(1, 3).Draw(t, "perOrder"),
 			maxPerFan: rapid.IntRange(1, 4).Draw(t, "perFan"), unit: ropeline.Money{Minor: 100, Currency: "EUR"},
 		}
+		m.sums[id] = stockChange{capacity: m.ledger.shelves[id].capacity}
 	}
 	for i := range 3 {
 		m.fans = append(m.fans, ropeline.FanID(fmt.Sprintf("fan-%d", i)))
@@ -65,8 +69,17 @@ func reservationNumber(i int) ropeline.ReservationID {
 }
 
 // step ends a batch: what was fresh is a row now.
-func (m *ledgerMachine) step() {
+func (m *ledgerMachine) step(t *rapid.T) {
 	l := m.ledger
+	for _, c := range l.changes {
+		sum := m.sums[c.ticketType]
+		sum.capacity, sum.held, sum.sold = sum.capacity+c.capacity, sum.held+c.held, sum.sold+c.sold
+		if sum.held < 0 || sum.sold < 0 || sum.held+sum.sold > sum.capacity {
+			t.Fatalf("after %+v the ledger says %+v", c, sum)
+		}
+		m.sums[c.ticketType] = sum
+	}
+	l.rewritten, l.decisions = nil, nil
 	for _, e := range append(l.fresh, l.changed...) {
 		e.isNew, e.moved = false, false
 		switch {
@@ -119,6 +132,49 @@ func (m *ledgerMachine) Reserve(t *rapid.T) {
 	}
 }
 
+func (m *ledgerMachine) Change(t *rapid.T) {
+	e := m.any(t, ReservationHeld, ReservationConverted, ReservationExpired)
+	e.ordered = m.orders[e.ID] != ""
+	m.ops++
+	q := letter{Kind: letterChange, Reservation: e.ID, Fan: rapid.SampledFrom(m.fans).Draw(t, "fan"), Op: fmt.Sprint(m.ops)}
+	for _, kind := range m.kinds {
+		if quantity := rapid.IntRange(0, 3).Draw(t, "quantity"); quantity > 0 {
+			q.Items = append(q.Items, ropeline.Item{TicketType: kind, Quantity: quantity})
+		}
+	}
+	if len(q.Items) == 0 {
+		t.Skip("nothing")
+	}
+	was, state, deadline := fmt.Sprint(e.Items), e.State, e.Deadline
+	d := m.ledger.change(q)
+	if e.State != state || e.Deadline != deadline {
+		t.Fatal("a change moved the state or the deadline")
+	}
+	if d.reason != "" && fmt.Sprint(e.Items) != was {
+		t.Fatalf("refused with %s, and changed all the same", d.reason)
+	}
+	if d.reason == "" && (state != ReservationHeld || e.ordered || q.Fan != e.Fan) {
+		t.Fatalf("changed a reservation that is %s, ordered %v, of another fan %v", state, e.ordered, q.Fan != e.Fan)
+	}
+	if d.reason == "" && len(e.Items) != len(q.Items) {
+		t.Fatalf("asked for %v, got %v", q.Items, e.Items)
+	}
+	changes := len(m.ledger.changes)
+	if again := m.ledger.change(q); again != d || len(m.ledger.changes) != changes {
+		t.Fatal("decided twice")
+	}
+}
+
+func (m *ledgerMachine) Capacity(t *rapid.T) {
+	m.ops++
+	q := letter{Kind: letterCapacity, Type: rapid.SampledFrom(m.kinds).Draw(t, "kind"), Capacity: rapid.IntRange(0, 8).Draw(t, "capacity"), Op: fmt.Sprint(m.ops)}
+	s := m.ledger.shelves[q.Type]
+	fits := q.Capacity >= s.held+s.sold
+	if d := m.ledger.capacity(q); fits != (d.reason == "") || fits && s.capacity != q.Capacity {
+		t.Fatalf("%d for %+v: %+v", q.Capacity, s, d)
+	}
+}
+
 func (m *ledgerMachine) Release(t *rapid.T) {
 	e := m.any(t, ReservationHeld, ReservationConverted, ReservationExpired, ReservationReleased, ReservationRejected)
 	fan := rapid.SampledFrom(m.fans).Draw(t, "fan")
@@ -156,11 +212,20 @@ func (m *ledgerMachine) Settle(t *rapid.T) {
 	}
 	was := e.State
 	risk := rapid.SampledFrom([]RiskDecision{RiskUndecided, RiskAllow, RiskReview, RiskReject}).Draw(t, "risk")
-	m.ledger.settle(claim{duty: DutySettle, orderState: order, reservation: e.ID, risk: risk})
+	card := rapid.SampledFrom([]string{"", "one", "another"}).Draw(t, "card")
+	m.ledger.settle(claim{duty: DutySettle, orderState: order, reservation: e.ID, card: card, risk: risk})
+	for _, kind := range m.kinds {
+		if n := m.ledger.shared[identityShelf{identity{"card", "one"}, kind}]; n > m.ledger.shelves[kind].maxPerFan {
+			t.Fatalf("one card has %d", n)
+		}
+	}
 	if len(m.ledger.accepted)+len(m.ledger.refused) != 1 {
 		t.Fatal("neither accepted nor refused")
 	}
 	accepted := len(m.ledger.accepted) == 1
+	if len(m.ledger.refused) == 1 && m.ledger.refused[0].reason != nil && m.ledger.across == ropeline.AcrossBoth {
+		return // its card has enough
+	}
 	if accepted != (was != ReservationConverted && e.State == ReservationConverted) {
 		t.Fatalf("accepted %v, from %s to %s", accepted, was, e.State)
 	}
@@ -189,7 +254,7 @@ func (m *ledgerMachine) Time(t *rapid.T) {
 
 // Check recounts the desk.
 func (m *ledgerMachine) Check(t *rapid.T) {
-	m.step()
+	m.step(t)
 	held, sold, fans := map[ropeline.TicketTypeID]int{}, map[ropeline.TicketTypeID]int{}, map[fanShelf]int{}
 	for _, e := range m.ledger.reservations {
 		for _, i := range e.Items {
@@ -206,6 +271,9 @@ func (m *ledgerMachine) Check(t *rapid.T) {
 	for id, s := range m.ledger.shelves {
 		if s.held != held[id] || s.sold != sold[id] {
 			t.Fatalf("%s: held %d, counted %d; sold %d, counted %d", id, s.held, held[id], s.sold, sold[id])
+		}
+		if sum := m.sums[id]; sum.capacity != s.capacity || sum.held != s.held || sum.sold != s.sold {
+			t.Fatalf("%s: the ledger says %+v, the shelf %+v", id, sum, s)
 		}
 		if s.held+s.sold > s.capacity || s.held < 0 || s.sold < 0 {
 			t.Fatalf("%s: held %d + sold %d of %d", id, s.held, s.sold, s.capacity)

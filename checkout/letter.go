@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/ropeline/ropeline"
 )
@@ -14,8 +15,10 @@ import (
 type letterKind string
 
 const (
-	letterReserve letterKind = "reserve"
-	letterRelease letterKind = "release"
+	letterReserve  letterKind = "reserve"
+	letterRelease  letterKind = "release"
+	letterChange   letterKind = "change"   // of a held reservation's items
+	letterCapacity letterKind = "capacity" // of a ticket type
 	// letterDue asks for nothing by itself: it makes the clerk look at what is
 	// due in Postgres, which it does with every batch.
 	letterDue letterKind = "due"
@@ -28,6 +31,10 @@ type letter struct {
 	Fan         ropeline.FanID         `json:"f,omitempty"`
 	Pass        string                 `json:"p,omitempty"`
 	Items       []ropeline.Item        `json:"i,omitempty"`
+	Op          string                 `json:"o,omitempty"` // names a change, of a reservation or a capacity
+	Type        ropeline.TicketTypeID  `json:"t,omitempty"`
+	Capacity    int                    `json:"c,omitempty"`
+	By          string                 `json:"b,omitempty"` // the organizer
 	hash        requestHash            // of the items; stands before the JSON
 }
 
@@ -49,6 +56,10 @@ func (l letter) id() string {
 		return string(l.Reservation)
 	case letterRelease:
 		return "release:" + string(l.Reservation)
+	case letterChange:
+		return "change:" + string(l.Reservation) + ":" + l.Op
+	case letterCapacity:
+		return "capacity:" + l.Op
 	}
 	return "due"
 }
@@ -77,6 +88,19 @@ func parseLetter(event ropeline.EventID, id, body string) (letter, error) {
 	switch l.Kind {
 	case letterDue:
 		return l, nil
+	case letterCapacity:
+		if l.Capacity < 0 || l.Capacity > MostCapacity || !nameForm(l.Op) || !textForm(l.By) {
+			return l, fmt.Errorf("letter %q is not a capacity's", id)
+		}
+		_, err := ropeline.ParseID[ropeline.TicketTypeID](string(l.Type))
+		return l, err
+	case letterChange:
+		if !nameForm(l.Op) {
+			return l, fmt.Errorf("letter %q has no name", id)
+		}
+		if err := checkItems(l.Items); err != nil {
+			return l, err
+		}
 	case letterReserve:
 		if err := checkItems(l.Items); err != nil {
 			return l, err
@@ -96,6 +120,17 @@ func parseLetter(event ropeline.EventID, id, body string) (letter, error) {
 	}
 	_, err := ropeline.ParseID[ropeline.FanID](string(l.Fan))
 	return l, err
+}
+
+// nameForm tells whether s was made by decisionName.
+func nameForm(s string) bool {
+	_, err := hex.DecodeString(s)
+	return len(s) == 32 && err == nil
+}
+
+// textForm tells whether s is text that Postgres can keep.
+func textForm(s string) bool {
+	return len(s) <= 1024 && utf8.ValidString(s) && !strings.ContainsRune(s, 0)
 }
 
 // checkItems holds the form of a request; its limits are the clerk's matter.

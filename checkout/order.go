@@ -27,7 +27,9 @@ type Order struct {
 	Deadline    time.Time // of the hold; to be paid before
 	Payment     Payment
 	Risk        RiskDecision
-	Tickets     []Ticket // once paid
+	Tickets     []Ticket      // once paid
+	Reason      ropeline.Code // why the tickets could not be given although the money was there
+	Message     string        // the same for people
 }
 
 // Payment is the payment of an order as its fan sees it.
@@ -116,6 +118,7 @@ func (c *Checkout) place(ctx context.Context, tx pgx.Tx, p Placing) (placing, er
 	var order ropeline.OrderID
 	var usedKey string
 	var usedHash []byte
+	var across ropeline.Across
 	batch := &pgx.Batch{}
 	// The clerk waits for this lock when the hold ends at the same moment, so
 	// a node that stalls here must lose it.
@@ -128,6 +131,12 @@ func (c *Checkout) place(ctx context.Context, tx pgx.Tx, p Placing) (placing, er
 	batch.Queue("select id, idempotency_key, request_hash from orders where reservation_id = $1", reservation).Query(func(rows pgx.Rows) error {
 		_, err := pgx.ForEachRow(rows, []any{&order, &usedKey, &usedHash}, func() error { return nil })
 		return err
+	})
+	batch.Queue("select limit_across from events where id = $1", reservation.Event()).QueryRow(func(row pgx.Row) error {
+		if err := row.Scan(&across); !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
+		return nil
 	})
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -149,6 +158,11 @@ func (c *Checkout) place(ctx context.Context, tx pgx.Tx, p Placing) (placing, er
 	case r.State != ReservationHeld:
 		return placing{}, ropeline.Errorf(ropeline.CodeReservationEnded, "The reservation has ended: it is %s.", r.State)
 	}
+	if across.Address() {
+		if err := c.checkAddress(ctx, tx, r, AddressKey(p.Email)); err != nil {
+			return placing{}, err
+		}
+	}
 	return c.insertOrder(ctx, tx, r, p, hash)
 }
 
@@ -167,9 +181,9 @@ func (c *Checkout) insertOrder(ctx context.Context, tx pgx.Tx, r Reservation, as
 	inserted := false
 	batch := &pgx.Batch{}
 	batch.Queue(`
-		insert into orders (id, event_id, reservation_id, fan_id, email, state, total_minor, currency, idempotency_key, request_hash, risk_score, risk_reasons)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce($12::text[], '{}')) on conflict (fan_id, idempotency_key) do nothing`,
-		p.order, r.Event, r.ID, r.Fan, asked.Email, OrderPending, total.Minor, total.Currency, asked.Key, hash, verdict.score, verdict.reasons)
+		insert into orders (id, event_id, reservation_id, fan_id, email, state, total_minor, currency, idempotency_key, request_hash, risk_score, risk_reasons, address_key)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce($12::text[], '{}'), $13) on conflict (fan_id, idempotency_key) do nothing`,
+		p.order, r.Event, r.ID, r.Fan, asked.Email, OrderPending, total.Minor, total.Currency, asked.Key, hash, verdict.score, verdict.reasons, AddressKey(asked.Email))
 	batch.Queue(`
 		insert into payments (id, order_id, event_id, provider, idempotency_key, state, amount_minor, currency, duty, duty_at)
 		select $1::text, id, event_id, $3::text, $1::text, 'created', total_minor, currency, $4::text, now() + $5::interval from orders where id = $2`,
@@ -207,12 +221,12 @@ func (c *Checkout) Order(ctx context.Context, id ropeline.OrderID, fan ropeline.
 	var o Order
 	var items []byte
 	err := c.pool.QueryRow(ctx, `
-		select o.id, o.event_id, o.reservation_id, o.fan_id, o.email, o.state, o.total_minor, o.currency, o.created_at,
+		select o.id, o.event_id, o.reservation_id, o.fan_id, o.email, o.state, o.total_minor, o.currency, o.created_at, o.reason, o.message,
 			r.items, r.deadline, p.id, p.provider, coalesce(p.provider_ref, ''), p.state, p.client_secret, p.failure, p.amount_minor, p.currency, coalesce(o.risk_decision, 'undecided')
 		from orders o join reservations r on r.id = o.reservation_id
 		join payments p on p.order_id = o.id
 		where o.id = $1 order by p.created_at desc limit 1`, id).
-		Scan(&o.ID, &o.Event, &o.Reservation, &o.Fan, &o.Email, &o.State, &o.Total.Minor, &o.Total.Currency, &o.CreatedAt,
+		Scan(&o.ID, &o.Event, &o.Reservation, &o.Fan, &o.Email, &o.State, &o.Total.Minor, &o.Total.Currency, &o.CreatedAt, &o.Reason, &o.Message,
 			&items, &o.Deadline, &o.Payment.ID, &o.Payment.Provider, &o.Payment.Ref, &o.Payment.State, &o.Payment.ClientSecret,
 			&o.Payment.Failure, &o.Payment.Amount.Minor, &o.Payment.Amount.Currency, &o.Risk)
 	if errors.Is(err, pgx.ErrNoRows) || err == nil && o.Fan != fan {

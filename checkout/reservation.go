@@ -34,6 +34,7 @@ type ReservedItem struct {
 	Quantity   int                   `json:"quantity"`
 	UnitMinor  int64                 `json:"unit_minor"`
 	Currency   string                `json:"currency"`
+	Returned   int                   `json:"returned,omitempty"` // of the quantity: sold once, and back on the shelf
 }
 
 // Unit is the price of one.
@@ -123,16 +124,8 @@ func (c *Checkout) send(ctx context.Context, l letter, wait time.Duration) (Rese
 		defer leave()
 	}
 	code, err := c.posts.Do(ctx, post{event: l.Reservation.Event(), letter: l})
-	switch {
-	case err != nil && ropeline.CodeOf(err) != ropeline.CodeInternal:
+	if err := pushError(code, err); err != nil {
 		return Reservation{}, err
-	case err != nil:
-		return Reservation{}, ropeline.Unavailable(err)
-	case code == pushedOther:
-		return Reservation{}, errKeyReused
-	case code == pushedFull:
-		return Reservation{}, &ropeline.Error{Code: ropeline.CodeUnavailable, RetryAfter: 5 * time.Second,
-			Message: "More requests are waiting than can be served soon. Try again in a moment."}
 	}
 	if wait > 0 {
 		timer := time.NewTimer(wait)
@@ -157,6 +150,20 @@ func (c *Checkout) send(ctx context.Context, l letter, wait time.Duration) (Rese
 		}
 	}
 	return l.queued(), nil
+}
+
+// pushError is what the caller hears of a push that was not taken.
+func pushError(code pushed, err error) error {
+	switch {
+	case err != nil:
+		return asError(err)
+	case code == pushedOther:
+		return errKeyReused
+	case code == pushedFull:
+		return &ropeline.Error{Code: ropeline.CodeUnavailable, RetryAfter: 5 * time.Second,
+			Message: "More requests are waiting than can be served soon. Try again in a moment."}
+	}
+	return nil
 }
 
 // decided reads the row that a letter has led to.

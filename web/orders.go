@@ -20,6 +20,8 @@ type orderView struct {
 	Event       ropeline.EventID       `json:"event"`
 	Reservation ropeline.ReservationID `json:"reservation"`
 	State       checkout.OrderState    `json:"state"`
+	Reason      ropeline.Code          `json:"reason,omitempty"` // why the tickets could not be given
+	Message     string                 `json:"message,omitempty"`
 	Email       string                 `json:"email"`
 	Items       []itemView             `json:"items"`
 	Total       ropeline.Money         `json:"total"`
@@ -51,7 +53,7 @@ type ticketView struct {
 
 func (s *Server) viewOrder(o checkout.Order) orderView {
 	view := orderView{
-		ID: o.ID, Event: o.Event, Reservation: o.Reservation, State: o.State, Email: o.Email,
+		ID: o.ID, Event: o.Event, Reservation: o.Reservation, State: o.State, Reason: o.Reason, Message: o.Message, Email: o.Email,
 		Items: viewItems(o.Items, true), Total: o.Total, CreatedAt: o.CreatedAt, Deadline: o.Deadline,
 		Payment: paymentView{ID: o.Payment.ID, Provider: o.Payment.Provider, State: o.Payment.State,
 			ClientSecret: o.Payment.ClientSecret, Failure: o.Payment.Failure},

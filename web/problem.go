@@ -66,6 +66,7 @@ var statuses = map[ropeline.Code]int{
 	ropeline.CodeOrderEnded:         http.StatusConflict,
 	ropeline.CodeRulesConflict:      http.StatusConflict,
 	ropeline.CodeReviewDecided:      http.StatusConflict,
+	ropeline.CodeCapacityTooLow:     http.StatusConflict,
 	ropeline.CodeKeyReused:          http.StatusUnprocessableEntity,
 	ropeline.CodePaymentFailed:      http.StatusPaymentRequired,
 	ropeline.CodeTicketEnded:        http.StatusConflict,

@@ -146,6 +146,7 @@ func (s *Server) routes() *gin.Engine {
 	g.POST("/events/:event/line", s.handle(s.joinForm))
 	g.GET("/events/:event/shop", s.handle(s.shopPage))
 	g.GET("/reservations/:reservation", s.handle(s.getReservation))
+	g.PUT("/reservations/:reservation", s.handle(s.changeReservation))
 	g.DELETE("/reservations/:reservation", s.handle(s.releaseReservation))
 	g.POST("/orders", s.handle(s.placeOrder))
 	g.GET("/orders/:order", s.handle(s.getOrder))
@@ -185,6 +186,8 @@ func (s *Server) routes() *gin.Engine {
 	admin.PUT("/events/:event/rules", s.handle(s.putRules))
 	admin.PUT("/events/:event/entropy", s.handle(s.putEntropy))
 	admin.POST("/events/:event/rules/preview", s.handle(s.previewRules))
+	admin.GET("/events/:event/capacity", s.handle(s.getCapacity))
+	admin.PUT("/events/:event/types/:type", s.handle(s.setCapacity))
 	admin.POST("/events/:event/stop", s.handle(s.stopAdmissions))
 	admin.POST("/events/:event/bypass", s.handle(s.bypass))
 

@@ -1,0 +1,25 @@
+package ropeline
+
+// Across says whether identities that share something count as one fan for
+// the limits of an event.
+type Across string
+
+// The choices. A card is known only when the gateway has authorized it, so the
+// limit over cards is decided then, and the money let go.
+const (
+	AcrossNone    Across = "none"
+	AcrossAddress Across = "address" // an e-mail address, its spellings made one
+	AcrossCard    Across = "card"
+	AcrossBoth    Across = "both"
+)
+
+// Known tells whether a is one of the choices.
+func (a Across) Known() bool {
+	return a == AcrossNone || a == AcrossAddress || a == AcrossCard || a == AcrossBoth
+}
+
+// Address tells whether those who share an address count as one.
+func (a Across) Address() bool { return a == AcrossAddress || a == AcrossBoth }
+
+// Card tells whether those who share a card count as one.
+func (a Across) Card() bool { return a == AcrossCard || a == AcrossBoth }

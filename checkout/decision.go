@@ -1,0 +1,112 @@
+package checkout
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ropeline/ropeline"
+)
+
+// decision is what a clerk said to a letter that has no row of its own: the
+// change of a reservation, or of a capacity. It is written in the batch's
+// transaction, so that the same letter again is answered and not decided anew.
+type decision struct {
+	letter  string
+	kind    letterKind
+	subject string
+	actor   string
+	hash    requestHash
+	reason  ropeline.Code // empty: done
+	message string
+	before  any
+	wanted  any
+}
+
+func (d *decision) refuse(refusal *ropeline.Error) {
+	d.reason, d.message = refusal.Code, refusal.Message
+}
+
+func (d *decision) answer() answer {
+	return answer{Letter: d.letter, Hash: d.hash, Reason: d.reason, Message: d.message}
+}
+
+// decisionName makes a letter's name of who asks, for what, and the caller's key.
+func decisionName(parts ...string) string {
+	sum := sha256.New()
+	for _, part := range parts {
+		sum.Write([]byte(part))
+		sum.Write([]byte{0})
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:16])
+}
+
+func (l *ledger) queueDecisions(batch *pgx.Batch, event ropeline.EventID) {
+	for _, d := range l.decisions {
+		before, _ := json.Marshal(d.before)
+		wanted, _ := json.Marshal(d.wanted)
+		batch.Queue(`
+			insert into stock_decisions (id, event_id, kind, subject, actor, request_hash, reason, message, before, wanted, at)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10::jsonb, $11)`,
+			d.letter, event, d.kind, d.subject, d.actor, d.hash[:], d.reason, d.message, string(before), string(wanted), l.now)
+	}
+}
+
+func (l *ledger) readDecisions(rows pgx.Rows) error {
+	var d decision
+	var hash []byte
+	_, err := pgx.ForEachRow(rows, []any{&d.letter, &hash, &d.reason, &d.message}, func() error {
+		copy(d.hash[:], hash)
+		known := d
+		l.decided[d.letter] = &known
+		return nil
+	})
+	return err
+}
+
+const selectDecisions = "select id, request_hash, reason, message from stock_decisions where id = any($1)"
+
+// sendDecision pushes a letter that leads to a decision and waits for it. No
+// decision in time is unavailable: the same request again finds it.
+func (c *Checkout) sendDecision(ctx context.Context, event ropeline.EventID, l letter, wait time.Duration) (answer, error) {
+	answers, leave := c.waiters.join(l.id())
+	defer leave()
+	code, err := c.posts.Do(ctx, post{event: event, letter: l})
+	if err := pushError(code, err); err != nil {
+		return answer{}, err
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	var a answer
+	select {
+	case a = <-answers:
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	if a.Letter == "" {
+		read, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		var hash []byte
+		err := c.pool.QueryRow(read, selectDecisions, []string{l.id()}).Scan(&a.Letter, &hash, &a.Reason, &a.Message)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return answer{}, &ropeline.Error{Code: ropeline.CodeUnavailable, RetryAfter: time.Second,
+				Message: "The change is not decided yet. Ask again with the same Idempotency-Key."}
+		}
+		if err != nil {
+			return answer{}, ropeline.Unavailable(err)
+		}
+		copy(a.Hash[:], hash)
+	}
+	switch {
+	case a.Hash != l.hash:
+		return answer{}, errKeyReused
+	case a.Reason != "":
+		return a, &ropeline.Error{Code: a.Reason, Message: a.Message}
+	}
+	return a, nil
+}
