@@ -53,6 +53,21 @@ func (a *Admission) Shopper(ctx context.Context, event ropeline.EventID, fan rop
 	return s, time.Now().Before(s.until()), nil // the sweep may still come
 }
 
+// Called is the shopper that a fan became by an entry of the feed: the record
+// that the tick wrote, without asking for it.
+func Called(event ropeline.EventID, member queue.Member, entry queue.FeedEntry) Shopper {
+	return Shopper{
+		Event:      event,
+		Fan:        member.Fan,
+		Number:     member.Number,
+		Epoch:      entry.Epoch(),
+		PassID:     passID(entry.Epoch(), member.Number),
+		State:      StateAdmitted,
+		AdmittedAt: entry.At.Truncate(time.Millisecond),
+		PassUntil:  entry.Until,
+	}
+}
+
 // Done frees the place of a shopper who has bought or gives up; for a fan who
 // is no shopper it does nothing. A pass that was not redeemed is void then.
 func (a *Admission) Done(ctx context.Context, event ropeline.EventID, fan ropeline.FanID) error {

@@ -46,9 +46,16 @@ type FeedEntry struct {
 	Admitted []Member
 	Left     []Member
 	Ended    []Member
-	Rules    int64 // version of the rules that admitted
-	Bypass   bool  // the admitted were let in past the line
-	NoShows  int64 // of the ended, those who never came
+	Rules    int64     // version of the rules that admitted
+	Bypass   bool      // the admitted were let in past the line
+	NoShows  int64     // of the ended, those who never came
+	Until    time.Time // when the passes of the admitted run out
+}
+
+// Epoch is the epoch in which the entry was written.
+func (e FeedEntry) Epoch() int64 {
+	epoch, _, _ := splitOffset(e.ID)
+	return epoch
 }
 
 // ParseMembers reads "number:fan,number:fan", as scripts write it.
@@ -81,7 +88,8 @@ func parseEntry(message redis.XMessage) (FeedEntry, error) {
 		return FeedEntry{}, fmt.Errorf("queue: feed entry %s: %w", message.ID, err)
 	}
 	entry := FeedEntry{ID: message.ID, Kind: kind, At: time.UnixMicro(micros), Bypass: message.Values["bypass"] == "1"}
-	for field, into := range map[string]*int64{"rules": &entry.Rules, "no_shows": &entry.NoShows} {
+	until := int64(0)
+	for field, into := range map[string]*int64{"rules": &entry.Rules, "no_shows": &entry.NoShows, "until": &until} {
 		text, present := message.Values[field].(string)
 		if !present {
 			continue
@@ -89,6 +97,9 @@ func parseEntry(message redis.XMessage) (FeedEntry, error) {
 		if *into, err = strconv.ParseInt(text, 10, 64); err != nil {
 			return FeedEntry{}, fmt.Errorf("queue: feed entry %s: %s %q", message.ID, field, text)
 		}
+	}
+	if until > 0 {
+		entry.Until = time.UnixMilli(until)
 	}
 	switch kind {
 	case KindAdmitted:

@@ -112,8 +112,9 @@ if admit > 0 then
   end
   local by_rate = math.min(#called, math.floor(tokens / UNIT))
   tokens, owed, ceiling = tokens - by_rate * UNIT, owed - (#called - by_rate), ceiling - #called * UNIT
-  feed('admitted', bypassed, 'rules', version, 'bypass', 1)
-  feed('admitted', admitted, 'rules', version)
+  local till = string.format('%.0f', pass_until)
+  feed('admitted', bypassed, 'rules', version, 'until', till, 'bypass', 1)
+  feed('admitted', admitted, 'rules', version, 'until', till)
   feed('left', lapsed)
   redis.call('HINCRBY', KEYS[1], 'admitted', #called)
   redis.call('HINCRBY', KEYS[1], 'left', #lapsed)

@@ -51,12 +51,16 @@ func BenchmarkJoin(b *testing.B) {
 	figures := rounds{}
 	micros := func(d time.Duration) float64 { return float64(d.Microseconds()) / n }
 	for b.Loop() {
+		bareBegin := spent(b, client)
 		bareRate, _ := load(b, bare, connections, n, http.StatusOK, same(request))
-		begin := spent(b, client)
+		begin, redisBegin := spent(b, client), redisCPU(b, client)
 		scriptRate, _ := load(b, evalsha, connections, n, http.StatusOK, same(request))
-		middle := spent(b, client)
+		middle, redisMiddle := spent(b, client), redisCPU(b, client)
 		rate, p99 := load(b, h.address, connections, n, http.StatusCreated, same(request))
-		end := spent(b, client)
+		end, redisEnd := spent(b, client), redisCPU(b, client)
+		figures.add("cpu-us/bare", micros(begin-bareBegin))
+		figures.add("redis-us/evalsha", micros(redisMiddle-redisBegin))
+		figures.add("redis-us/join", micros(redisEnd-redisMiddle))
 		figures.add("cpu-us/join", micros(end-middle))
 		figures.add("cpu-us/evalsha", micros(middle-begin))
 		figures.add("x-evalsha-cpu", float64(middle-begin)/float64(end-middle))

@@ -12,11 +12,15 @@
 //
 // A WebSocket costs one reading goroutine and no buffers of its own (an event
 // stream also what net/http holds for a request, see stream.go): frames
-// are built when they are written, by a pool of writers that a shard shares.
+// are built when they are written, by one writer for each shard that has something to say.
 // What waits for a connection is a mark, not a frame, so the latest state wins
-// by construction and a slow fan cannot make frames pile up. A write that
-// takes 5 s ends the connection with a typed reason; while it blocks, other
-// writers of the pool serve the rest.
+// by construction and a slow fan cannot make frames pile up. A writer never
+// waits for a fan: what the kernel does not take at once is held and written by
+// a goroutine that lives only as long (websocket.go). A frame that is not taken
+// within 5 s ends the connection with a typed reason.
+//
+// Those who are called come first: the feed says all that their frame needs, and
+// marks of a whole room are spread over half a second.
 //
 //	feed ──► Room.heard ────┐
 //	ticker ─► Room.beat ────┼─► mark ─► shard queue ─► writer ─► status ─► socket

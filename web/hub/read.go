@@ -4,14 +4,6 @@ import (
 	"io"
 	"sync/atomic"
 	"time"
-
-	"github.com/gorilla/websocket"
-)
-
-// The opcodes of RFC 6455, section 5.2, that matter here.
-const (
-	opClose = 8
-	opPing  = 9
 )
 
 // inbox takes the frames of a client apart as their bytes come. Waiting fans
@@ -25,7 +17,7 @@ type inbox struct {
 }
 
 // read drops what the client sends until the connection or the client ends.
-func read(from io.Reader, heard *atomic.Int64, reply *websocket.Conn) {
+func read(from io.Reader, heard *atomic.Int64, reply *webSocket) {
 	in := &inbox{left: -1}
 	buffer := make([]byte, 64)
 	for {
@@ -39,7 +31,7 @@ func read(from io.Reader, heard *atomic.Int64, reply *websocket.Conn) {
 
 // take is given the next bytes; false when the client closes, or sends what no
 // client of ours does.
-func (in *inbox) take(b []byte, reply *websocket.Conn) bool {
+func (in *inbox) take(b []byte, reply *webSocket) bool {
 	for len(b) > 0 {
 		if in.left < 0 {
 			in.head[in.got] = b[0]
@@ -86,16 +78,16 @@ func (in *inbox) measure() bool {
 }
 
 // finish acts on a whole frame.
-func (in *inbox) finish(reply *websocket.Conn) bool {
+func (in *inbox) finish(reply *webSocket) bool {
 	switch in.opcode() {
 	case opClose:
-		reply.WriteControl(websocket.CloseMessage, nil, time.Now().Add(time.Second))
+		reply.control(opClose, nil)
 		return false
 	case opPing:
 		for i := range in.payload {
 			in.payload[i] ^= in.head[2+i%4]
 		}
-		if reply.WriteControl(websocket.PongMessage, in.payload, time.Now().Add(time.Second)) != nil {
+		if reply.control(opPong, in.payload) != nil {
 			return false
 		}
 	}

@@ -28,7 +28,7 @@ func TestReadAnswersPingsAndTheClose(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				read(wrap(conn.NetConn()), new(atomic.Int64), conn)
+				read(wrap(conn.NetConn()), new(atomic.Int64), newWebSocket(conn.NetConn()))
 				conn.Close()
 				close(ended)
 			}))

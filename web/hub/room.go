@@ -8,12 +8,15 @@ import (
 	"time"
 
 	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/admission"
 	"github.com/ropeline/ropeline/queue"
 )
 
 const (
 	beat    = time.Second // how often a room looks at the event and at its sockets
 	nShards = 16
+
+	fewSockets = 500 // all of them may be marked at once
 )
 
 // Room is one event on one node.
@@ -69,7 +72,7 @@ func (r *Room) run(parent context.Context) {
 		case <-ctx.Done():
 		case now := <-ticker.C:
 			changed := r.look(ctx)
-			r.beat(now, changed)
+			r.beat(ctx, now, changed)
 			if r.hub.retire(r) {
 				cancel()
 			}
@@ -141,10 +144,15 @@ func (r *Room) heard(entry queue.FeedEntry) {
 		r.markAll()
 		return
 	}
-	for _, members := range [][]queue.Member{entry.Admitted, entry.Left, entry.Ended} {
+	for i, members := range [][]queue.Member{entry.Admitted, entry.Left, entry.Ended} {
 		r.called.add(entry.ID, members)
 		for _, member := range members {
-			r.shardOf(member.Fan).markFan(member.Fan)
+			var turn *admission.Shopper
+			if i == 0 && !entry.Until.IsZero() {
+				s := admission.Called(r.event, member, entry)
+				turn = &s
+			}
+			r.shardOf(member.Fan).markFan(member.Fan, turn)
 		}
 	}
 }
@@ -158,11 +166,22 @@ func (r *Room) CatchUp(ctx context.Context, offset string) {
 }
 
 // beat marks the sockets whose next frame or ping is due; all of them when
-// something changed that everybody should know.
-func (r *Room) beat(now time.Time, all bool) {
-	closed := r.facts.Load().phase == ropeline.PhaseClosed
+// something changed that everybody should know. Those are marked shard by
+// shard within half a beat: all frames at once would be a wall before the frames
+// of those who are called meanwhile.
+func (r *Room) beat(ctx context.Context, now time.Time, all bool) {
+	all = all || r.facts.Load().phase == ropeline.PhaseClosed
+	step := time.NewTicker(beat / 2 / nShards)
+	defer step.Stop()
 	for i := range r.shards {
-		r.shards[i].beat(momentOf(now), all || closed)
+		r.shards[i].beat(momentOf(now), all)
+		if all && r.sockets.Load() > fewSockets {
+			select {
+			case <-step.C:
+			case <-ctx.Done():
+				return
+			}
+		}
 	}
 }
 
@@ -187,6 +206,10 @@ func lobbyCadence(phase ropeline.Phase) time.Duration {
 	}
 	return d - d/10 + rand.N(d/5)
 }
+
+// calledCadence is how often a fan who is called hears of what the feed does not
+// tell: that a pass was redeemed, maybe in another tab.
+func calledCadence() time.Duration { return 4*time.Second + rand.N(time.Second) }
 
 // cadence is how often a fan hears, by the distance from the head: close to it
 // every second, far back every ten, with a fifth of jitter.

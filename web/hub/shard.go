@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/admission"
 )
 
 const mostSocketsPerFan = 8
@@ -16,7 +17,7 @@ type shard struct {
 	queue   []*socket                  // marked, in the order of marking
 	urgent  []*socket                  // marked because something happened to the fan: before the others
 	writers int
-	busy    int // writers that write just now, or are held up by a fan who does not read
+	asking  int // writers that wait for an engine just now
 	closed  bool
 }
 
@@ -76,12 +77,13 @@ func (s *shard) remove(k *socket) bool {
 	return true
 }
 
-// markFan marks all sockets of a fan, to ask Redis about it.
-func (s *shard) markFan(fan ropeline.FanID) {
+// markFan marks all sockets of a fan whose turn has come, or with none to ask
+// Redis about it.
+func (s *shard) markFan(fan ropeline.FanID, turn *admission.Shopper) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for k := s.fans[fan]; k != nil; k = k.next {
-		k.ask = true
+		k.ask, k.turn = turn == nil, turn
 		s.mark(k, true)
 	}
 }
@@ -114,8 +116,9 @@ func (s *shard) closeAll(reason Reason) {
 }
 
 // mark asks for a frame. A socket that is marked already is not queued twice,
-// except to overtake those whose news can wait; one that is being written to is
-// not queued at all: whoever writes looks again. Needs the lock.
+// except to overtake those whose news can wait; one that is being written to, or
+// holds a frame that the fan does not take, is not queued at all: that is looked
+// at again when it is written. Needs the lock.
 func (s *shard) mark(k *socket, urgent bool) {
 	if k.marked && (k.urgent || !urgent) {
 		return
@@ -129,14 +132,7 @@ func (s *shard) mark(k *socket, urgent bool) {
 	} else {
 		s.queue = append(s.queue, k)
 	}
-	most := fewWriters
-	if urgent {
-		most = mostWriters
-	}
-	if s.writers < most && s.writers-s.busy < len(s.queue)+len(s.urgent) {
-		s.writers++
-		go s.write()
-	}
+	s.hire()
 }
 
 // next takes the socket to write to; nil when there is none. Needs the lock.

@@ -2,17 +2,18 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"hash/maphash"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync/atomic"
 	"time"
 
-	"github.com/gorilla/websocket"
-
 	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/admission"
 	"github.com/ropeline/ropeline/queue"
 )
 
@@ -39,8 +40,11 @@ type socket struct {
 
 	// Under the shard's lock.
 	marked, urgent bool
-	writing        bool
-	ask            bool // the feed named the fan: the snapshot may not know yet
+	writing        bool               // a writer has it, or its last frame is held
+	held, early    bool               // a frame is on its way; written came before the writer noted so
+	ask            bool               // the feed named the fan: the snapshot may not know yet
+	turn           *admission.Shopper // what the feed said of the fan, when it said all
+	after          Reason             // what ends the socket when the held frame is written
 	due, pingDue   moment
 
 	// Of the one writer that holds the socket.
@@ -66,11 +70,13 @@ func (r *Room) Serve(w http.ResponseWriter, req *http.Request, place queue.Place
 	if err != nil {
 		return err
 	}
-	if tcp, ok := conn.NetConn().(*net.TCPConn); ok {
+	stream := conn.NetConn() // all that is kept of it
+	if tcp, ok := stream.(*net.TCPConn); ok {
 		tcp.SetWriteBuffer(sendBuffer)
 	}
-	if k := r.socket(webSocket{conn}, place); k != nil {
-		go k.listen(conn)
+	wire := newWebSocket(stream)
+	if k := r.socket(wire, place); k != nil {
+		go k.listen(wire)
 	}
 	return nil
 }
@@ -93,69 +99,156 @@ func (r *Room) socket(w wire, place queue.Place) *socket {
 // listen reads until the connection ends. It is the one goroutine of a
 // WebSocket and must fit a stack of 2 KiB, which never shrinks again: so it
 // sets no deadlines, and whoever pings looks at how long the client is silent.
-func (k *socket) listen(conn *websocket.Conn) {
+func (k *socket) listen(wire *webSocket) {
 	defer k.shard.room.hub.running.Done()
 	k.heard.Store(int64(momentOf(time.Now())))
-	read(conn.NetConn(), &k.heard, conn)
-	k.end(Lost)
+	read(wire.conn, &k.heard, wire)
+	k.end(wire.lost())
 }
 
-// tell writes what is due and returns when to write next; alive is false when
-// the socket has ended.
-func (k *socket) tell(now time.Time, due, pingDue moment, ask bool, buffer *[]byte) (nextDue, nextPing moment, alive bool) {
+// telling is one look at a socket: what is known of it, and what came of it.
+type telling struct {
+	due, pingDue moment // also when to write next
+	ask          bool
+	turn         *admission.Shopper
+	held         bool // the wire calls written when the fan has taken it
+}
+
+// tell writes what is due.
+func (k *socket) tell(now time.Time, t *telling, p *pen) {
 	if k.ended.Load() {
-		return due, pingDue, false
+		return
 	}
 	at := momentOf(now)
-	if at >= pingDue {
+	if at >= t.pingDue {
 		if heard := moment(k.heard.Load()); heard != 0 && at > heard.add(pongTimeout) {
 			k.end(Lost)
-			return due, pingDue, false
+			return
 		}
-		if err := k.wire.ping(now); err != nil {
-			k.end(Lost)
-			return due, pingDue, false
+		t.pingDue = at.add(pingEvery - pingEvery/10 + rand.N(pingEvery/5))
+		if held, err := k.wire.ping(k, p); !k.sent(t, held, err) {
+			t.due = at // the frame is still to come
+			return
 		}
-		pingDue = at.add(pingEvery - pingEvery/10 + rand.N(pingEvery/5))
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
-	defer cancel()
 	room := k.shard.room
-	shown := queue.Place{Event: room.event, Fan: k.fan, Number: k.number, Epoch: k.epoch}
-	status, place, err := room.status(ctx, shown, ask)
+	status, place, shopper, err := k.status(now, t)
 	switch ropeline.CodeOf(err) {
 	case ropeline.CodeNotInLine:
-		status = room.base(room.watch.Snapshot(), shown)
+		status = room.base(room.watch.Snapshot(), place)
 		status.Standing = ropeline.StandingGone
 	default:
 		if err != nil { // an engine is away: say nothing, look again soon
-			return at.add(beat), pingDue, true
+			t.due = at.add(beat)
+			return
 		}
 	}
 	if k.told != 0 && status.Position > k.position && status.Standing == ropeline.StandingWaiting {
 		status.Reason = ropeline.ReasonLineRebuilt // nothing else makes a line longer ahead
 	}
-	if print := fingerprint(&status); print != k.told {
-		room.hub.metrics.frames.Inc()
-		if err := k.wire.frame(now, &status, buffer); err != nil {
-			k.end(Slow)
-			return due, pingDue, false
-		}
-		k.told = print
-	}
-	k.number, k.epoch, k.position = place.Number, place.Epoch, status.Position
+	last := Reason{}
 	switch {
 	case status.Standing == ropeline.StandingGone:
-		k.end(Gone)
-		return due, pingDue, false
+		last = Gone
 	case status.Phase == ropeline.PhaseClosed:
-		k.end(Closed)
-		return due, pingDue, false
+		last = Closed
 	}
-	if status.Standing == ropeline.StandingLobby {
-		return at.add(lobbyCadence(status.Phase)), pingDue, true
+	t.due = at.add(rest(&status))
+	print := fingerprint(&status)
+	changed := print != k.told
+	k.told, k.number, k.epoch, k.position = print, place.Number, place.Epoch, status.Position
+	if changed {
+		room.sign(&status, shopper)
+		room.hub.metrics.frames.Inc()
+		held, err := k.wire.frame(k, &status, p)
+		k.sent(t, held, err)
 	}
-	return at.add(cadence(status.Position)), pingDue, true
+	if last != (Reason{}) {
+		k.endAfter(last, t.held)
+	}
+}
+
+// status is what the fan is told now, with the shopper whose pass is still to
+// be signed. A turn that the feed told whole needs no engine; a later look does,
+// and corrects it.
+func (k *socket) status(now time.Time, t *telling) (ropeline.Status, queue.Place, *admission.Shopper, error) {
+	room := k.shard.room
+	shown := queue.Place{Event: room.event, Fan: k.fan, Number: k.number, Epoch: k.epoch}
+	if t.turn != nil && now.Before(t.turn.PassUntil) {
+		return room.calledStatus(*t.turn, shown)
+	}
+	if !t.ask && t.turn == nil {
+		if status, known := room.known(shown); known {
+			return status, shown, nil, nil
+		}
+	}
+	k.shard.asks()
+	defer k.shard.answered()
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	return room.find(ctx, shown)
+}
+
+// sent notes how the wire took a message; true when the next may follow.
+func (k *socket) sent(t *telling, held bool, err error) bool {
+	if t.held = held; held {
+		k.shard.room.hub.metrics.held.Inc()
+	}
+	if err != nil {
+		k.end(Lost)
+	}
+	return !held && err == nil
+}
+
+// written is called by the wire when the fan has taken what was held, or not.
+func (k *socket) written(err error) {
+	k.shard.room.hub.metrics.held.Dec()
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		k.end(Slow)
+		return
+	case err != nil:
+		k.end(Lost)
+		return
+	}
+	k.shard.mu.Lock()
+	after := k.after
+	if k.held {
+		k.shard.freed(k)
+	} else {
+		k.early = true
+	}
+	k.shard.mu.Unlock()
+	if after != (Reason{}) {
+		k.end(after)
+	}
+}
+
+// endAfter ends the socket when its last frame is written.
+func (k *socket) endAfter(reason Reason, held bool) {
+	if held {
+		k.shard.mu.Lock()
+		written := k.early
+		if !written {
+			k.after = reason
+		}
+		k.shard.mu.Unlock()
+		if !written {
+			return
+		}
+	}
+	k.end(reason)
+}
+
+// rest is how long the fan need not hear of what concerns everybody.
+func rest(status *ropeline.Status) time.Duration {
+	switch status.Standing {
+	case ropeline.StandingLobby:
+		return lobbyCadence(status.Phase)
+	case ropeline.StandingAdmitted, ropeline.StandingShopping:
+		return calledCadence()
+	}
+	return cadence(status.Position)
 }
 
 // news is what makes a frame worth sending; the rest of a status may change
@@ -166,17 +259,22 @@ type news struct {
 	paused     bool
 	epoch      int64
 	number, at int64
-	pass, why  string
+	until      int64 // of the pass, which is the same as long as this is
+	why        string
 }
 
 var seed = maphash.MakeSeed()
 
 // fingerprint is the same for two statuses that tell a fan the same; never 0.
 func fingerprint(s *ropeline.Status) uint64 {
-	return maphash.Comparable(seed, news{
+	n := news{
 		standing: s.Standing, phase: s.Phase, paused: s.Paused, epoch: s.Epoch,
-		number: s.Number, at: s.Position, pass: s.Pass, why: s.Reason,
-	}) | 1
+		number: s.Number, at: s.Position, why: s.Reason,
+	}
+	if s.PassUntil != nil {
+		n.until = s.PassUntil.UnixMilli()
+	}
+	return maphash.Comparable(seed, n) | 1
 }
 
 // end closes the connection once, with the first reason.

@@ -17,22 +17,40 @@ import (
 // Errors: not_in_line when the fan left or missed the turn and has not come
 // back; unavailable when an engine was needed and away.
 func (r *Room) Status(ctx context.Context, place queue.Place) (ropeline.Status, queue.Place, error) {
-	return r.status(ctx, place, false)
+	if st, known := r.known(place); known {
+		return st, place, nil
+	}
+	st, now, shopper, err := r.find(ctx, place)
+	if err == nil {
+		r.sign(&st, shopper)
+	}
+	return st, now, err
 }
 
-// status is Status; with ask it looks the fan up even when the snapshot still
-// shows it waiting.
-func (r *Room) status(ctx context.Context, place queue.Place, ask bool) (ropeline.Status, queue.Place, error) {
+// known is the status of a fan whom the snapshot shows in the lobby or waiting,
+// and whom the feed has not named since.
+func (r *Room) known(place queue.Place) (st ropeline.Status, known bool) {
 	snapshot := r.watch.Snapshot()
-	if !ask && place.Epoch == snapshot.Epoch && place.InLobby() && snapshot.Lobby != queue.NoLobby {
-		return r.lobby(snapshot, place), place, nil
+	switch {
+	case place.Epoch != snapshot.Epoch:
+		return st, false
+	case place.InLobby():
+		if snapshot.Lobby == queue.NoLobby {
+			return st, false
+		}
+		return r.lobby(snapshot, place), true
+	case snapshot.Gone(place.Number) || r.called.has(place.Fan):
+		return st, false
 	}
-	if !ask && place.Epoch == snapshot.Epoch && !place.InLobby() && !snapshot.Gone(place.Number) && !r.called.has(place.Fan) {
-		return r.waiting(snapshot, place), place, nil
-	}
+	return r.waiting(snapshot, place), true
+}
+
+// find asks the engines. The pass of a shopper is not signed yet.
+func (r *Room) find(ctx context.Context, place queue.Place) (ropeline.Status, queue.Place, *admission.Shopper, error) {
+	snapshot := r.watch.Snapshot()
 	shopper, found, err := r.hub.admission.Shopper(ctx, r.event, place.Fan)
 	if err != nil {
-		return ropeline.Status{}, place, err
+		return ropeline.Status{}, place, nil, err
 	}
 	if found {
 		return r.calledStatus(shopper, place)
@@ -48,10 +66,10 @@ func (r *Room) status(ctx context.Context, place queue.Place, ask bool) (ropelin
 		found = true
 	}
 	if err != nil {
-		return ropeline.Status{}, place, err
+		return ropeline.Status{}, place, nil, err
 	}
 	if !found {
-		return ropeline.Status{}, place, ropeline.Errorf(ropeline.CodeNotInLine, "You are not in this line any more.")
+		return ropeline.Status{}, place, nil, ropeline.Errorf(ropeline.CodeNotInLine, "You are not in this line any more.")
 	}
 	st := r.standing(snapshot, now)
 	if now != place {
@@ -60,31 +78,41 @@ func (r *Room) status(ctx context.Context, place queue.Place, ask bool) (ropelin
 	if now.Epoch > place.Epoch {
 		st.Reason = ropeline.ReasonLineRebuilt
 	}
-	return st, now, nil
+	return st, now, nil, nil
 }
 
-// calledStatus is Shopper for the holder of a place; one of the lobby becomes
-// the number that was called.
-func (r *Room) calledStatus(shopper admission.Shopper, place queue.Place) (ropeline.Status, queue.Place, error) {
-	if !place.InLobby() {
-		return r.Shopper(shopper, place), place, nil
+// calledStatus is the status of a shopper who holds a place, with the pass still
+// to be signed; a place of the lobby becomes the number that was called.
+func (r *Room) calledStatus(shopper admission.Shopper, place queue.Place) (ropeline.Status, queue.Place, *admission.Shopper, error) {
+	lobby := place.InLobby()
+	if lobby {
+		place.Number, place.Epoch = shopper.Number, shopper.Epoch
 	}
-	place.Number, place.Epoch = shopper.Number, shopper.Epoch
-	st := r.Shopper(shopper, place)
-	st.Place = r.hub.line.Token(place)
-	return st, place, nil
-}
-
-// Shopper is the status of a fan whom admission has let in.
-func (r *Room) Shopper(shopper admission.Shopper, place queue.Place) ropeline.Status {
 	st := r.base(r.watch.Snapshot(), place)
 	if shopper.State == admission.StateEntered {
 		st.Standing, st.ShopUntil = ropeline.StandingShopping, &shopper.ShopUntil
 	} else {
 		st.Standing, st.PassUntil = ropeline.StandingAdmitted, &shopper.PassUntil
-		st.Pass = r.hub.admission.Pass(shopper)
 	}
 	st.NextMS = beat.Milliseconds()
+	if lobby {
+		st.Place = r.hub.line.Token(place)
+	}
+	return st, place, &shopper, nil
+}
+
+// sign gives the pass to a fan who is admitted. A signature costs more than all
+// the rest of a frame.
+func (r *Room) sign(st *ropeline.Status, shopper *admission.Shopper) {
+	if shopper != nil && st.Standing == ropeline.StandingAdmitted {
+		st.Pass = r.hub.admission.Pass(*shopper)
+	}
+}
+
+// Shopper is the status of a fan whom admission has let in.
+func (r *Room) Shopper(shopper admission.Shopper, place queue.Place) ropeline.Status {
+	st, _, _, _ := r.calledStatus(shopper, place)
+	r.sign(&st, &shopper)
 	return st
 }
 

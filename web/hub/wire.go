@@ -10,16 +10,30 @@ import (
 	"github.com/ropeline/ropeline"
 )
 
-// wire is how frames reach a fan: a WebSocket or a stream of events. One
-// writer at a time calls frame and ping; close may come from elsewhere.
+// wire is how frames reach a fan: a WebSocket or a stream of events. Nobody
+// ever waits for the fan. One writer at a time calls frame and ping; when one
+// of them is held, because the kernel does not take it now, the wire goes on by
+// itself and calls k.written once. close may come from elsewhere.
 type wire interface {
-	frame(now time.Time, status *ropeline.Status, buffer *[]byte) error
-	ping(now time.Time) error
+	frame(k *socket, status *ropeline.Status, p *pen) (held bool, err error)
+	ping(k *socket, p *pen) (held bool, err error)
 	close(reason Reason)
 }
 
+// pen is what a writer writes with.
+type pen struct {
+	buffer []byte
+	try    attempt
+}
+
+var pens = sync.Pool{New: func() any {
+	p := &pen{buffer: make([]byte, 0, 1024)}
+	p.try.write = p.try.once
+	return p
+}}
+
 // upgrader keeps what a socket holds small: a reading buffer for the handshake
-// only, a shared writing buffer, and no compression.
+// only, and no compression.
 var upgrader = websocket.Upgrader{
 	HandshakeTimeout: writeTimeout,
 	ReadBufferSize:   128,
@@ -28,23 +42,5 @@ var upgrader = websocket.Upgrader{
 	CheckOrigin:      func(*http.Request) bool { return true }, // package web has checked it
 }
 
-// webSocket is the wire that browsers use. It is as large as a pointer.
-type webSocket struct{ conn *websocket.Conn }
-
-func (w webSocket) frame(now time.Time, status *ropeline.Status, buffer *[]byte) error {
-	*buffer = status.AppendJSON((*buffer)[:0])
-	w.conn.SetWriteDeadline(now.Add(writeTimeout))
-	return w.conn.WriteMessage(websocket.TextMessage, *buffer)
-}
-
-func (w webSocket) ping(now time.Time) error {
-	return w.conn.WriteControl(websocket.PingMessage, nil, now.Add(writeTimeout))
-}
-
-func (w webSocket) close(reason Reason) {
-	if reason != Lost && reason != Slow { // those would not hear it
-		w.conn.WriteControl(websocket.CloseMessage,
-			websocket.FormatCloseMessage(reason.Code, reason.Word), time.Now().Add(time.Second))
-	}
-	w.conn.Close()
-}
+// writeTimeout is how long a fan may take nothing, while frames are due.
+const writeTimeout = 5 * time.Second
