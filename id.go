@@ -20,6 +20,7 @@ type (
 	OrderID       string
 	PaymentID     string
 	RefundID      string
+	DisputeID     string
 	TicketID      string
 	ReservationID string // see NewReservationID: it names its event
 )

@@ -33,6 +33,9 @@ type Options struct {
 	// Assess is asked for a verdict on each payment as it is authorized; it must
 	// answer soon, and always. Without it every order is allowed.
 	Assess func(ctx context.Context, a Authorized) Verdict
+	// Others are the gateways that open no new payments here, but still have some:
+	// a house that changes its gateway keeps its word to the old one's payers.
+	Others []payment.Provider
 	// MailboxLimit is the most requests that may wait for one clerk; default 50,000.
 	MailboxLimit int
 }
@@ -58,7 +61,7 @@ type Checkout struct {
 	mailbox  *mailbox
 	pool     *pgxpool.Pool
 	keys     *keyring.Keyring
-	provider payment.Provider
+	gateways []payment.Provider // the first opens new payments
 	log      *slog.Logger
 	options  Options
 
@@ -67,12 +70,12 @@ type Checkout struct {
 	sales   *sales
 }
 
-// New opens the box office. Reserve and Release work while Run does.
+// New opens the box office; provider opens its payments. Reserve and Release work while Run does.
 func New(r *redisdb.Clients, pool *pgxpool.Pool, k *keyring.Keyring, provider payment.Provider, log *slog.Logger, options Options) *Checkout {
 	options = options.withDefaults()
 	c := &Checkout{
-		mailbox: &mailbox{redis: r, most: options.MailboxLimit}, pool: pool, keys: k, provider: provider, log: log, options: options,
-		waiters: newWaiters(), sales: newSales(pool),
+		mailbox: &mailbox{redis: r, most: options.MailboxLimit}, pool: pool, keys: k, log: log, options: options,
+		gateways: append([]payment.Provider{provider}, options.Others...), waiters: newWaiters(), sales: newSales(pool),
 	}
 	c.posts = batch.New(batch.Options{Size: batchSize, Wait: time.Millisecond, Calls: 4, Timeout: 2 * time.Second}, c.pushBatch)
 	return c

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/checkout/payment"
 )
 
@@ -17,6 +16,7 @@ type fault string
 const (
 	unreached fault = "the call does not arrive"
 	unheard   fault = "the answer is lost"
+	hangs     fault = "the answer does not come"
 )
 
 // shaky is the sandbox behind a bad line: the next call named goes wrong.
@@ -54,6 +54,14 @@ func (s *shaky) Create(ctx context.Context, i payment.Intent) (payment.Object, e
 }
 
 func (s *shaky) Get(ctx context.Context, ref string) (payment.Object, error) {
+	s.mu.Lock()
+	f := s.next["get"]
+	s.mu.Unlock()
+	if f == hangs {
+		s.fail("get", "")
+		<-ctx.Done()
+		return payment.Object{}, ctx.Err()
+	}
 	return s.through("get", func() (payment.Object, error) { return s.Provider.Get(ctx, ref) })
 }
 
@@ -219,8 +227,8 @@ func TestWebhookOvertakesCreate(t *testing.T) {
 	h.audit(e)
 }
 
-// A gateway that is away when a webhook comes: the webhook is not taken, and
-// has its effect when it comes again.
+// A gateway that is away when its webhook comes: the webhook is taken all the
+// same, and a worker asks what it was about.
 func TestWebhookWhileGatewayIsAway(t *testing.T) {
 	h, s := shakyHouse(t, Options{})
 	e := h.event(kind{1, 1, 1, 100})
@@ -229,8 +237,51 @@ func TestWebhookWhileGatewayIsAway(t *testing.T) {
 	due, err := h.sandbox.Claim(t.Context(), 1)
 	must(t, err)
 	s.fail("get", unreached)
-	wantCode(t, h.webhook(due[0].Body), ropeline.CodeUnavailable)
 	must(t, h.webhook(due[0].Body))
+	if h.look(o).Payment.State != PaymentPending || count(t, h.pair.Pool, "select count(*) from payments where look_at is not null") != 1 {
+		t.Fatal("nobody is to look")
+	}
+	must(t, h.webhook(due[0].Body)) // seen
+	h.work("paid", func() bool { return h.state(o) == OrderPaid })
+	if n := count(t, h.pair.Pool, "select count(*) from payments where look_at is not null"); n != 0 {
+		t.Error("somebody is still to look")
+	}
+	h.audit(e)
+}
+
+// A gateway that hangs holds its own webhook up for no longer than askTime.
+func TestWebhookWhileGatewayHangs(t *testing.T) {
+	h, s := shakyHouse(t, Options{})
+	e := h.event(kind{1, 1, 1, 100})
+	o := h.order(h.hold(e, fan(), 1))
+	h.confirm(o, "approve")
+	due, err := h.sandbox.Claim(t.Context(), 1)
+	must(t, err)
+	s.fail("get", hangs)
+	must(t, h.webhook(due[0].Body)) // or it would wait for ever
+	if n := count(t, h.pair.Pool, "select count(*) from payments where look_at is not null"); n != 1 {
+		t.Error("nobody is to look")
+	}
+	h.work("paid", func() bool { return h.state(o) == OrderPaid })
+	h.audit(e)
+}
+
+// The message that says which payment it is about comes before the gateway's
+// answer, and the gateway is too slow to be asked: the payment is still found.
+func TestWebhookNamesThePayment(t *testing.T) {
+	h, s := shakyHouse(t, Options{Grip: 100 * time.Millisecond})
+	e := h.event(kind{1, 1, 1, 100})
+	s.fail("create", unheard)
+	o := h.order(h.hold(e, fan(), 1))
+	var ref, secret string
+	must(t, h.pair.Pool.QueryRow(t.Context(), "select ref, client_secret from sandbox_intents").Scan(&ref, &secret))
+	_, err := h.sandbox.Confirm(t.Context(), ref, secret, "approve")
+	must(t, err)
+	s.fail("get", unreached)
+	h.deliver(1)
+	if got := h.look(o).Payment.Ref; got != ref {
+		t.Errorf("known as %q", got)
+	}
 	h.work("paid", func() bool { return h.state(o) == OrderPaid })
 	h.audit(e)
 }

@@ -35,6 +35,8 @@
 //   - A gateway that does not answer is asked again with the same key. What is
 //     owed to a payment is its row's duty, and a sweep finds it: no payment stays
 //     authorized or captured without either tickets or its money back.
+//   - A gateway that is slow when it sends a webhook: the webhook is answered
+//     within a second all the same, and the payment's look_at has a worker ask.
 //
 // Every change of stock is made by the clerk: reserve, release, expire, settle,
 // unwind. No gateway is called inside it.

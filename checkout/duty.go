@@ -24,9 +24,12 @@ type Performed struct {
 type owed struct {
 	payment    ropeline.PaymentID
 	provider   string
+	gateway    payment.Provider // nil for NoProvider
 	ref, key   string
 	state      PaymentState
 	duty       Duty
+	due        bool       // the duty is this worker's
+	looks      *time.Time // the news are this worker's to read until then; nil: not
 	attempts   int
 	amount     ropeline.Money
 	order      ropeline.OrderID
@@ -59,9 +62,14 @@ func (c *Checkout) perform(ctx context.Context, id ropeline.PaymentID, ours bool
 	// From here on the effect is worth more than the caller's patience.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), gatewayTime+5*time.Second)
 	defer cancel()
+	if o.provider != NoProvider {
+		o.gateway, err = c.gateway(o.provider)
+	}
+	if err == nil && o.looks != nil {
+		err = c.look(ctx, o)
+	}
 	switch {
-	case o.provider != NoProvider && o.provider != c.provider.Name():
-		err = fmt.Errorf("payment %s belongs to the provider %q, this house has %q", id, o.provider, c.provider.Name())
+	case err != nil || !o.due:
 	case o.duty == DutyCreate:
 		err = c.open(ctx, o)
 	case o.duty == DutyWatch:
@@ -75,27 +83,53 @@ func (c *Checkout) perform(ctx context.Context, id ropeline.PaymentID, ours bool
 	}
 	if err != nil {
 		_, later := c.pool.Exec(ctx, `
-			update payments set duty_at = now() + least(interval '0.5 seconds' * power(2, least(attempts, 10)), interval '1 minute')
-			where id = $1 and duty = $2`, id, o.duty)
-		return done, errors.Join(fmt.Errorf("payment %s, duty %s: %w", id, o.duty, err), later)
+			with pause as (select now() + least(interval '0.5 seconds' * power(2, least(attempts, 10)), interval '1 minute') as until from payments where id = $1)
+			update payments set duty_at = case when $3 and duty = $2 then until else duty_at end,
+				look_at = case when look_at = $4 then until else look_at end
+			from pause where id = $1`, id, o.duty, o.due, o.looks)
+		return done, errors.Join(fmt.Errorf("payment %s, duty %q: %w", id, o.duty, err), later)
 	}
 	return done, nil
 }
 
-// takeUp makes a due duty this worker's for a grip's time. ours: the caller
-// wrote the row and has it already.
+// takeUp makes a due duty, and the reading of news, this worker's for a grip's
+// time. ours: the caller wrote the row and has it already.
 func (c *Checkout) takeUp(ctx context.Context, id ropeline.PaymentID, ours bool) (o owed, found bool, err error) {
 	err = c.pool.QueryRow(ctx, `
-		update payments p set attempts = attempts + 1, duty_at = clock_timestamp() + $2::interval from orders o
-		where p.id = $1 and o.id = p.order_id and p.duty in ('create', 'watch', 'review', 'capture', 'void') and (p.duty_at <= clock_timestamp() or $3)
-		returning p.id, p.provider, coalesce(p.provider_ref, ''), p.idempotency_key, p.state, p.duty, p.attempts, p.amount_minor, p.currency,
-			o.id, o.state, o.ended_at, o.event_id, o.fan_id, o.email, clock_timestamp()`, id, c.options.Grip, ours).
-		Scan(&o.payment, &o.provider, &o.ref, &o.key, &o.state, &o.duty, &o.attempts, &o.amount.Minor, &o.amount.Currency,
+		with p as (
+			select *, coalesce(duty in ('create', 'watch', 'review', 'capture', 'void') and (duty_at <= clock_timestamp() or $3), false) as due,
+				coalesce(look_at <= clock_timestamp(), false) as looks
+			from payments where id = $1 for update
+		)
+		update payments u set attempts = u.attempts + 1, duty_at = case when p.due then clock_timestamp() + $2::interval else u.duty_at end,
+			look_at = case when p.looks then clock_timestamp() + $2::interval else u.look_at end
+		from p join orders o on o.id = p.order_id
+		where u.id = p.id and (p.due or p.looks)
+		returning p.id, p.provider, coalesce(p.provider_ref, ''), p.idempotency_key, p.state, coalesce(p.duty, ''), p.due, case when p.looks then u.look_at end,
+			u.attempts, p.amount_minor, p.currency, o.id, o.state, o.ended_at, o.event_id, o.fan_id, o.email, clock_timestamp()`, id, c.options.Grip, ours).
+		Scan(&o.payment, &o.provider, &o.ref, &o.key, &o.state, &o.duty, &o.due, &o.looks, &o.attempts, &o.amount.Minor, &o.amount.Currency,
 			&o.order, &o.orderState, &o.orderEnd, &o.event, &o.fan, &o.email, &o.now)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return o, false, nil
 	}
 	return o, err == nil, err
+}
+
+// look reads the news that a gateway has told of.
+func (c *Checkout) look(ctx context.Context, o owed) error {
+	n := news{gateway: o.provider, asked: o.now, looks: o.looks}
+	call, cancel := context.WithTimeout(ctx, gatewayTime)
+	defer cancel()
+	err := c.ask(call, o.gateway, o.ref, &n)
+	if payment.Permanent(err) {
+		c.log.WarnContext(ctx, "the gateway does not know what it told of", "payment", o.payment, "ref", o.ref, "err", err)
+		_, err = c.pool.Exec(ctx, "update payments set look_at = null where id = $1 and look_at = $2", o.payment, o.looks)
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	return c.learn(ctx, o.payment, n)
 }
 
 // open creates the intent. The key was written with the row, so a call whose
@@ -108,13 +142,13 @@ func (c *Checkout) open(ctx context.Context, o owed) error {
 	} else if err != nil {
 		return err
 	}
-	return c.observe(ctx, o.payment, object)
+	return c.observe(ctx, o, object)
 }
 
 func (c *Checkout) create(ctx context.Context, o owed) (payment.Object, error) {
 	ctx, cancel := context.WithTimeout(ctx, gatewayTime)
 	defer cancel()
-	return c.provider.Create(ctx, payment.Intent{
+	return o.gateway.Create(ctx, payment.Intent{
 		PaymentID: o.payment, OrderID: o.order, EventID: o.event, Amount: o.amount, Email: o.email, IdempotencyKey: o.key,
 	})
 }
@@ -122,26 +156,28 @@ func (c *Checkout) create(ctx context.Context, o owed) (payment.Object, error) {
 // watch asks the gateway how a pending payment stands, and gives it up when
 // its order has ended long ago.
 func (c *Checkout) watch(ctx context.Context, o owed) error {
-	object, err := c.get(ctx, o.ref)
-	if err != nil {
+	n := news{gateway: o.provider, asked: o.now}
+	call, cancel := context.WithTimeout(ctx, gatewayTime)
+	defer cancel()
+	if err := c.ask(call, o.gateway, o.ref, &n); err != nil {
 		return err
 	}
-	if err := c.observe(ctx, o.payment, object); err != nil {
+	if err := c.learn(ctx, o.payment, n); err != nil {
 		return err
 	}
 	if o.orderEnd != nil && o.now.Sub(*o.orderEnd) > c.options.Abandon {
-		_, err = c.pool.Exec(ctx, "update payments set duty = 'void', duty_at = now(), attempts = 0 where id = $1 and duty = 'watch'", o.payment)
+		_, err := c.pool.Exec(ctx, "update payments set duty = 'void', duty_at = now(), attempts = 0 where id = $1 and duty = 'watch'", o.payment)
 		return err
 	}
 	pause := min(c.options.Watch<<min(o.attempts, 10), 10*max(c.options.Watch, time.Minute))
-	_, err = c.pool.Exec(ctx, "update payments set duty_at = now() + $2::interval where id = $1 and duty = 'watch'", o.payment, pause)
+	_, err := c.pool.Exec(ctx, "update payments set duty_at = now() + $2::interval where id = $1 and duty = 'watch'", o.payment, pause)
 	return err
 }
 
-func (c *Checkout) get(ctx context.Context, ref string) (payment.Object, error) {
+func (c *Checkout) get(ctx context.Context, o owed) (payment.Object, error) {
 	ctx, cancel := context.WithTimeout(ctx, gatewayTime)
 	defer cancel()
-	return c.provider.Get(ctx, ref)
+	return o.gateway.Get(ctx, o.ref)
 }
 
 // capture takes the money of an accepted order and issues its tickets.
@@ -149,11 +185,11 @@ func (c *Checkout) capture(ctx context.Context, o owed) (paid bool, err error) {
 	if o.provider != NoProvider {
 		call, cancel := context.WithTimeout(ctx, gatewayTime)
 		defer cancel()
-		object, err := c.provider.Capture(call, o.ref, o.key+":capture")
+		object, err := o.gateway.Capture(call, o.ref, o.key+":capture")
 		if payment.Permanent(err) {
 			// Refused for good, unless somebody else has captured it.
 			why := reason(err)
-			if object, err = c.get(ctx, o.ref); err != nil {
+			if object, err = c.get(ctx, o); err != nil {
 				return false, err
 			}
 			if object.Status == payment.StatusAuthorized {
@@ -164,7 +200,7 @@ func (c *Checkout) capture(ctx context.Context, o owed) (paid bool, err error) {
 			return false, err
 		}
 		if object.Status != payment.StatusCaptured {
-			return false, c.observe(ctx, o.payment, object)
+			return false, c.observe(ctx, o, object)
 		}
 	}
 	err = pgx.BeginFunc(ctx, c.pool, func(tx pgx.Tx) error {
@@ -219,14 +255,14 @@ func (c *Checkout) recordPaid(ctx context.Context, tx pgx.Tx, o owed) (bool, err
 // captured all the same is given back.
 func (c *Checkout) void(ctx context.Context, o owed) error {
 	if o.provider == NoProvider {
-		return c.observe(ctx, o.payment, payment.Object{Status: payment.StatusCanceled})
+		return c.observe(ctx, o, payment.Object{Status: payment.StatusCanceled})
 	}
 	if o.ref == "" {
 		// The gateway may have opened it and the answer was lost; the same key
 		// finds it.
 		object, err := c.create(ctx, o)
 		if payment.Permanent(err) {
-			return c.observe(ctx, o.payment, payment.Object{Status: payment.StatusFailed, Decline: reason(err)})
+			return c.observe(ctx, o, payment.Object{Status: payment.StatusFailed, Decline: reason(err)})
 		}
 		if err != nil {
 			return err
@@ -235,16 +271,16 @@ func (c *Checkout) void(ctx context.Context, o owed) error {
 	}
 	call, cancel := context.WithTimeout(ctx, gatewayTime)
 	defer cancel()
-	object, err := c.provider.Cancel(call, o.ref, o.key+":cancel")
+	object, err := o.gateway.Cancel(call, o.ref, o.key+":cancel")
 	if payment.Permanent(err) {
-		object, err = c.get(ctx, o.ref)
+		object, err = c.get(ctx, o)
 	}
 	if err != nil {
 		return err
 	}
 	switch object.Status {
 	case payment.StatusCanceled, payment.StatusFailed, payment.StatusCaptured:
-		return c.observe(ctx, o.payment, object)
+		return c.observe(ctx, o, object)
 	}
 	return fmt.Errorf("the gateway says it is still %s", object.Status)
 }

@@ -3,7 +3,6 @@ package checkout
 import (
 	"context"
 	"errors"
-	"net/http"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,74 +11,49 @@ import (
 	"github.com/ropeline/ropeline/checkout/payment"
 )
 
-// Webhook takes a message of the gateway. It only names an intent, whose truth
-// is asked for before anything is believed; so messages may come late, twice
-// and in any order. The message's id is written down in the transaction of its
-// effect. Errors: bad_signature, invalid_request (signed, but unreadable), and
-// unavailable: the gateway is to send it again.
-func (c *Checkout) Webhook(ctx context.Context, header http.Header, body []byte) error {
-	event, err := c.provider.ParseWebhook(header, body)
-	if errors.Is(err, payment.ErrSignature) {
-		return &ropeline.Error{Code: ropeline.CodeBadSignature, Message: "The message is not signed by the payment gateway.", Err: err}
-	}
-	if err != nil {
-		return &ropeline.Error{Code: ropeline.CodeInvalidRequest, Message: "The message cannot be read.", Err: err}
-	}
-	if event.Ref == "" {
-		return nil
-	}
-	var seen bool
-	err = c.pool.QueryRow(ctx, "select exists (select from webhook_events where provider = $1 and event_id = $2)",
-		c.provider.Name(), event.ID).Scan(&seen)
-	if err != nil {
-		return ropeline.Unavailable(err)
-	}
-	if seen {
-		return nil
-	}
-	object, err := c.get(ctx, event.Ref)
-	if payment.Permanent(err) {
-		c.log.WarnContext(ctx, "webhook about an intent that the gateway does not know", "kind", event.Kind, "ref", event.Ref)
-		return nil
-	}
-	if err != nil {
-		return ropeline.Unavailable(err)
-	}
-	return asError(c.observeOnce(ctx, object.PaymentID, object, event.ID))
+// news is what a gateway says about a payment.
+type news struct {
+	gateway  string
+	object   payment.Object
+	disputes []payment.Dispute
+	asked    time.Time  // Postgres' clock, before the gateway was asked
+	webhook  string     // the id of the message that told of it; when it was seen, nothing happens
+	looks    *time.Time // as in owed: with this the news are read
 }
 
-// observe takes note of what the gateway says about a payment.
-func (c *Checkout) observe(ctx context.Context, id ropeline.PaymentID, object payment.Object) error {
-	return c.observeOnce(ctx, id, object, "")
+// observe takes note of what the gateway answered to a duty.
+func (c *Checkout) observe(ctx context.Context, o owed, object payment.Object) error {
+	return c.learn(ctx, o.payment, news{gateway: o.provider, object: object, asked: o.now})
 }
 
-// observeOnce is observe for a webhook: when its id was seen, nothing happens.
-func (c *Checkout) observeOnce(ctx context.Context, id ropeline.PaymentID, object payment.Object, webhook string) error {
-	verdict, err := c.assess(ctx, id, object)
+// learn writes down what is new.
+func (c *Checkout) learn(ctx context.Context, id ropeline.PaymentID, n news) error {
+	verdict, err := c.assess(ctx, id, n.object)
 	if err != nil {
 		return err
 	}
 	var event ropeline.EventID // whose clerk has work now
 	err = pgx.BeginFunc(ctx, c.pool, func(tx pgx.Tx) error {
-		if webhook != "" {
-			tag, err := tx.Exec(ctx, "insert into webhook_events (provider, event_id) values ($1, $2) on conflict do nothing", c.provider.Name(), webhook)
+		if n.webhook != "" {
+			tag, err := tx.Exec(ctx, "insert into webhook_events (provider, event_id) values ($1, $2) on conflict do nothing", n.gateway, n.webhook)
 			if err != nil || tag.RowsAffected() == 0 {
 				return err
 			}
 		}
-		s := sight{object: object, verdict: verdict, attempt: webhook != ""}
+		s := sight{news: n, verdict: verdict, attempt: n.webhook != "" || n.looks != nil}
 		err := tx.QueryRow(ctx, `
-			select id, event_id, state, coalesce(duty, ''), coalesce(provider_ref, ''), clock_timestamp() from payments where id = $1 for update`, id).
+			select id, event_id, state, coalesce(duty, ''), coalesce(provider_ref, ''), clock_timestamp()
+			from payments where id = $1 and provider = $2 for update`, id, n.gateway).
 			Scan(&s.payment, &s.event, &s.state, &s.duty, &s.ref, &s.now)
 		if errors.Is(err, pgx.ErrNoRows) {
-			c.log.WarnContext(ctx, "the gateway tells of a payment that is not ours", "payment", id, "ref", object.Ref)
+			c.log.WarnContext(ctx, "the gateway tells of a payment that is not ours", "payment", id, "ref", n.object.Ref)
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if s.ref != "" && object.Ref != "" && s.ref != object.Ref {
-			c.log.ErrorContext(ctx, "two intents for one payment", "payment", id, "known", s.ref, "told", object.Ref)
+		if s.ref != "" && n.object.Ref != "" && s.ref != n.object.Ref {
+			c.log.ErrorContext(ctx, "two intents for one payment", "payment", id, "known", s.ref, "told", n.object.Ref)
 			return nil
 		}
 		before := s.duty
@@ -105,7 +79,7 @@ type sight struct {
 	duty    Duty
 	dutyAt  time.Time // zero: as it is
 	ref     string
-	object  payment.Object
+	news    news
 	now     time.Time
 	verdict []byte // of a payment that was not authorized before
 	attempt bool   // what is told came with a webhook of its own
@@ -117,8 +91,8 @@ type sight struct {
 // take decides what the gateway's word changes. News older than what we know
 // changes nothing: each state is left only forward.
 func (s *sight) take(watch time.Duration) error {
-	told := paymentStateOf(s.object.Status)
-	captured := s.object.Status == payment.StatusCaptured
+	told := paymentStateOf(s.news.object.Status)
+	captured := s.news.object.Status == payment.StatusCaptured
 	switch {
 	case s.state == PaymentConfirmed:
 	case s.state == PaymentCanceled, s.state == PaymentFailed:
@@ -165,7 +139,7 @@ func (s *sight) owe(duty Duty, at time.Time) { s.duty, s.dutyAt = duty, at }
 // declines counts an attempt that was declined; the webhook that tells of it
 // is taken once.
 func (s *sight) declines() int {
-	if s.attempt && s.object.Decline != "" && s.object.Status == payment.StatusPending {
+	if s.attempt && s.news.object.Decline != "" && s.news.object.Status == payment.StatusPending {
 		return 1
 	}
 	return 0
@@ -190,8 +164,18 @@ func (s *sight) write(ctx context.Context, tx pgx.Tx) error {
 			failure = $4, duty = nullif($5, ''), duty_at = coalesce($6, duty_at),
 			attempts = case when $6::timestamptz is null then attempts else 0 end,
 			verdict = coalesce(verdict, $7), declines = declines + $8
-		where id = $1`, s.payment, s.object.Ref, s.object.ClientSecret, s.object.Decline, string(s.duty), dutyAt, s.verdict, s.declines())
-	if card, risk := s.object.Card, s.object.Risk; card != (payment.Card{}) || risk.Level != "" {
+		where id = $1`, s.payment, s.news.object.Ref, s.news.object.ClientSecret, s.news.object.Decline, string(s.duty), dutyAt, s.verdict, s.declines())
+	if s.news.looks != nil {
+		batch.Queue("update payments set look_at = null where id = $1 and look_at = $2", s.payment, s.news.looks)
+	}
+	for _, d := range s.news.disputes {
+		queueDispute(batch, s, d, s.news.asked)
+	}
+	if s.state == PaymentConfirmed && (s.news.webhook != "" || s.news.looks != nil) {
+		// The news may be of a refund under way.
+		batch.Queue("update refunds set due_at = least(due_at, now()) where payment_id = $1 and state = 'transit'", s.payment)
+	}
+	if card, risk := s.news.object.Card, s.news.object.Risk; card != (payment.Card{}) || risk.Level != "" {
 		batch.Queue(`
 			update payments set card_fingerprint = $2, card_brand = $3, card_last4 = $4, card_country = $5,
 				risk_score = nullif($6, -1), risk_level = $7

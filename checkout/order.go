@@ -41,6 +41,7 @@ type Payment struct {
 	ClientSecret string // lets the fan's browser pay at the gateway
 	Failure      string // why the last attempt was declined
 	Amount       ropeline.Money
+	Disputes     []Dispute // the payer's complaints at the bank, the newest first
 }
 
 // NoProvider is the provider's name of a payment over nothing.
@@ -174,7 +175,7 @@ func (c *Checkout) insertOrder(ctx context.Context, tx pgx.Tx, r Reservation, as
 	p := placing{order: ropeline.NewID[ropeline.OrderID](), payment: ropeline.NewID[ropeline.PaymentID]()}
 	total := r.Total()
 	p.free = total.Minor == 0
-	provider, duty, owner := c.provider.Name(), DutyCreate, c.options.Grip
+	provider, duty, owner := c.gateways[0].Name(), DutyCreate, c.options.Grip
 	if p.free {
 		provider, duty, owner = NoProvider, DutySettle, 0
 	}
@@ -220,15 +221,17 @@ func (c *Checkout) insertOrder(ctx context.Context, tx pgx.Tx, r Reservation, as
 func (c *Checkout) Order(ctx context.Context, id ropeline.OrderID, fan ropeline.FanID) (Order, error) {
 	var o Order
 	var items []byte
+	var disputed bool
 	err := c.pool.QueryRow(ctx, `
 		select o.id, o.event_id, o.reservation_id, o.fan_id, o.email, o.state, o.total_minor, o.currency, o.created_at, o.reason, o.message,
-			r.items, r.deadline, p.id, p.provider, coalesce(p.provider_ref, ''), p.state, p.client_secret, p.failure, p.amount_minor, p.currency, coalesce(o.risk_decision, 'undecided')
+			r.items, r.deadline, p.id, p.provider, coalesce(p.provider_ref, ''), p.state, p.client_secret, p.failure, p.amount_minor, p.currency, coalesce(o.risk_decision, 'undecided'),
+			exists (select from disputes d where d.payment_id = p.id)
 		from orders o join reservations r on r.id = o.reservation_id
 		join payments p on p.order_id = o.id
 		where o.id = $1 order by p.created_at desc limit 1`, id).
 		Scan(&o.ID, &o.Event, &o.Reservation, &o.Fan, &o.Email, &o.State, &o.Total.Minor, &o.Total.Currency, &o.CreatedAt, &o.Reason, &o.Message,
 			&items, &o.Deadline, &o.Payment.ID, &o.Payment.Provider, &o.Payment.Ref, &o.Payment.State, &o.Payment.ClientSecret,
-			&o.Payment.Failure, &o.Payment.Amount.Minor, &o.Payment.Amount.Currency, &o.Risk)
+			&o.Payment.Failure, &o.Payment.Amount.Minor, &o.Payment.Amount.Currency, &o.Risk, &disputed)
 	if errors.Is(err, pgx.ErrNoRows) || err == nil && o.Fan != fan {
 		return Order{}, ropeline.Errorf(ropeline.CodeOrderNotFound, "There is no such order.")
 	}
@@ -237,6 +240,11 @@ func (c *Checkout) Order(ctx context.Context, id ropeline.OrderID, fan ropeline.
 	}
 	if err != nil {
 		return Order{}, asError(err)
+	}
+	if disputed {
+		if o.Payment.Disputes, err = c.disputesOf(ctx, o.Payment.ID); err != nil {
+			return Order{}, asError(err)
+		}
 	}
 	if o.State == OrderPaid {
 		o.Tickets, err = c.tickets(ctx, "t.order_id = $1", id)

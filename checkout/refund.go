@@ -16,14 +16,14 @@ import (
 // refund that is not due, or that another worker has taken up, is left alone.
 func (c *Checkout) PerformRefund(ctx context.Context, id ropeline.RefundID) error {
 	var state RefundState
-	var ref, intent, key string
+	var ref, intent, key, provider string
 	var amount ropeline.Money
 	var event ropeline.EventID
 	err := c.pool.QueryRow(ctx, `
 		update refunds r set attempts = r.attempts + 1, due_at = clock_timestamp() + $2::interval from payments p
 		where r.id = $1 and p.id = r.payment_id and r.state in ('created', 'transit') and r.due_at <= clock_timestamp()
-		returning r.state, coalesce(r.provider_ref, ''), coalesce(p.provider_ref, ''), r.idempotency_key, r.amount_minor, r.currency, p.event_id`,
-		id, c.options.Grip).Scan(&state, &ref, &intent, &key, &amount.Minor, &amount.Currency, &event)
+		returning r.state, coalesce(r.provider_ref, ''), coalesce(p.provider_ref, ''), r.idempotency_key, r.amount_minor, r.currency, p.event_id, p.provider`,
+		id, c.options.Grip).Scan(&state, &ref, &intent, &key, &amount.Minor, &amount.Currency, &event, &provider)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}
@@ -32,11 +32,14 @@ func (c *Checkout) PerformRefund(ctx context.Context, id ropeline.RefundID) erro
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), gatewayTime)
 	defer cancel()
+	gateway, err := c.gateway(provider)
 	var refund payment.Refund
-	if state == RefundCreated {
-		refund, err = c.provider.Refund(ctx, intent, amount, key)
-	} else {
-		refund, err = c.provider.GetRefund(ctx, ref)
+	switch {
+	case err != nil:
+	case state == RefundCreated:
+		refund, err = gateway.Refund(ctx, intent, amount, key)
+	default:
+		refund, err = gateway.GetRefund(ctx, ref)
 	}
 	if payment.Permanent(err) {
 		c.log.ErrorContext(ctx, "gateway refuses a refund: somebody must look", "refund", id, "err", err)

@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -150,10 +151,14 @@ func (s *Server) orderPage(c *gin.Context, order checkout.Order) error {
 		return err
 	}
 	view := s.viewOrder(order)
+	paid := pages.Payment{State: string(order.Payment.State), Page: view.Payment.Page}
+	if view.Payment.Dispute != nil {
+		paid.Dispute = strings.ReplaceAll(view.Payment.Dispute.State, "_", " ")
+	}
 	return s.pages.Order(pages.Zip(c.Writer, c.Request), pages.OrderView{
 		Event: event, ID: order.ID, State: string(order.State), Email: order.Email, Items: bill(event, order.Items),
 		Total: order.Total, CreatedAt: order.CreatedAt, Deadline: order.Deadline, Tickets: ticketPages(view.Tickets),
-		Payment: pages.Payment{State: string(order.Payment.State), Page: view.Payment.Page},
+		Payment: paid,
 	})
 }
 

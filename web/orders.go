@@ -38,6 +38,13 @@ type paymentView struct {
 	ClientSecret string                `json:"client_secret,omitempty"`
 	Failure      string                `json:"failure,omitempty"` // why the last attempt was declined
 	Page         string                `json:"page,omitempty"`    // where to pay, while that is possible
+	Dispute      *disputeView          `json:"dispute,omitempty"` // the newest, if the payer has complained at the bank
+}
+
+type disputeView struct {
+	State  string         `json:"state"` // the gateway's names
+	Reason string         `json:"reason"`
+	Amount ropeline.Money `json:"amount"`
 }
 
 type ticketView struct {
@@ -58,6 +65,9 @@ func (s *Server) viewOrder(o checkout.Order) orderView {
 		Payment: paymentView{ID: o.Payment.ID, Provider: o.Payment.Provider, State: o.Payment.State,
 			ClientSecret: o.Payment.ClientSecret, Failure: o.Payment.Failure},
 		Tickets: viewTickets(o.Tickets),
+	}
+	if d := o.Payment.Disputes; len(d) > 0 {
+		view.Payment.Dispute = &disputeView{State: d[0].State, Reason: d[0].Reason, Amount: d[0].Amount}
 	}
 	open := o.Payment.State == checkout.PaymentCreated || o.Payment.State == checkout.PaymentPending
 	if s.sandbox != nil && o.Payment.Ref != "" && open {

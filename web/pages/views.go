@@ -101,6 +101,9 @@ type OrderView struct {
 type Payment struct {
 	State string // created | pending | authorized | confirmed | failed | canceled
 	Page  string // where the fan pays, while that is possible
+	// Dispute is how a complaint of the payer at the bank stands, in the
+	// gateway's words; empty: there is none.
+	Dispute string
 }
 
 // Ticket is one ticket. The page shows /tickets/{id}/qr.png beside it.
