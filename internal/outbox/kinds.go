@@ -175,7 +175,14 @@ type Refund struct {
 
 // Dispute is the payload of DisputeChanged; the state is the gateway's word.
 type Dispute struct {
-	State string `json:"state"`
+	Dispute ropeline.DisputeID `json:"dispute"`
+	Payment ropeline.PaymentID `json:"payment"`
+	Order   ropeline.OrderID   `json:"order"`
+	State   string             `json:"state"`
+	Reason  string             `json:"reason"`
+
+	AmountMinor int64  `json:"amount_minor"`
+	Currency    string `json:"currency"`
 }
 
 // Change is the payload of EventChanged.
