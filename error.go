@@ -56,6 +56,7 @@ const (
 	CodeOrderExists        Code = "order_exists"
 	CodeOrderEnded         Code = "order_ended"
 	CodeRulesConflict      Code = "rules_conflict"
+	CodePhaseConflict      Code = "phase_conflict"
 	CodeReviewDecided      Code = "review_decided"
 	CodeCapacityTooLow     Code = "capacity_too_low"
 	CodeKeyReused          Code = "idempotency_key_reused"

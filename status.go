@@ -47,6 +47,8 @@ type Status struct {
 	PassUntil *time.Time `json:"pass_until,omitempty"`
 	// ShopUntil is given with StandingShopping.
 	ShopUntil *time.Time `json:"shop_until,omitempty"`
+	// DropAt is given with StandingLobby: when the lobby closes and the draw begins.
+	DropAt *time.Time `json:"drop_at,omitempty"`
 	// NextMS asks the fan not to poll again sooner than this many milliseconds.
 	NextMS int64 `json:"next_ms,omitempty"`
 	// FanToken is given once, to a fan who came without an identity.

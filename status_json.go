@@ -33,6 +33,7 @@ func (s *Status) AppendJSON(b []byte) []byte {
 	b = appendField(b, `,"pass":`, s.Pass)
 	b = appendTime(b, `,"pass_until":`, s.PassUntil)
 	b = appendTime(b, `,"shop_until":`, s.ShopUntil)
+	b = appendTime(b, `,"drop_at":`, s.DropAt)
 	if s.NextMS != 0 {
 		b = strconv.AppendInt(append(b, `,"next_ms":`...), s.NextMS, 10)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,12 +58,53 @@ func (a *Admission) SetRules(ctx context.Context, event ropeline.EventID, r Rule
 		if err != nil {
 			return Rules{}, ropeline.Unavailable(err)
 		}
-		if err := a.push(ctx, event, set, ""); err != nil {
-			a.log.WarnContext(ctx, "new rules wait for the next healing", "event", event, "version", set.Version, "err", err)
-		}
+		a.Publish(ctx, event, set)
 		return set, nil
 	}
 	return Rules{}, conflict
+}
+
+// MoveDrop makes a new version of the rules, in the transaction that moves the
+// drop, when steps of the schedule count from the drop; false when there are
+// none. Publish brings the new version to Redis after the commit.
+func (a *Admission) MoveDrop(ctx context.Context, tx pgx.Tx, event ropeline.EventID, drop time.Time, by string) (Rules, bool, error) {
+	rows, err := tx.Query(ctx, "select "+columns+" from admission_rules where event_id = $1 order by version desc limit 1", event)
+	if err != nil {
+		return Rules{}, false, ropeline.Unavailable(err)
+	}
+	r, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (Rules, error) { return scanRules(row) })
+	if err != nil {
+		return Rules{}, false, ropeline.Unavailable(err)
+	}
+	moved := false
+	for i, step := range r.Schedule {
+		if step.AfterDrop != nil {
+			r.Schedule[i].From, moved = drop.Add(time.Duration(*step.AfterDrop)*time.Second), true
+		}
+	}
+	if !moved {
+		return r, false, nil
+	}
+	slices.SortStableFunc(r.Schedule, func(a, b Step) int { return a.From.Compare(b.From) })
+	if err := r.Validate(); err != nil {
+		return r, false, err
+	}
+	r.Version++
+	if r, err = insertRules(ctx, tx, event, r, by); err != nil {
+		if isUnique(err) {
+			return r, false, ropeline.Errorf(ropeline.CodeRulesConflict, "The rules were changed meanwhile. Try again.")
+		}
+		return r, false, ropeline.Unavailable(err)
+	}
+	return r, true, nil
+}
+
+// Publish brings rules that were committed to Redis; when that fails, the next
+// healing does it.
+func (a *Admission) Publish(ctx context.Context, event ropeline.EventID, r Rules) {
+	if err := a.push(ctx, event, r, ""); err != nil {
+		a.log.WarnContext(ctx, "new rules wait for the next healing", "event", event, "version", r.Version, "err", err)
+	}
 }
 
 // Rules are those in force; event_not_found for an event without any.
@@ -150,7 +192,7 @@ func isUnique(err error) bool {
 func stepsOf(r Rules) []Step {
 	steps := make([]Step, len(r.Schedule))
 	for i, s := range r.Schedule {
-		steps[i] = Step{From: s.From.UTC().Truncate(time.Microsecond), RatePerMinute: s.RatePerMinute}
+		steps[i] = Step{From: s.From.UTC().Truncate(time.Microsecond), RatePerMinute: s.RatePerMinute, AfterDrop: s.AfterDrop}
 	}
 	return steps
 }

@@ -58,3 +58,11 @@ func (c *cache) get(id ropeline.EventID, load func() (ropeline.Event, error)) (r
 	a.event, a.err, a.at = event, err, time.Now()
 	return event, err
 }
+
+// forget drops what is known; a read that is under way may still bring back
+// what was true before.
+func (c *cache) forget(id ropeline.EventID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.answers, id)
+}

@@ -58,9 +58,10 @@ func (b rulesBody) apply(r admission.Rules, drop time.Time) (admission.Rules, er
 		r.Schedule = make([]admission.Step, 0, len(*b.Schedule))
 		for _, step := range *b.Schedule {
 			if step.AfterDropSeconds != nil {
-				step.From = drop.Add(time.Duration(min(max(*step.AfterDropSeconds, -mostAhead), mostAhead)) * time.Second)
+				*step.AfterDropSeconds = min(max(*step.AfterDropSeconds, -mostAhead), mostAhead)
+				step.From = drop.Add(time.Duration(*step.AfterDropSeconds) * time.Second)
 			}
-			r.Schedule = append(r.Schedule, admission.Step{From: step.From, RatePerMinute: step.RatePerMinute})
+			r.Schedule = append(r.Schedule, admission.Step{From: step.From, RatePerMinute: step.RatePerMinute, AfterDrop: step.AfterDropSeconds})
 		}
 	}
 	for _, seconds := range []struct {

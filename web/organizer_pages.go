@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"net/http"
 	"slices"
@@ -89,8 +90,20 @@ func (s *Server) organizerEventPage(c *gin.Context) error {
 		return err
 	}
 	page := pages.OrganizerEventView{Frame: pages.Frame{Organizer: account(c).Email}, Offer: offer}
-	for _, r := range slices.Backward(history) {
-		page.History = append(page.History, rulesPage(newRulesView(r), offer.DropAt))
+	for i, r := range slices.Backward(history) {
+		row := rulesPage(newRulesView(r), offer.DropAt)
+		if i > 0 {
+			row.Changes = changesOf(rulesPage(newRulesView(history[i-1]), offer.DropAt), row)
+		}
+		page.History = append(page.History, row)
+	}
+	if offer.LobbyAt != nil {
+		d, err := s.line.Draw(c.Request.Context(), offer.ID)
+		if err != nil {
+			return err
+		}
+		record := d.Record()
+		page.Draw = &record
 	}
 	if len(page.History) > 0 {
 		page.Rules = page.History[0]
@@ -203,4 +216,30 @@ func rulesPage(r rulesView, drop time.Time) pages.Rules {
 		ChangedBy: r.ChangedBy, ChangedAt: r.ChangedAt,
 		Schedule: strings.Join(steps, ", "), CompensatePercent: r.CompensatePercent, Work: r.Work,
 	}
+}
+
+// changesOf says what a version of the rules changed.
+func changesOf(before, after pages.Rules) string {
+	var words []string
+	for _, f := range []struct {
+		name     string
+		from, to any
+	}{
+		{"rate", before.RatePerMinute, after.RatePerMinute}, {"burst", before.Burst, after.Burst}, {"most shoppers", before.MaxShoppers, after.MaxShoppers},
+		{"batch", before.Batch, after.Batch}, {"paused", before.Paused, after.Paused}, {"stock gate", before.StockGate, after.StockGate},
+		{"seconds to show up", before.ShowUpSeconds, after.ShowUpSeconds}, {"seconds to shop", before.ShopSeconds, after.ShopSeconds},
+		{"schedule", before.Schedule, after.Schedule}, {"no-shows made up", before.CompensatePercent, after.CompensatePercent}, {"work", before.Work, after.Work},
+	} {
+		if f.from != f.to {
+			words = append(words, fmt.Sprintf("%s %v → %v", f.name, orNone(f.from), orNone(f.to)))
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+func orNone(v any) any {
+	if v == "" {
+		return "none"
+	}
+	return v
 }

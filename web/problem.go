@@ -65,6 +65,7 @@ var statuses = map[ropeline.Code]int{
 	ropeline.CodeOrderExists:        http.StatusConflict,
 	ropeline.CodeOrderEnded:         http.StatusConflict,
 	ropeline.CodeRulesConflict:      http.StatusConflict,
+	ropeline.CodePhaseConflict:      http.StatusConflict,
 	ropeline.CodeReviewDecided:      http.StatusConflict,
 	ropeline.CodeCapacityTooLow:     http.StatusConflict,
 	ropeline.CodeKeyReused:          http.StatusUnprocessableEntity,

@@ -188,6 +188,7 @@ func (s *Server) routes() *gin.Engine {
 	admin.POST("/events/:event/rules/preview", s.handle(s.previewRules))
 	admin.GET("/events/:event/capacity", s.handle(s.getCapacity))
 	admin.PUT("/events/:event/types/:type", s.handle(s.setCapacity))
+	admin.POST("/events/:event/phase", s.handle(s.setPhase))
 	admin.POST("/events/:event/stop", s.handle(s.stopAdmissions))
 	admin.POST("/events/:event/bypass", s.handle(s.bypass))
 

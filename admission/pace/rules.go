@@ -37,6 +37,9 @@ type Rules struct {
 type Step struct {
 	From          time.Time `json:"from"` // kept to the microsecond
 	RatePerMinute int       `json:"rate_per_minute"`
+	// AfterDrop is set for a step that was given relative to the drop, in
+	// seconds: it moves when the drop does.
+	AfterDrop *int64 `json:"after_drop_seconds,omitempty"`
 }
 
 // DefaultRules are good for a sale of some thousand tickets.

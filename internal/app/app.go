@@ -26,6 +26,7 @@ import (
 	"github.com/ropeline/ropeline/internal/redisdb"
 	"github.com/ropeline/ropeline/migrations"
 	"github.com/ropeline/ropeline/queue"
+	"github.com/ropeline/ropeline/queue/draw"
 	"github.com/ropeline/ropeline/web"
 	"github.com/ropeline/ropeline/worker"
 )
@@ -212,6 +213,10 @@ func (a *App) Run(ctx context.Context) error {
 	if a.config.Has(RoleAdmission) {
 		run(&middles, middle, func(ctx context.Context) error { return a.Admission.Run(ctx, a.live) })
 		run(&middles, middle, a.Line.RunDraws)
+		if a.config.DrandURL != "" {
+			fetcher := draw.NewFetcher(a.config.DrandURL)
+			run(&middles, middle, func(ctx context.Context) error { return a.Line.RunFetches(ctx, fetcher) })
+		}
 	}
 	if a.worker != nil {
 		run(&middles, middle, a.worker.Run)

@@ -32,6 +32,7 @@ type Config struct {
 	Roles       string        `arg:"--roles,env:ROPELINE_ROLES" placeholder:"ROLES" default:"web,admission,worker" help:"what this process does, by comma"`
 	Hold        time.Duration `arg:"--hold,env:ROPELINE_HOLD" placeholder:"DURATION" default:"10m" help:"how long a reservation is held for payment"`
 	JoinLimit   int           `arg:"--join-limit,env:ROPELINE_JOIN_LIMIT" placeholder:"N" default:"600" help:"joins a minute from one address, or of one fan who is known; 0 for any number"`
+	DrandURL    string        `arg:"--drand-url,env:ROPELINE_DRAND_URL" placeholder:"URL" help:"where rounds of drand are fetched for draws, e.g. https://api.drand.sh; the organizer pastes them when empty"`
 	LogLevel    string        `arg:"--log-level,env:ROPELINE_LOG_LEVEL" placeholder:"LEVEL" default:"info" help:"debug, info, warn or error"`
 	LogFormat   string        `arg:"--log-format,env:ROPELINE_LOG_FORMAT" placeholder:"FORMAT" default:"text" help:"text or json"`
 }
@@ -56,6 +57,11 @@ func (c Config) Validate() error {
 		}
 		if u, err := url.Parse(raw); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" {
 			return fmt.Errorf("%q: want http(s)://host[:port]", raw)
+		}
+	}
+	if c.DrandURL != "" {
+		if u, err := url.Parse(c.DrandURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			return fmt.Errorf("ROPELINE_DRAND_URL %q: want http(s)://host", c.DrandURL)
 		}
 	}
 	for _, network := range split(c.Proxies) {

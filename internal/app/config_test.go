@@ -71,6 +71,7 @@ func TestValidate(t *testing.T) {
 		"public URL has a path": func(c *Config) { c.PublicURL = "https://tickets.example/shop" },
 		"origin is no URL":      func(c *Config) { c.Origins = "https://a.example,b" },
 		"proxy is no network":   func(c *Config) { c.Proxies = "proxy" },
+		"drand is no URL":       func(c *Config) { c.DrandURL = "drand" },
 		"no role":               func(c *Config) { c.Roles = "" },
 		"unknown role":          func(c *Config) { c.Roles = "web,clerk" },
 		"worker knows no URL":   func(c *Config) { c.Roles = "worker" },

@@ -36,6 +36,7 @@ type Room struct {
 // facts are what a room knows besides the line itself.
 type facts struct {
 	phase     ropeline.Phase
+	drop      time.Time
 	rules     int64 // their version
 	paused    bool
 	work      int       // what joining costs
@@ -119,6 +120,7 @@ func (r *Room) look(ctx context.Context) (changed bool) {
 		event.LobbyAt = nil // the line is open; Postgres tells a moment later
 	}
 	next.phase = event.PhaseAt(time.Now(), err == nil && stock.SoldOut() || err != nil && old.phase == ropeline.PhaseSoldOut)
+	next.drop = event.DropAt
 	rules, err := r.hub.admission.Rules(ctx, r.event)
 	if err == nil {
 		next.rules, next.paused, next.work = rules.Version, rules.Paused, rules.Work
@@ -134,7 +136,7 @@ func (r *Room) look(ctx context.Context) (changed bool) {
 	next.rebuiltTo = r.rebuilt(old)
 	r.facts.Store(&next)
 	r.called.forget(r.watch.Snapshot())
-	return old != nil && (old.phase != next.phase || old.paused != next.paused)
+	return old != nil && (old.phase != next.phase || old.paused != next.paused || !old.drop.Equal(next.drop))
 }
 
 // heard is called by the watch for each entry of the feed: the sockets of the

@@ -137,6 +137,8 @@ func (r *Room) standing(snapshot *queue.Snapshot, place queue.Place) ropeline.St
 func (r *Room) lobby(snapshot *queue.Snapshot, place queue.Place) ropeline.Status {
 	st := r.base(snapshot, place)
 	st.Standing, st.Position = ropeline.StandingLobby, queue.NoNumber
+	drop := r.facts.Load().drop
+	st.DropAt = &drop
 	st.NextMS = lobbyCadence(st.Phase).Milliseconds()
 	return st
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/queue/draw"
 )
 
 // LoginView is the organizer's sign-in.
@@ -49,6 +50,8 @@ type Rules struct {
 	Schedule          string // "5:600, 10:900": minutes after the drop, and the rate from then on
 	CompensatePercent int
 	Work              int // what joining costs a browser; 0: nothing
+
+	Changes string // what this version changed, in words; "" for the first
 }
 
 // OrganizerEventView is the desk for one event. The numbers come alive in the
@@ -57,7 +60,13 @@ type OrganizerEventView struct {
 	Frame
 	Offer
 	Rules   Rules
-	History []Rules // newest first
+	History []Rules      // newest first
+	Draw    *draw.Record // nil: no lobby, no draw
+}
+
+// TakesValue tells whether the draw may still be given its promised value.
+func (v OrganizerEventView) TakesValue() bool {
+	return v.Draw != nil && v.Draw.Source != draw.None && v.Draw.MixedFrom == ""
 }
 
 // Login writes the sign-in page.

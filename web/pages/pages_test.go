@@ -155,7 +155,8 @@ func scenes(s sayings) []scene {
 	})
 	add("organizer, none", 200, func(r *Renderer, w http.ResponseWriter) error { return r.Organizer(w, OrganizerView{Frame: desk}) })
 	add("organizer event", 200, func(r *Renderer, w http.ResponseWriter) error {
-		return r.OrganizerEvent(w, OrganizerEventView{Frame: desk, Offer: offer(phases[1]), Rules: rules, History: []Rules{rules, {Version: 2, ChangedBy: s.name, Paused: true}}})
+		return r.OrganizerEvent(w, OrganizerEventView{Frame: desk, Offer: offer(phases[1]), Rules: rules, History: []Rules{rules, {Version: 2, ChangedBy: s.name, Paused: true, Changes: s.text}},
+			Draw: &draw.Record{State: "closed", Source: draw.Public, Promise: s.text}})
 	})
 	return all
 }

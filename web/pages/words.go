@@ -270,6 +270,8 @@ func problemTitle(code ropeline.Code) string {
 		return "Your turn has passed"
 	case ropeline.CodeUnauthenticated:
 		return "We don’t know you yet"
+	case ropeline.CodePhaseConflict:
+		return "It is too late, or too early, for that"
 	case ropeline.CodeAccountRequired:
 		return "This line needs an account"
 	case ropeline.CodeLinkInvalid:

@@ -1,6 +1,7 @@
 // The organizer's desk for one event: asks for the numbers each second.
 import { call } from './api.js';
 import { gauges } from './gauges.js';
+import { phases as steps } from './phases.js';
 import { plot } from './plot.js';
 import { rules } from './rules.js';
 
@@ -9,7 +10,7 @@ const { event } = root.dataset;
 const stale = root.querySelector('[data-f=stale]');
 const badge = root.querySelector('[data-phase]');
 const phases = { announced: 'Announced', lobby: 'Lobby open', drop: 'Draw runs', on_sale: 'On sale', sold_out: 'Sold out', closed: 'Sale ended' };
-const parts = [gauges(root), rules(root, event)];
+const parts = [gauges(root), rules(root, event), steps(root, event)];
 const sample = plot(root.querySelector('[data-f=plot]'), root.querySelector('[data-f=plotwords]'), event);
 
 let misses = 0;

@@ -97,9 +97,14 @@ async function look() {
         const cell = root.querySelector(`[data-left="${CSS.escape(type.id)}"]`);
         if (cell && typeof type.available === 'number') cell.textContent = type.available > 0 ? count(type.available) : 'none';
       }
-      if (body.phase !== phase && phase !== 'announced') return location.reload();
+      if (phase === 'announced') {
+        if (Date.parse(body.lobby_at || body.drop_at) !== opens && now() < opens) { // the organizer moved it
+          if (body.phase === phase || !document.getElementById('autojoin').checked) return location.reload();
+          join();
+        }
+      } else if (body.phase !== phase) return location.reload();
     }
   }
   setTimeout(look, 8000 + Math.random() * 4000);
 }
-if (phase !== 'announced' && phase !== 'closed') setTimeout(look, 5000);
+if (phase !== 'closed') setTimeout(look, 5000);

@@ -98,7 +98,7 @@ function lobby(s) {
   const drawing = s.phase === 'drop';
   if (drawing) write('drawing', 'The draw runs. Your number comes in a moment.');
   show(field('drop').parentNode, !drawing);
-  if (!drawing && last?.standing !== 'lobby') down(field('drop'), Number(field('drop').dataset.until), overdue);
+  if (!drawing && last?.drop_at !== s.drop_at) down(field('drop'), Date.parse(s.drop_at), overdue);
 }
 
 function waiting(s) {
