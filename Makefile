@@ -26,8 +26,8 @@ bench: setup
 # The pictures of the README, as the browser tests see the pages.
 screenshots: setup-tests
 	@mkdir -p bin/screenshots
-	ROPELINE_SCREENSHOTS="$(CURDIR)/bin/screenshots" go test -count=1 -run 'Person|Organizer' ./internal/app
-	@cp bin/screenshots/line.png docs/images/line.png && echo "all of them are in bin/screenshots"
+	ROPELINE_SCREENSHOTS="$(CURDIR)/bin/screenshots" go test -count=1 -run 'Person|Organizer|Gate' ./internal/app
+	@cp bin/screenshots/line.png bin/screenshots/gate-no.png docs/images/ && echo "all of them are in bin/screenshots"
 
 check:
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "run gofmt -w on:" >&2; echo "$$unformatted" >&2; exit 1; }

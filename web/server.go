@@ -200,6 +200,11 @@ func (s *Server) routes() *gin.Engine {
 	admin.POST("/tickets/:ticket/reissue", s.handle(s.reissueTicket))
 	admin.POST("/tickets/:ticket/undo-checkin", s.handle(s.undoCheckIn))
 
+	g.GET("/gate/sw.js", s.handle(s.gateWorker))
+	gate := g.Group("/gate", s.organizersOnly)
+	gate.GET("", s.handle(s.gatesPage))
+	gate.GET("/:event", s.handle(s.gatePage))
+
 	g.GET("/healthz", s.handle(s.healthz))
 	g.GET("/readyz", s.handle(s.readyz))
 	g.GET("/metrics", s.metricsHandler())

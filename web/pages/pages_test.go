@@ -146,6 +146,11 @@ func scenes(s sayings) []scene {
 	add("account", 200, func(r *Renderer, w http.ResponseWriter) error {
 		return r.Account(w, AccountView{Frame: frame, Email: s.name, Desk: true, Sessions: []Session{{s.text, noon, true}, {"", noon, false}}})
 	})
+	add("gates", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.Gates(w, GatesView{Frame: desk, Events: []ropeline.Event{event}})
+	})
+	add("gates, none", 200, func(r *Renderer, w http.ResponseWriter) error { return r.Gates(w, GatesView{Frame: desk}) })
+	add("gate", 200, func(r *Renderer, w http.ResponseWriter) error { return r.Gate(w, GateView{Frame: desk, Event: event}) })
 	add("login", 200, func(r *Renderer, w http.ResponseWriter) error { return r.Login(w, LoginView{Frame: frame}) })
 	add("login again", 401, func(r *Renderer, w http.ResponseWriter) error {
 		return r.Login(w, LoginView{Frame: frame, Email: s.name, Problem: s.text, Next: s.token})

@@ -25,6 +25,7 @@ const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 var names = []string{
 	"events", "event", "line", "fairness", "shop", "order", "sandbox_pay", "tickets",
 	"link", "confirm", "problem", "form", "account", "login", "organizer", "organizer_event",
+	"gates", "gate",
 }
 
 // Renderer draws the pages. It is made once and is safe for concurrent use.

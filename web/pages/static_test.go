@@ -75,11 +75,32 @@ func TestModulesWriteTextOnly(t *testing.T) {
 			continue
 		}
 		body := strings.ReplaceAll(string(file.plain), "http://www.w3.org/2000/svg", "")
+		if vendored(name) { // its comments have addresses
+			body = comment.ReplaceAllString(body, "")
+		}
 		if found := markupByScript.FindString(body); found != "" {
 			t.Errorf("%s has %s", name, found)
 		}
+		if vendored(name) {
+			continue
+		}
 		if source, err := staticFiles.ReadFile("static/" + name); err != nil || !strings.HasPrefix(string(source), "// ") {
 			t.Errorf("%s does not say what it is for", name)
+		}
+	}
+}
+
+// vendored tells the files that others have written. Each folder of them has
+// their licence.
+func vendored(name string) bool { return strings.HasPrefix(name, "js/vendor/") }
+
+var comment = regexp.MustCompile(`(?s)/\*.*?\*/|(?m)(^|\s)//.*$`)
+
+func TestVendoredFilesHaveTheirLicence(t *testing.T) {
+	files := newRenderer(t).static.files
+	for name := range files {
+		if _, ok := files[path.Dir(name)+"/LICENSE"]; vendored(name) && !ok {
+			t.Errorf("%s has no licence", name)
 		}
 	}
 }
