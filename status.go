@@ -49,10 +49,18 @@ type Status struct {
 	ShopUntil *time.Time `json:"shop_until,omitempty"`
 	// DropAt is given with StandingLobby: when the lobby closes and the draw begins.
 	DropAt *time.Time `json:"drop_at,omitempty"`
+	// Stock is given with StandingShopping: what is left now.
+	Stock []Left `json:"stock,omitempty"`
 	// NextMS asks the fan not to poll again sooner than this many milliseconds.
 	NextMS int64 `json:"next_ms,omitempty"`
 	// FanToken is given once, to a fan who came without an identity.
 	FanToken string `json:"fan_token,omitempty"`
+}
+
+// Left is what nobody holds or owns of one ticket type.
+type Left struct {
+	TicketType TicketTypeID `json:"id"`
+	Available  int64        `json:"available"`
 }
 
 // Range is a low and a high estimate in seconds.

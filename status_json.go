@@ -34,6 +34,17 @@ func (s *Status) AppendJSON(b []byte) []byte {
 	b = appendTime(b, `,"pass_until":`, s.PassUntil)
 	b = appendTime(b, `,"shop_until":`, s.ShopUntil)
 	b = appendTime(b, `,"drop_at":`, s.DropAt)
+	for i, left := range s.Stock {
+		separator := `,{"id":`
+		if i == 0 {
+			separator = `,"stock":[{"id":`
+		}
+		b = appendString(append(b, separator...), string(left.TicketType))
+		b = append(strconv.AppendInt(append(b, `,"available":`...), left.Available, 10), '}')
+		if i == len(s.Stock)-1 {
+			b = append(b, ']')
+		}
+	}
 	if s.NextMS != 0 {
 		b = strconv.AppendInt(append(b, `,"next_ms":`...), s.NextMS, 10)
 	}

@@ -3,6 +3,7 @@ package checkout
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,12 +23,12 @@ type answer struct {
 	Deadline int64            `json:"d"`
 }
 
-func encodeAnswers(answers []answer) string {
-	if len(answers) == 0 {
+func encodeAnswers(stock string, answers []answer) string {
+	if len(answers) == 0 && stock == "" {
 		return ""
 	}
 	text, _ := json.Marshal(answers)
-	return string(text)
+	return stock + "\n" + string(text)
 }
 
 // reservation is the answer as the caller gets it.
@@ -104,11 +105,15 @@ func (c *Checkout) listen(ctx context.Context) error {
 			if !open {
 				return nil
 			}
+			stock, told, _ := strings.Cut(message.Payload, "\n")
+			if stock != "" {
+				c.sales.heard(eventOfChannel(message.Channel), stock)
+			}
 			if c.waiters.idle() {
 				continue // other nodes' callers
 			}
 			var answers []answer
-			if err := json.Unmarshal([]byte(message.Payload), &answers); err != nil {
+			if err := json.Unmarshal([]byte(told), &answers); err != nil {
 				c.log.WarnContext(ctx, "answers not understood", "event", eventOfChannel(message.Channel), "err", err)
 				continue
 			}

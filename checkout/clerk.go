@@ -204,7 +204,7 @@ func (s *service) batch(ctx context.Context, envelopes []envelope) (answers stri
 	if s.report != nil {
 		s.report(d.ledger.summary(s.event, version, len(told)))
 	}
-	return encodeAnswers(told), len(d.dueIDs) == dueLimit || len(d.claims) == dueLimit, nil
+	return encodeAnswers(d.ledger.stockLine(version), told), len(d.dueIDs) == dueLimit || len(d.claims) == dueLimit, nil
 }
 
 // decide goes through the batch: first money that has come, then orders that

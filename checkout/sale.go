@@ -3,6 +3,7 @@ package checkout
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -108,7 +109,8 @@ func (c *Checkout) Totals(ctx context.Context, event ropeline.EventID) (Totals, 
 	return t, nil
 }
 
-// sales remembers stock for a second, so that a crowd's reads are one read.
+// sales remembers stock for a second, so that a crowd's reads are one read, and
+// takes what clerks tell meanwhile.
 type sales struct {
 	pool *pgxpool.Pool
 	mu   sync.Mutex
@@ -116,9 +118,13 @@ type sales struct {
 }
 
 type seenSale struct {
-	mu     sync.Mutex // held by the one who reads
-	stocks Stocks
-	at     time.Time
+	reading sync.Mutex // held by the one who reads
+	latest  atomic.Pointer[seenStocks]
+}
+
+type seenStocks struct {
+	Stocks
+	at time.Time
 }
 
 const (
@@ -141,15 +147,17 @@ func (s *sales) stocks(ctx context.Context, event ropeline.EventID) (Stocks, err
 		s.seen[event] = sale
 	}
 	s.mu.Unlock()
-	sale.mu.Lock()
-	defer sale.mu.Unlock()
-	if time.Since(sale.at) < seenFor {
-		return sale.stocks, nil
+	if seen := sale.fresh(); seen != nil {
+		return seen.Stocks, nil
+	}
+	sale.reading.Lock()
+	defer sale.reading.Unlock()
+	if seen := sale.fresh(); seen != nil {
+		return seen.Stocks, nil
 	}
 	stocks, err := readStocks(ctx, s.pool, event)
 	if err == nil {
-		sale.stocks, sale.at = stocks, time.Now()
-		return stocks, nil
+		return sale.take(stocks), nil
 	}
 	if ropeline.CodeOf(err) == ropeline.CodeEventNotFound {
 		s.mu.Lock()
@@ -159,17 +167,59 @@ func (s *sales) stocks(ctx context.Context, event ropeline.EventID) (Stocks, err
 	return Stocks{}, err
 }
 
-// check tells whether an event has a sale. Once seen it always has.
-func (s *sales) check(ctx context.Context, event ropeline.EventID) error {
+func (s *seenSale) fresh() *seenStocks {
+	if seen := s.latest.Load(); seen != nil && time.Since(seen.at) < seenFor {
+		return seen
+	}
+	return nil
+}
+
+// take keeps the newer of two sights, and tells which it is.
+func (s *seenSale) take(stocks Stocks) Stocks {
+	next := &seenStocks{stocks, time.Now()}
+	for {
+		seen := s.latest.Load()
+		if seen != nil && seen.Version > stocks.Version {
+			next = &seenStocks{seen.Stocks, next.at} // it is still the latest that is known
+		}
+		if s.latest.CompareAndSwap(seen, next) {
+			return next.Stocks
+		}
+	}
+}
+
+// heard takes what a clerk has told of an event that somebody looks at.
+func (s *sales) heard(event ropeline.EventID, line string) {
 	s.mu.Lock()
 	sale := s.seen[event]
 	s.mu.Unlock()
-	if sale != nil && sale.mu.TryLock() {
-		known := !sale.at.IsZero()
-		sale.mu.Unlock()
-		if known {
-			return nil
-		}
+	if sale == nil || sale.latest.Load() == nil {
+		return
+	}
+	if stocks, ok := parseStockLine(line); ok {
+		sale.take(stocks)
+	}
+}
+
+// known is the newest sight, however old.
+func (s *sales) known(event ropeline.EventID) (Stocks, bool) {
+	s.mu.Lock()
+	sale := s.seen[event]
+	s.mu.Unlock()
+	if sale == nil {
+		return Stocks{}, false
+	}
+	seen := sale.latest.Load()
+	if seen == nil {
+		return Stocks{}, false
+	}
+	return seen.Stocks, true
+}
+
+// check tells whether an event has a sale. Once seen it always has.
+func (s *sales) check(ctx context.Context, event ropeline.EventID) error {
+	if _, known := s.known(event); known {
+		return nil
 	}
 	_, err := s.stocks(ctx, event)
 	return err

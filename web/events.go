@@ -1,7 +1,9 @@
 package web
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
@@ -100,7 +102,27 @@ func (s *Server) getEvent(c *gin.Context) error {
 	}
 	c.Header("Cache-Control", "public, max-age=1")
 	c.Header("Vary", "Accept")
-	c.JSON(http.StatusOK, newEventView(event, stock))
+	return writeTagged(c, newEventView(event, stock))
+}
+
+// writeTagged answers with JSON under an ETag of its bytes, or with 304 to who
+// has them.
+func writeTagged(c *gin.Context, view any) error {
+	body, err := json.Marshal(view)
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(body)
+	tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+	c.Header("ETag", tag)
+	for shown := range strings.SplitSeq(c.GetHeader("If-None-Match"), ",") {
+		if shown = strings.TrimSpace(shown); shown == "*" || strings.TrimPrefix(shown, "W/") == tag {
+			c.Status(http.StatusNotModified)
+			c.Writer.WriteHeaderNow()
+			return nil
+		}
+	}
+	c.Data(http.StatusOK, "application/json; charset=utf-8", body)
 	return nil
 }
 

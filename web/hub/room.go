@@ -37,6 +37,7 @@ type Room struct {
 type facts struct {
 	phase     ropeline.Phase
 	drop      time.Time
+	types     []ropeline.TicketTypeID
 	rules     int64 // their version
 	paused    bool
 	work      int       // what joining costs
@@ -121,6 +122,12 @@ func (r *Room) look(ctx context.Context) (changed bool) {
 	}
 	next.phase = event.PhaseAt(time.Now(), err == nil && stock.SoldOut() || err != nil && old.phase == ropeline.PhaseSoldOut)
 	next.drop = event.DropAt
+	if len(next.types) != len(event.TicketTypes) {
+		next.types = make([]ropeline.TicketTypeID, len(event.TicketTypes))
+		for i, t := range event.TicketTypes {
+			next.types[i] = t.ID
+		}
+	}
 	rules, err := r.hub.admission.Rules(ctx, r.event)
 	if err == nil {
 		next.rules, next.paused, next.work = rules.Version, rules.Paused, rules.Work

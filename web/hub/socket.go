@@ -51,6 +51,8 @@ type socket struct {
 	number, epoch int64  // of the place
 	told          uint64 // fingerprint of the last frame; 0 before the first
 	position      int64  // in the last frame
+	shopUntil     int64  // Unix microseconds; of a shopper, as Redis said
+	askNext       moment // then Redis is asked again
 }
 
 // moment is a time by the monotonic clock, in nanoseconds since the program
@@ -154,6 +156,12 @@ func (k *socket) tell(now time.Time, t *telling, p *pen) {
 		last = Closed
 	}
 	t.due = at.add(rest(&status))
+	switch {
+	case shopper != nil && status.Standing == ropeline.StandingShopping:
+		k.shopUntil, k.askNext = shopper.ShopUntil.UnixMicro(), at.add(calledCadence())
+	case status.Standing != ropeline.StandingShopping:
+		k.shopUntil = 0
+	}
 	print := fingerprint(&status)
 	changed := print != k.told
 	k.told, k.number, k.epoch, k.position = print, place.Number, place.Epoch, status.Position
@@ -181,6 +189,9 @@ func (k *socket) status(now time.Time, t *telling) (ropeline.Status, queue.Place
 		if status, known := room.known(shown); known {
 			return status, shown, nil, nil
 		}
+	}
+	if at := momentOf(now); !t.ask && t.turn == nil && k.shopUntil > now.UnixMicro() && at < k.askNext {
+		return room.shopping(shown, time.UnixMicro(k.shopUntil)), shown, nil, nil
 	}
 	k.shard.asks()
 	defer k.shard.answered()
@@ -245,8 +256,10 @@ func rest(status *ropeline.Status) time.Duration {
 	switch status.Standing {
 	case ropeline.StandingLobby:
 		return lobbyCadence(status.Phase)
-	case ropeline.StandingAdmitted, ropeline.StandingShopping:
+	case ropeline.StandingAdmitted:
 		return calledCadence()
+	case ropeline.StandingShopping:
+		return beat - beat/10 // what is left is at most a second old; Redis is not asked each time
 	}
 	return cadence(status.Position)
 }
@@ -261,6 +274,7 @@ type news struct {
 	number, at int64
 	until      int64 // of the pass, which is the same as long as this is
 	why        string
+	stock      int64
 }
 
 var seed = maphash.MakeSeed()
@@ -273,6 +287,9 @@ func fingerprint(s *ropeline.Status) uint64 {
 	}
 	if s.PassUntil != nil {
 		n.until = s.PassUntil.UnixMilli()
+	}
+	for _, left := range s.Stock {
+		n.stock = n.stock*1_000_003 + left.Available
 	}
 	return maphash.Comparable(seed, n) | 1
 }

@@ -90,7 +90,7 @@ func (r *Room) calledStatus(shopper admission.Shopper, place queue.Place) (ropel
 	}
 	st := r.base(r.watch.Snapshot(), place)
 	if shopper.State == admission.StateEntered {
-		st.Standing, st.ShopUntil = ropeline.StandingShopping, &shopper.ShopUntil
+		st = r.shopping(place, shopper.ShopUntil)
 	} else {
 		st.Standing, st.PassUntil = ropeline.StandingAdmitted, &shopper.PassUntil
 	}
@@ -99,6 +99,13 @@ func (r *Room) calledStatus(shopper admission.Shopper, place queue.Place) (ropel
 		st.Place = r.hub.line.Token(place)
 	}
 	return st, place, &shopper, nil
+}
+
+// shopping is the status of a fan in the shop.
+func (r *Room) shopping(place queue.Place, until time.Time) ropeline.Status {
+	st := r.base(r.watch.Snapshot(), place)
+	st.Standing, st.ShopUntil, st.Stock, st.NextMS = ropeline.StandingShopping, &until, r.left(), beat.Milliseconds()
+	return st
 }
 
 // sign gives the pass to a fan who is admitted. A signature costs more than all
@@ -114,6 +121,20 @@ func (r *Room) Shopper(shopper admission.Shopper, place queue.Place) ropeline.St
 	st, _, _, _ := r.calledStatus(shopper, place)
 	r.sign(&st, &shopper)
 	return st
+}
+
+// left is what is left of each type, as this node has heard.
+func (r *Room) left() []ropeline.Left {
+	stock, known := r.hub.checkout.Seen(r.event)
+	if !known {
+		return nil
+	}
+	types := r.facts.Load().types
+	left := make([]ropeline.Left, len(types))
+	for i, id := range types {
+		left[i] = ropeline.Left{TicketType: id, Available: int64(max(stock.Types[id].Left(), 0))}
+	}
+	return left
 }
 
 func (r *Room) base(snapshot *queue.Snapshot, place queue.Place) ropeline.Status {

@@ -6,6 +6,7 @@ import { price } from './money.js';
 import { remain } from './words.js';
 import { down, now, stop } from './clock.js';
 import { steppers } from './steppers.js';
+import { follow as listen } from './live.js';
 
 const root = document.getElementById('shop');
 const { event } = root.dataset;
@@ -201,6 +202,23 @@ down(field('left'), until, () => {
 field('timer').classList.toggle('short', until - now() < 60000);
 setTimeout(() => field('timer').classList.add('short'), Math.max(0, Math.min(2 ** 31 - 1, until - now() - 60000)));
 
+// The stock comes with the frames of the line, at once; where there is no
+// socket, by asking.
+let live = false;
+listen(`/events/${event}/queue`, {
+  status(news) {
+    if (!news.stock || scene !== 'choose') return;
+    const words = choice.stock(news.stock);
+    if (words) trouble(words);
+  },
+  link(state) {
+    live = state === 'live';
+  },
+  lost() {
+    live = false;
+  },
+});
+
 let looking;
 async function look() {
   clearTimeout(looking);
@@ -213,7 +231,7 @@ async function look() {
       if (body.phase === 'closed') end('The sale has ended', 'No more tickets are sold for this event.', '/', 'See other events');
     }
   }
-  looking = setTimeout(look, 2000 * (0.9 + Math.random() * 0.2));
+  looking = setTimeout(look, (live ? 15000 : 2000) * (0.9 + Math.random() * 0.2));
 }
 document.addEventListener('visibilitychange', () => document.hidden || look());
 
