@@ -46,6 +46,7 @@ create table fraud_orders (
     signals    jsonb not null,
     traces     jsonb not null,
     score      real not null,
+    label      smallint check (label in (0, 1)), -- what a person has said: 1 fraud
     created_at timestamptz not null default now(),
     scored_at  timestamptz -- with the authorization; null: placed only
 );

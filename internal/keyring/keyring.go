@@ -44,11 +44,12 @@ const (
 	PurposeSession  Purpose = "session"
 	PurposeLink     Purpose = "link" // in a mail
 	PurposeAccount  Purpose = "account"
+	PurposeFraud    Purpose = "fraud"
 	PurposeAddress  Purpose = "address" // network addresses in the audit log
 )
 
 var macPurposes = []Purpose{PurposeFan, PurposePlace, PurposeRecovery, PurposeShopper, PurposeSandbox, PurposeWork,
-	PurposeSession, PurposeLink, PurposeAccount, PurposeAddress}
+	PurposeSession, PurposeLink, PurposeAccount, PurposeAddress, PurposeFraud}
 var signPurposes = []Purpose{PurposePass, PurposeTicket, PurposePace}
 
 const lockNumber = 0x726f7065 // pg_advisory_xact_lock, "rope"
