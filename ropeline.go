@@ -56,6 +56,9 @@ func (m Money) Times(quantity int) Money {
 	return Money{Minor: m.Minor * int64(quantity), Currency: m.Currency}
 }
 
+// Digits is the number of decimal digits of the currency's minor unit.
+func (m Money) Digits() int { return currencyDigits(m.Currency) }
+
 // currencyDigits is the number of minor-unit digits, after ISO 4217 table A.1.
 func currencyDigits(currency string) int {
 	switch currency {
