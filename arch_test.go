@@ -30,6 +30,7 @@ var shared = map[string][]string{
 	"internal/batch":   {},
 	"internal/outbox":  {},
 	"internal/pacelog": {"internal/keyring"},
+	"internal/paper":   {},
 	"internal/engines": {"migrations"},
 	"migrations":       {},
 }

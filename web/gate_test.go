@@ -177,3 +177,60 @@ func TestGateKeysVerifyACode(t *testing.T) {
 		t.Error("the code does not verify")
 	}
 }
+
+func TestTicketsToKeep(t *testing.T) {
+	h := openHouse(t)
+	event := h.event(t, free)
+	status := h.join(t, event.ID)
+	buyer := ropeline.FanID(status.token[:26])
+	tickets := h.buy(t, event, buyer, 2)
+	one, all := "/tickets/"+string(tickets[0].ID)+".pdf", "/orders/"+string(tickets[0].Order)+"/tickets.pdf"
+	for path, pages := range map[string]int{one: 1, all: 2} {
+		got := status.ask(t, "GET", path, "")
+		if got.status != http.StatusOK || got.header.Get("Content-Type") != "application/pdf" || strings.Count(got.body, "/Type /Page\n") != pages {
+			t.Errorf("%s: %d %v", path, got.status, got.header)
+		}
+	}
+	stranger := h.join(t, event.ID)
+	for path, code := range map[string]string{one: "ticket_not_found", all: "order_not_found", strings.TrimSuffix(one, ".pdf"): "ticket_not_found", "/tickets/x.pdf": "ticket_not_found"} {
+		if got := stranger.ask(t, "GET", path, ""); got.status != http.StatusNotFound || got.code(t) != code {
+			t.Errorf("%s of another fan: %d %s", path, got.status, got.body)
+		}
+	}
+	revoke := func(i int) {
+		t.Helper()
+		if err := h.checkout.Revoke(t.Context(), tickets[i].ID, checkout.Revocation{Cause: checkout.CauseOrganizer, Reason: "a test", By: "test"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	revoke(0)
+	if got := status.ask(t, "GET", one, ""); got.status != http.StatusConflict || got.code(t) != "ticket_ended" {
+		t.Errorf("a revoked ticket: %d %s", got.status, got.body)
+	}
+	if got := status.ask(t, "GET", all, ""); strings.Count(got.body, "/Type /Page\n") != 1 {
+		t.Errorf("the order without its revoked ticket: %d", got.status)
+	}
+}
+
+// A changed event is a newer file of the same entry.
+func TestCalendarKnowsChanges(t *testing.T) {
+	h := openHouse(t)
+	event := h.event(t, nil)
+	path := "/events/" + string(event.ID) + "/calendar.ics"
+	first := h.ask(t, "GET", path, "")
+	if first.status != http.StatusOK || !strings.HasPrefix(first.header.Get("Content-Type"), "text/calendar") || !strings.Contains(first.body, "\r\nSEQUENCE:0\r\n") {
+		t.Fatalf("%d %s", first.status, first.body)
+	}
+	for _, sql := range []string{
+		"update events set starts_at = starts_at + interval '1 hour' where id = $1",
+		"update events set drop_at = drop_at where id = $1",
+		"update venues set city = 'Graz' where id = (select venue_id from events where id = $1)",
+	} {
+		if _, err := h.Pool.Exec(t.Context(), sql, event.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if again := h.ask(t, "GET", path, ""); !strings.Contains(again.body, "\r\nSEQUENCE:2\r\n") || !strings.Contains(again.body, "UID:"+string(event.ID)+"@") {
+		t.Errorf("%d %s", again.status, again.body)
+	}
+}

@@ -167,6 +167,9 @@ func (s *Server) routes() *gin.Engine {
 		g.POST(path, s.handle(page))
 	}
 	g.GET("/tickets/:ticket/qr.png", s.handle(s.ticketQR))
+	g.GET("/tickets/:ticket", s.handle(s.ticketPDF))
+	g.GET("/orders/:order/tickets.pdf", s.handle(s.orderPDF))
+	g.GET("/events/:event/calendar.ics", s.handle(s.calendar))
 	g.GET("/events/:event/gate/keys", s.handle(s.gateKeys))
 	g.POST("/payments/webhook", s.handle(s.webhook))
 	if s.sandbox != nil {

@@ -1,0 +1,94 @@
+package web
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/checkout"
+	"github.com/ropeline/ropeline/internal/paper"
+)
+
+// ticketPDF: GET /tickets/{id}.pdf, a fan's ticket to print or to keep.
+func (s *Server) ticketPDF(c *gin.Context) error {
+	fan, err := s.fan(c)
+	if err != nil {
+		return err
+	}
+	name, pdf := strings.CutSuffix(c.Param("ticket"), ".pdf")
+	id, err := ropeline.ParseID[ropeline.TicketID](name)
+	if err != nil || !pdf {
+		return ropeline.Errorf(ropeline.CodeTicketNotFound, "There is no such ticket.")
+	}
+	ticket, err := s.checkout.Ticket(c.Request.Context(), id, fan)
+	if err != nil {
+		return err
+	}
+	return s.writePDF(c, "ticket-"+name, []checkout.Ticket{ticket})
+}
+
+// orderPDF: GET /orders/{id}/tickets.pdf, a page for each ticket of an order.
+func (s *Server) orderPDF(c *gin.Context) error {
+	fan, err := s.fan(c)
+	if err != nil {
+		return err
+	}
+	id, err := ropeline.ParseID[ropeline.OrderID](c.Param("order"))
+	if err != nil {
+		return ropeline.Errorf(ropeline.CodeOrderNotFound, "There is no such order.")
+	}
+	order, err := s.checkout.Order(c.Request.Context(), id, fan)
+	if err != nil {
+		return err
+	}
+	return s.writePDF(c, "tickets-"+string(id), order.Tickets)
+}
+
+// writePDF leaves out the tickets that let nobody in.
+func (s *Server) writePDF(c *gin.Context, name string, tickets []checkout.Ticket) error {
+	var pages []paper.Ticket
+	for _, t := range tickets {
+		if t.State == checkout.TicketRevoked || t.State == checkout.TicketTransferred {
+			continue
+		}
+		event, err := s.catalog.Event(c.Request.Context(), t.Event)
+		if err != nil {
+			return err
+		}
+		pages = append(pages, paper.Ticket{Event: event, ID: t.ID, Order: t.Order, Name: t.Name, Code: t.Code, IssuedAt: t.IssuedAt})
+	}
+	if len(pages) == 0 {
+		return ropeline.Errorf(ropeline.CodeTicketEnded, "There is no ticket here that lets anybody in.")
+	}
+	var file bytes.Buffer
+	if err := paper.WriteTickets(&file, pages[0].Event.Name, pages); err != nil {
+		return err
+	}
+	c.Header("Cache-Control", "private, no-cache")
+	c.Header("Content-Disposition", `inline; filename="`+name+`.pdf"`)
+	c.Data(http.StatusOK, "application/pdf", file.Bytes())
+	return nil
+}
+
+// calendar: GET /events/{id}/calendar.ics.
+func (s *Server) calendar(c *gin.Context) error {
+	event, err := s.eventOf(c)
+	if err != nil {
+		return err
+	}
+	sequence, at, err := s.catalog.Changed(c.Request.Context(), event.ID)
+	if err != nil {
+		return err
+	}
+	var file bytes.Buffer
+	if err := paper.WriteCalendar(&file, event, paper.Change{Sequence: sequence, At: at}, s.publicURL+"/events/"+string(event.ID)); err != nil {
+		return err
+	}
+	c.Header("Cache-Control", "public, max-age=60")
+	c.Header("Content-Disposition", `attachment; filename="event-`+string(event.ID)+`.ics"`)
+	c.Data(http.StatusOK, "text/calendar; charset=utf-8", file.Bytes())
+	return nil
+}
