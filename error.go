@@ -63,6 +63,14 @@ const (
 	CodePaymentFailed      Code = "payment_failed"
 	CodeTicketEnded        Code = "ticket_ended"
 
+	// Messages to people, and work in the background.
+	CodeInvalidPhone         Code = "invalid_phone"
+	CodeChannelUnavailable   Code = "channel_unavailable"
+	CodeNotificationNotFound Code = "notification_not_found"
+	CodeNotificationNotDead  Code = "notification_not_dead"
+	CodeTaskNotFound         Code = "task_not_found"
+	CodeTaskState            Code = "task_state"
+
 	// The caller is too fast, or the house is not well.
 	CodeRateLimited Code = "rate_limited"
 	CodeUnavailable Code = "unavailable"

@@ -72,6 +72,13 @@ var statuses = map[ropeline.Code]int{
 	ropeline.CodePaymentFailed:      http.StatusPaymentRequired,
 	ropeline.CodeTicketEnded:        http.StatusConflict,
 
+	ropeline.CodeInvalidPhone:         http.StatusUnprocessableEntity,
+	ropeline.CodeChannelUnavailable:   http.StatusConflict,
+	ropeline.CodeNotificationNotFound: http.StatusNotFound,
+	ropeline.CodeNotificationNotDead:  http.StatusConflict,
+	ropeline.CodeTaskNotFound:         http.StatusNotFound,
+	ropeline.CodeTaskState:            http.StatusConflict,
+
 	ropeline.CodeRateLimited: http.StatusTooManyRequests,
 	ropeline.CodeUnavailable: http.StatusServiceUnavailable,
 	ropeline.CodeInternal:    http.StatusInternalServerError,

@@ -1,0 +1,96 @@
+package notify
+
+import (
+	"strings"
+
+	"github.com/ropeline/ropeline"
+)
+
+// ID names a message. It never changes, however often the message is sent.
+type ID string
+
+// Channel is how a message travels.
+type Channel string
+
+// The channels.
+const (
+	Email Channel = "email"
+	SMS   Channel = "sms"
+)
+
+// Kind is what a message tells.
+type Kind string
+
+// The kinds; each has templates of its name.
+const (
+	Tickets       Kind = "tickets"        // the order is confirmed, here are the tickets
+	PaymentFailed Kind = "payment_failed" // no money was taken, the order has ended
+	PaymentLate   Kind = "payment_late"   // the money came too late and goes back
+	Refunded      Kind = "refunded"       // money went back
+	TurnNear      Kind = "turn_near"      // come back to the line, it is near
+	EventChanged  Kind = "event_changed"
+	EventCanceled Kind = "event_canceled"
+)
+
+// Kinds lists all kinds.
+func Kinds() []Kind {
+	return []Kind{Tickets, PaymentFailed, PaymentLate, Refunded, TurnNear, EventChanged, EventCanceled}
+}
+
+// Notice is a message to be sent: to whom, and about what. What it says is
+// looked up when it is sent.
+type Notice struct {
+	ID      ID
+	Dedupe  string // of two notices with the same key, one is sent
+	Kind    Kind
+	Channel Channel
+	To      string // an address of the channel, checked by the caller
+	Event   ropeline.EventID
+	Subject string // the id of the order, refund or fan that it is about
+	Data    Data
+	Bulk    bool // one of many alike: waits behind the others
+}
+
+// Data is the part of a notice that cannot be looked up later.
+type Data struct {
+	Fan    ropeline.FanID   `json:"fan,omitempty"`
+	Order  ropeline.OrderID `json:"order,omitempty"`
+	Money  *ropeline.Money  `json:"money,omitempty"`
+	Ahead  int64            `json:"ahead,omitempty"` // fans before this one
+	Fields []string         `json:"fields,omitempty"`
+	Note   string           `json:"note,omitempty"`
+}
+
+// Message is a notice written out, for a Sender.
+type Message struct {
+	ID      ID
+	To      string
+	Subject string // not for SMS
+	Text    string
+	HTML    string // not for SMS
+	Inline  []Inline
+}
+
+// Inline is a picture that the HTML part shows as cid:<CID>.
+type Inline struct {
+	CID  string
+	Name string
+	PNG  []byte
+}
+
+// Mask hides most of an address, for the log and for pages: f…@example.com,
+// +43…89.
+func Mask(address string) string {
+	if local, domain, mail := strings.Cut(address, "@"); mail {
+		first := ""
+		for _, r := range local {
+			first = string(r)
+			break
+		}
+		return first + "…@" + domain
+	}
+	if len(address) > 6 {
+		return address[:3] + "…" + address[len(address)-2:]
+	}
+	return "…"
+}

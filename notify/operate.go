@@ -1,0 +1,113 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ropeline/ropeline"
+)
+
+// Row is a message as an operator sees it; the address is masked.
+type Row struct {
+	ID        ID               `json:"id"`
+	Kind      Kind             `json:"kind"`
+	Channel   Channel          `json:"channel"`
+	To        string           `json:"to"`
+	Event     ropeline.EventID `json:"event"`
+	Subject   string           `json:"subject"`
+	State     State            `json:"state"`
+	Attempts  int              `json:"attempts"`
+	NextAt    *time.Time       `json:"next_at,omitempty"`
+	LastError string           `json:"last_error,omitempty"`
+	CreatedAt time.Time        `json:"created_at"`
+	ChangedAt time.Time        `json:"changed_at"`
+}
+
+// Counts counts the messages that are not sent, by state.
+func (n *Notify) Counts(ctx context.Context) (map[State]int64, error) {
+	rows, err := n.pool.Query(ctx, "select state, count(*) from notifications where state in ('queued', 'sending', 'failed', 'dead') group by 1")
+	if err != nil {
+		return nil, ropeline.Unavailable(err)
+	}
+	counts := map[State]int64{}
+	var state State
+	var count int64
+	if _, err := pgx.ForEachRow(rows, []any{&state, &count}, func() error { counts[state] = count; return nil }); err != nil {
+		return nil, ropeline.Unavailable(err)
+	}
+	return counts, nil
+}
+
+// List shows messages in a state, the last changed first. Error:
+// invalid_request for no state.
+func (n *Notify) List(ctx context.Context, state State, limit int) ([]Row, error) {
+	if _, known := moves[state]; !known {
+		return nil, ropeline.Errorf(ropeline.CodeInvalidRequest, "There is no such state of a message.")
+	}
+	rows, err := n.pool.Query(ctx, `
+		select id, kind, channel, recipient, event_id, subject, state, attempts, due_at, last_error, created_at, changed_at
+		from notifications where state = $1 order by changed_at desc, id limit $2`, state, limit)
+	if err != nil {
+		return nil, ropeline.Unavailable(err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Row])
+	if err != nil {
+		return nil, ropeline.Unavailable(err)
+	}
+	for i := range list {
+		list[i].To = Mask(list[i].To)
+	}
+	return list, nil
+}
+
+// Resend queues a dead message again, and writes down who asked for it.
+// Errors: notification_not_found; notification_not_dead for one that is sent
+// or still tried.
+func (n *Notify) Resend(ctx context.Context, id ID, by string) error {
+	err := pgx.BeginFunc(ctx, n.pool, func(tx pgx.Tx) error {
+		var state State
+		err := tx.QueryRow(ctx, "select state from notifications where id = $1 for update", id).Scan(&state)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return ropeline.Errorf(ropeline.CodeNotificationNotFound, "There is no such message.")
+		}
+		if err != nil {
+			return err
+		}
+		if err := move(state, StateQueued); err != nil {
+			return ropeline.Errorf(ropeline.CodeNotificationNotDead, "The message is %s: only one that was given up is sent again.", state)
+		}
+		_, err = tx.Exec(ctx, `
+			update notifications set state = $2, attempts = 0, due_at = now(), lease = null, changed_at = now() where id = $1`, id, StateQueued)
+		if err == nil {
+			_, err = tx.Exec(ctx, "insert into operator_actions (by, action, subject) values ($1, 'notification.resend', $2)", by, id)
+		}
+		return err
+	})
+	if err != nil && ropeline.CodeOf(err) == ropeline.CodeInternal {
+		err = ropeline.Unavailable(err)
+	}
+	return err
+}
+
+// ResendDead is Resend for every dead message, a thousand at once; it tells how
+// many.
+func (n *Notify) ResendDead(ctx context.Context, by string) (int64, error) {
+	var resent int64
+	err := pgx.BeginFunc(ctx, n.pool, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `
+			update notifications set state = 'queued', attempts = 0, due_at = now(), lease = null, changed_at = now()
+			where id in (select id from notifications where state = 'dead' order by changed_at limit 1000 for update skip locked)`)
+		if err == nil && tag.RowsAffected() > 0 {
+			_, err = tx.Exec(ctx, "insert into operator_actions (by, action, subject) values ($1, 'notification.resend_dead', $2)", by, tag.String())
+		}
+		resent = tag.RowsAffected()
+		return err
+	})
+	if err != nil {
+		return 0, ropeline.Unavailable(err)
+	}
+	return resent, nil
+}

@@ -1,0 +1,35 @@
+package notify
+
+import (
+	"fmt"
+	"slices"
+)
+
+// State is what a message has become. Its diagram is in docs/states.md.
+type State string
+
+// The states.
+const (
+	StateQueued  State = "queued"  // to be sent when its time has come
+	StateSending State = "sending" // a sender has it; stays so when its worker dies
+	StateSent    State = "sent"    // the server has taken it
+	StateFailed  State = "failed"  // to be tried again
+	StateDead    State = "dead"    // given up; an operator may send it again
+)
+
+// Sending leads to itself when nobody knows what became of a try.
+var moves = map[State][]State{
+	StateQueued:  {StateSending},
+	StateSending: {StateSending, StateSent, StateFailed, StateDead},
+	StateSent:    {},
+	StateFailed:  {StateSending},
+	StateDead:    {StateQueued},
+}
+
+// move checks one transition; a forbidden one is a bug of ours.
+func move(from, to State) error {
+	if slices.Contains(moves[from], to) {
+		return nil
+	}
+	return fmt.Errorf("notify: a message may not go from %q to %q", from, to)
+}
