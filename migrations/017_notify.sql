@@ -48,17 +48,6 @@ create table turn_alerts (
 create index turn_alerts_waiting on turn_alerts (event_id, fan_id) where told_at is null;
 create index turn_alerts_by_recipient on turn_alerts (event_id, recipient);
 
--- What operators did with queues and messages; nobody changes it.
-create table operator_actions (
-    id      bigint generated always as identity primary key,
-    at      timestamptz not null default now(),
-    by      text not null,
-    action  text not null, -- such as queue.run, queue.delete, notification.resend
-    subject text not null
-);
-create trigger operator_actions_append_only before update or delete on operator_actions
-    for each row execute function refuse_change();
-
 ---- create above / drop below ----
 
-drop table operator_actions, turn_alerts, notification_pace, notifications;
+drop table turn_alerts, notification_pace, notifications;

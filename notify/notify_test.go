@@ -15,6 +15,7 @@ import (
 	"time"
 
 	smtpserver "github.com/emersion/go-smtp"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/ropeline/ropeline"
@@ -114,6 +115,10 @@ func (h *house) only(outcomes []Outcome, want State) {
 	if len(outcomes) != 1 || outcomes[0].State != want {
 		h.t.Fatalf("%+v, want one that is %s", outcomes, want)
 	}
+}
+
+func (h *house) resend(id ID) error {
+	return pgx.BeginFunc(h.t.Context(), h.pool, func(tx pgx.Tx) error { return h.Resend(h.t.Context(), tx, id) })
 }
 
 func viaSMTP(s Sender) Options { return Options{Senders: map[Channel]Sender{Email: s}} }
@@ -252,20 +257,16 @@ func TestRefusals(t *testing.T) {
 	if err != nil || len(dead) != 1 || !strings.Contains(dead[0].LastError, "no such mailbox") || dead[0].Attempts != 1 || dead[0].NextAt != nil {
 		t.Fatalf("%+v %v", dead, err)
 	}
-	if err := h.Resend(t.Context(), dead[0].ID, "operator@house.example"); err != nil {
+	if err := h.resend(dead[0].ID); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.Resend(t.Context(), dead[0].ID, "x"); ropeline.CodeOf(err) != ropeline.CodeNotificationNotDead {
+	if err := h.resend(dead[0].ID); ropeline.CodeOf(err) != ropeline.CodeNotificationNotDead {
 		t.Errorf("twice: %v", err)
 	}
-	if err := h.Resend(t.Context(), "no such", "x"); ropeline.CodeOf(err) != ropeline.CodeNotificationNotFound {
+	if err := h.resend("no such"); ropeline.CodeOf(err) != ropeline.CodeNotificationNotFound {
 		t.Errorf("nothing: %v", err)
 	}
 	h.only(h.deliver(), StateSent)
-	var by, subject string
-	if err := h.pool.QueryRow(t.Context(), "select by, subject from operator_actions").Scan(&by, &subject); err != nil || by != "operator@house.example" || subject != string(dead[0].ID) {
-		t.Errorf("%s %s %v", by, subject, err)
-	}
 	if strings.Contains(h.log.String(), "fan@") || !strings.Contains(h.log.String(), "f…@example.com") {
 		t.Errorf("the log: %s", h.log)
 	}
@@ -332,8 +333,15 @@ func TestGivesUp(t *testing.T) {
 	h.facts = func(Notice) (Facts, error) { return Facts{}, ErrMoot }
 	h.post(h.notice(TurnNear, "b"))
 	h.only(h.deliver(), StateDead)
-	if n, err := h.ResendDead(t.Context(), "x"); n != 2 || err != nil {
-		t.Errorf("%d %v", n, err)
+	err := pgx.BeginFunc(t.Context(), h.pool, func(tx pgx.Tx) error {
+		n, err := h.ResendDead(t.Context(), tx)
+		if n != 2 {
+			t.Errorf("%d sent again", n)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 	if _, err := h.List(t.Context(), "odd", 1); ropeline.CodeOf(err) != ropeline.CodeInvalidRequest {
 		t.Error(err)

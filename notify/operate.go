@@ -63,51 +63,36 @@ func (n *Notify) List(ctx context.Context, state State, limit int) ([]Row, error
 	return list, nil
 }
 
-// Resend queues a dead message again, and writes down who asked for it.
-// Errors: notification_not_found; notification_not_dead for one that is sent
-// or still tried.
-func (n *Notify) Resend(ctx context.Context, id ID, by string) error {
-	err := pgx.BeginFunc(ctx, n.pool, func(tx pgx.Tx) error {
-		var state State
-		err := tx.QueryRow(ctx, "select state from notifications where id = $1 for update", id).Scan(&state)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return ropeline.Errorf(ropeline.CodeNotificationNotFound, "There is no such message.")
-		}
-		if err != nil {
-			return err
-		}
-		if err := move(state, StateQueued); err != nil {
-			return ropeline.Errorf(ropeline.CodeNotificationNotDead, "The message is %s: only one that was given up is sent again.", state)
-		}
-		_, err = tx.Exec(ctx, `
-			update notifications set state = $2, attempts = 0, due_at = now(), lease = null, changed_at = now() where id = $1`, id, StateQueued)
-		if err == nil {
-			_, err = tx.Exec(ctx, "insert into operator_actions (by, action, subject) values ($1, 'notification.resend', $2)", by, id)
-		}
-		return err
-	})
-	if err != nil && ropeline.CodeOf(err) == ropeline.CodeInternal {
-		err = ropeline.Unavailable(err)
+// Resend queues a dead message again, in a transaction in which the caller
+// writes down who asked for it. Errors: notification_not_found;
+// notification_not_dead for one that is sent or still tried.
+func (n *Notify) Resend(ctx context.Context, tx pgx.Tx, id ID) error {
+	var state State
+	err := tx.QueryRow(ctx, "select state from notifications where id = $1 for update", id).Scan(&state)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ropeline.Errorf(ropeline.CodeNotificationNotFound, "There is no such message.")
 	}
-	return err
+	if err != nil {
+		return ropeline.Unavailable(err)
+	}
+	if err := move(state, StateQueued); err != nil {
+		return ropeline.Errorf(ropeline.CodeNotificationNotDead, "The message is %s: only one that was given up is sent again.", state)
+	}
+	if _, err := tx.Exec(ctx, `
+		update notifications set state = $2, attempts = 0, due_at = now(), lease = null, changed_at = now() where id = $1`, id, StateQueued); err != nil {
+		return ropeline.Unavailable(err)
+	}
+	return nil
 }
 
 // ResendDead is Resend for every dead message, a thousand at once; it tells how
 // many.
-func (n *Notify) ResendDead(ctx context.Context, by string) (int64, error) {
-	var resent int64
-	err := pgx.BeginFunc(ctx, n.pool, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `
-			update notifications set state = 'queued', attempts = 0, due_at = now(), lease = null, changed_at = now()
-			where id in (select id from notifications where state = 'dead' order by changed_at limit 1000 for update skip locked)`)
-		if err == nil && tag.RowsAffected() > 0 {
-			_, err = tx.Exec(ctx, "insert into operator_actions (by, action, subject) values ($1, 'notification.resend_dead', $2)", by, tag.String())
-		}
-		resent = tag.RowsAffected()
-		return err
-	})
+func (n *Notify) ResendDead(ctx context.Context, tx pgx.Tx) (int64, error) {
+	tag, err := tx.Exec(ctx, `
+		update notifications set state = 'queued', attempts = 0, due_at = now(), lease = null, changed_at = now()
+		where id in (select id from notifications where state = 'dead' order by changed_at limit 1000 for update skip locked)`)
 	if err != nil {
 		return 0, ropeline.Unavailable(err)
 	}
-	return resent, nil
+	return tag.RowsAffected(), nil
 }
