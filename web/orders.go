@@ -10,6 +10,7 @@ import (
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/checkout"
+	"github.com/ropeline/ropeline/checkout/payment/stripe"
 )
 
 const qrPixels = 360
@@ -32,13 +33,14 @@ type orderView struct {
 }
 
 type paymentView struct {
-	ID           ropeline.PaymentID    `json:"id"`
-	Provider     string                `json:"provider"`
-	State        checkout.PaymentState `json:"state"`
-	ClientSecret string                `json:"client_secret,omitempty"`
-	Failure      string                `json:"failure,omitempty"` // why the last attempt was declined
-	Page         string                `json:"page,omitempty"`    // where to pay, while that is possible
-	Dispute      *disputeView          `json:"dispute,omitempty"` // the newest, if the payer has complained at the bank
+	ID             ropeline.PaymentID    `json:"id"`
+	Provider       string                `json:"provider"`
+	State          checkout.PaymentState `json:"state"`
+	ClientSecret   string                `json:"client_secret,omitempty"`
+	PublishableKey string                `json:"publishable_key,omitempty"` // Stripe's, to pay with the client secret
+	Failure        string                `json:"failure,omitempty"`         // why the last attempt was declined
+	Page           string                `json:"page,omitempty"`            // where to pay, while that is possible
+	Dispute        *disputeView          `json:"dispute,omitempty"`         // the newest, if the payer has complained at the bank
 }
 
 type disputeView struct {
@@ -70,8 +72,12 @@ func (s *Server) viewOrder(o checkout.Order) orderView {
 		view.Payment.Dispute = &disputeView{State: d[0].State, Reason: d[0].Reason, Amount: d[0].Amount}
 	}
 	open := o.Payment.State == checkout.PaymentCreated || o.Payment.State == checkout.PaymentPending
-	if s.sandbox != nil && o.Payment.Ref != "" && open {
+	switch {
+	case o.Payment.Ref == "" || !open:
+	case s.sandbox != nil && o.Payment.Provider == s.sandbox.Name():
 		view.Payment.Page = "/sandbox/pay/" + o.Payment.Ref
+	case s.stripeKey != "" && o.Payment.Provider == stripe.Name:
+		view.Payment.Page, view.Payment.PublishableKey = "/orders/"+string(o.ID)+"/pay", s.stripeKey
 	}
 	return view
 }
@@ -134,17 +140,7 @@ func (s *Server) placeOrder(c *gin.Context) error {
 
 // getOrder: GET /orders/{id}.
 func (s *Server) getOrder(c *gin.Context) error {
-	id, err := ropeline.ParseID[ropeline.OrderID](c.Param("order"))
-	if err != nil {
-		return ropeline.Errorf(ropeline.CodeOrderNotFound, "There is no such order.")
-	}
-	fan, err := s.holder(c, func(account ropeline.AccountID) (ropeline.FanID, bool, error) {
-		return s.checkout.OrderFan(c.Request.Context(), id, account)
-	})
-	if err != nil {
-		return err
-	}
-	order, err := s.checkout.Order(c.Request.Context(), id, fan)
+	order, err := s.orderOf(c)
 	if err != nil {
 		return err
 	}
@@ -155,6 +151,21 @@ func (s *Server) getOrder(c *gin.Context) error {
 	}
 	c.JSON(http.StatusOK, s.viewOrder(order))
 	return nil
+}
+
+// orderOf finds the order in the path, for the fan who asks.
+func (s *Server) orderOf(c *gin.Context) (checkout.Order, error) {
+	id, err := ropeline.ParseID[ropeline.OrderID](c.Param("order"))
+	if err != nil {
+		return checkout.Order{}, ropeline.Errorf(ropeline.CodeOrderNotFound, "There is no such order.")
+	}
+	fan, err := s.holder(c, func(account ropeline.AccountID) (ropeline.FanID, bool, error) {
+		return s.checkout.OrderFan(c.Request.Context(), id, account)
+	})
+	if err != nil {
+		return checkout.Order{}, err
+	}
+	return s.checkout.Order(c.Request.Context(), id, fan)
 }
 
 // myTickets: GET /users/me/tickets.

@@ -36,7 +36,8 @@ type Options struct {
 	Line      *queue.Line
 	Admission *admission.Admission
 	Checkout  *checkout.Checkout
-	Sandbox   *sandbox.Gateway // nil when a real gateway is configured
+	Sandbox   *sandbox.Gateway // for the payments that are its own; nil: it has none
+	StripeKey string           // the publishable one, for the page of Stripe's payments
 	Fans      *identity.Fans
 	Accounts  *identity.Accounts
 	Keys      *keyring.Keyring
@@ -53,6 +54,7 @@ type Server struct {
 	admission *admission.Admission
 	checkout  *checkout.Checkout
 	sandbox   *sandbox.Gateway
+	stripeKey string
 	fans      *identity.Fans
 	accounts  *identity.Accounts
 	keys      *keyring.Keyring
@@ -88,7 +90,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		pool: o.Pool, redis: o.Redis, catalog: o.Catalog, line: o.Line, admission: o.Admission,
-		checkout: o.Checkout, sandbox: o.Sandbox, fans: o.Fans, accounts: o.Accounts, keys: o.Keys,
+		checkout: o.Checkout, sandbox: o.Sandbox, stripeKey: o.StripeKey, fans: o.Fans, accounts: o.Accounts, keys: o.Keys,
 		hub:   hub.New(o.Catalog, o.Line, o.Admission, o.Checkout, o.Metrics, o.Log),
 		pages: renderer, log: o.Log, registry: o.Metrics, metrics: newMetrics(o.Metrics),
 		publicURL: strings.TrimRight(o.PublicURL, "/"), origins: map[string]bool{originOf(o.PublicURL): true},
@@ -150,6 +152,7 @@ func (s *Server) routes() *gin.Engine {
 	g.DELETE("/reservations/:reservation", s.handle(s.releaseReservation))
 	g.POST("/orders", s.handle(s.placeOrder))
 	g.GET("/orders/:order", s.handle(s.getOrder))
+	g.GET("/orders/:order/pay", s.handle(s.stripePage))
 	g.GET("/users/me/tickets", s.handle(s.myTickets))
 	g.POST("/accounts", s.handle(s.register))
 	g.POST("/accounts/reset", s.handle(s.register))

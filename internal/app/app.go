@@ -19,7 +19,9 @@ import (
 	"github.com/ropeline/ropeline/admission"
 	"github.com/ropeline/ropeline/catalog"
 	"github.com/ropeline/ropeline/checkout"
+	"github.com/ropeline/ropeline/checkout/payment"
 	"github.com/ropeline/ropeline/checkout/payment/sandbox"
+	"github.com/ropeline/ropeline/checkout/payment/stripe"
 	"github.com/ropeline/ropeline/identity"
 	"github.com/ropeline/ropeline/internal/engines"
 	"github.com/ropeline/ropeline/internal/keyring"
@@ -57,8 +59,9 @@ type App struct {
 	Accounts  *identity.Accounts
 	Fans      *identity.Fans
 
-	web    *web.Server    // nil without the web role
-	worker *worker.Worker // nil without the worker role
+	stripe *stripe.Gateway // nil without its keys
+	web    *web.Server     // nil without the web role
+	worker *worker.Worker  // nil without the worker role
 }
 
 // Open starts what is needed and connects; what it started is stopped again
@@ -127,11 +130,17 @@ func (a *App) openRooms(ctx context.Context) error {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	a.tasks = worker.NewClient(a.redis)
-	gateway := sandbox.New(a.pool, keys, sandbox.Options{Late: a.config.Hold + 2*time.Second})
+	box := sandbox.New(a.pool, keys, sandbox.Options{Late: a.config.Hold + 2*time.Second})
+	var gateway payment.Provider = box
+	var others []payment.Provider
+	if a.config.StripeSecretKey != "" {
+		a.stripe = stripe.New(stripe.Options{SecretKey: a.config.StripeSecretKey, WebhookSecret: a.config.StripeWebhookSecret, BaseURL: a.config.StripeURL, Log: a.log})
+		gateway, others = a.stripe, []payment.Provider{box}
+	}
 	a.Catalog = catalog.New(a.pool)
 	a.Line = queue.New(a.redis, a.pool, keys, a.log)
 	a.Admission = admission.New(a.redis, a.pool, keys, a.Line, a.log)
-	a.Checkout = checkout.New(a.redis, a.pool, keys, gateway, a.log, checkout.Options{Hold: a.config.Hold, Wake: a.tasks.Wake})
+	a.Checkout = checkout.New(a.redis, a.pool, keys, gateway, a.log, checkout.Options{Hold: a.config.Hold, Wake: a.tasks.Wake, Others: others})
 	registry.MustRegister(a.redis.Measure())
 	registry.MustRegister(a.Line.Collectors()...)
 	registry.MustRegister(a.Admission.Collectors()...)
@@ -141,7 +150,7 @@ func (a *App) openRooms(ctx context.Context) error {
 	if a.config.Has(RoleWorker) {
 		a.worker = worker.New(a.Checkout, a.redis, a.pool, a.tasks, a.log, worker.Options{
 			Stock: a.Admission.Stock, Done: a.Admission.Done, Sink: worker.NewRedisStream(a.redis),
-			Sandbox: gateway, PublicURL: a.url,
+			Sandbox: box, PublicURL: a.url,
 		})
 	}
 	if a.worker != nil {
@@ -151,7 +160,7 @@ func (a *App) openRooms(ctx context.Context) error {
 		a.web, err = web.New(web.Options{
 			PublicURL: a.url, Origins: split(a.config.Origins), Proxies: split(a.config.Proxies), JoinLimit: a.config.JoinLimit,
 			Pool: a.pool, Redis: a.redis, Catalog: a.Catalog, Line: a.Line, Admission: a.Admission,
-			Checkout: a.Checkout, Sandbox: gateway, Fans: a.Fans, Accounts: a.Accounts, Keys: keys,
+			Checkout: a.Checkout, Sandbox: box, StripeKey: a.config.StripePublicKey, Fans: a.Fans, Accounts: a.Accounts, Keys: keys,
 			Metrics: registry, Log: a.log,
 		})
 	}
@@ -281,6 +290,9 @@ func (a *App) Close() error {
 	}
 	if a.redis != nil {
 		errs = append(errs, a.redis.Close())
+	}
+	if a.stripe != nil {
+		a.stripe.Close()
 	}
 	if a.pool != nil {
 		a.pool.Close()

@@ -22,19 +22,23 @@ var allRoles = []string{RoleWeb, RoleAdmission, RoleWorker}
 // Config is everything that can be set, by flag or environment. The README's
 // table is held to it by a test.
 type Config struct {
-	DatabaseURL string        `arg:"--database-url,env:DATABASE_URL" placeholder:"URL" help:"PostgreSQL 15 or later; private one when empty"`
-	RedisURL    string        `arg:"--redis-url,env:REDIS_URL" placeholder:"URL" help:"Redis 7 or later, redis+cluster://host:port,… for a cluster; private one when empty"`
-	DataDir     string        `arg:"--data-dir,env:ROPELINE_DATA_DIR" placeholder:"DIR" help:"where private engines keep their data; a place of the user's when empty"`
-	Listen      string        `arg:"--listen,env:ROPELINE_LISTEN" placeholder:"ADDR" default:"127.0.0.1:8080" help:"address of the web role"`
-	PublicURL   string        `arg:"--public-url,env:ROPELINE_PUBLIC_URL" placeholder:"URL" help:"how fans reach the site; http:// and the listening address when empty"`
-	Origins     string        `arg:"--origins,env:ROPELINE_ORIGINS" placeholder:"URLS" help:"more origins, by comma, whose pages may call this site"`
-	Proxies     string        `arg:"--trusted-proxies,env:ROPELINE_TRUSTED_PROXIES" placeholder:"CIDRS" help:"networks, by comma, whose X-Forwarded-For is believed"`
-	Roles       string        `arg:"--roles,env:ROPELINE_ROLES" placeholder:"ROLES" default:"web,admission,worker" help:"what this process does, by comma"`
-	Hold        time.Duration `arg:"--hold,env:ROPELINE_HOLD" placeholder:"DURATION" default:"10m" help:"how long a reservation is held for payment"`
-	JoinLimit   int           `arg:"--join-limit,env:ROPELINE_JOIN_LIMIT" placeholder:"N" default:"600" help:"joins a minute from one address, or of one fan who is known; 0 for any number"`
-	DrandURL    string        `arg:"--drand-url,env:ROPELINE_DRAND_URL" placeholder:"URL" help:"where rounds of drand are fetched for draws, e.g. https://api.drand.sh; the organizer pastes them when empty"`
-	LogLevel    string        `arg:"--log-level,env:ROPELINE_LOG_LEVEL" placeholder:"LEVEL" default:"info" help:"debug, info, warn or error"`
-	LogFormat   string        `arg:"--log-format,env:ROPELINE_LOG_FORMAT" placeholder:"FORMAT" default:"text" help:"text or json"`
+	DatabaseURL         string        `arg:"--database-url,env:DATABASE_URL" placeholder:"URL" help:"PostgreSQL 15 or later; private one when empty"`
+	RedisURL            string        `arg:"--redis-url,env:REDIS_URL" placeholder:"URL" help:"Redis 7 or later, redis+cluster://host:port,… for a cluster; private one when empty"`
+	DataDir             string        `arg:"--data-dir,env:ROPELINE_DATA_DIR" placeholder:"DIR" help:"where private engines keep their data; a place of the user's when empty"`
+	Listen              string        `arg:"--listen,env:ROPELINE_LISTEN" placeholder:"ADDR" default:"127.0.0.1:8080" help:"address of the web role"`
+	PublicURL           string        `arg:"--public-url,env:ROPELINE_PUBLIC_URL" placeholder:"URL" help:"how fans reach the site; http:// and the listening address when empty"`
+	Origins             string        `arg:"--origins,env:ROPELINE_ORIGINS" placeholder:"URLS" help:"more origins, by comma, whose pages may call this site"`
+	Proxies             string        `arg:"--trusted-proxies,env:ROPELINE_TRUSTED_PROXIES" placeholder:"CIDRS" help:"networks, by comma, whose X-Forwarded-For is believed"`
+	Roles               string        `arg:"--roles,env:ROPELINE_ROLES" placeholder:"ROLES" default:"web,admission,worker" help:"what this process does, by comma"`
+	Hold                time.Duration `arg:"--hold,env:ROPELINE_HOLD" placeholder:"DURATION" default:"10m" help:"how long a reservation is held for payment"`
+	JoinLimit           int           `arg:"--join-limit,env:ROPELINE_JOIN_LIMIT" placeholder:"N" default:"600" help:"joins a minute from one address, or of one fan who is known; 0 for any number"`
+	StripeSecretKey     string        `arg:"--stripe-secret-key,env:STRIPE_SECRET_KEY" placeholder:"KEY" help:"sk_… of a Stripe account that takes the money; the sandbox when empty"`
+	StripePublicKey     string        `arg:"--stripe-publishable-key,env:STRIPE_PUBLISHABLE_KEY" placeholder:"KEY" help:"pk_… of the same account, for the payment page"`
+	StripeWebhookSecret string        `arg:"--stripe-webhook-secret,env:STRIPE_WEBHOOK_SECRET" placeholder:"SECRET" help:"whsec_… of the account's webhook endpoint"`
+	StripeURL           string        `arg:"--stripe-url,env:STRIPE_URL" placeholder:"URL" help:"where Stripe's API is, for tests; Stripe's own when empty"`
+	DrandURL            string        `arg:"--drand-url,env:ROPELINE_DRAND_URL" placeholder:"URL" help:"where rounds of drand are fetched for draws, e.g. https://api.drand.sh; the organizer pastes them when empty"`
+	LogLevel            string        `arg:"--log-level,env:ROPELINE_LOG_LEVEL" placeholder:"LEVEL" default:"info" help:"debug, info, warn or error"`
+	LogFormat           string        `arg:"--log-format,env:ROPELINE_LOG_FORMAT" placeholder:"FORMAT" default:"text" help:"text or json"`
 }
 
 // DefaultConfig is what the flags' defaults say, for callers that do not parse
@@ -80,6 +84,9 @@ func (c Config) Validate() error {
 	if c.Has(RoleWorker) && !c.Has(RoleWeb) && c.PublicURL == "" {
 		return fmt.Errorf("ROPELINE_PUBLIC_URL is needed by a worker without the web role: the sandbox gateway calls it")
 	}
+	if err := c.validateStripe(); err != nil {
+		return err
+	}
 	if c.Hold < time.Second || c.Hold > 24*time.Hour {
 		return fmt.Errorf("ROPELINE_HOLD %s: want 1s to 24h", c.Hold)
 	}
@@ -93,6 +100,39 @@ func (c Config) Validate() error {
 		return fmt.Errorf("ROPELINE_LOG_FORMAT %q: want text or json", c.LogFormat)
 	}
 	return nil
+}
+
+// validateStripe: all three keys or none, each in its own place, and all of
+// the test account or of the live one.
+func (c Config) validateStripe() error {
+	if c.StripeSecretKey == "" && c.StripePublicKey == "" && c.StripeWebhookSecret == "" {
+		return nil
+	}
+	secret, isSecret := cutAny(c.StripeSecretKey, "sk_", "rk_")
+	public, isPublic := cutAny(c.StripePublicKey, "pk_")
+	switch {
+	case !isSecret:
+		return fmt.Errorf("STRIPE_SECRET_KEY: want sk_… or rk_…, with STRIPE_PUBLISHABLE_KEY and STRIPE_WEBHOOK_SECRET")
+	case !isPublic:
+		return fmt.Errorf("STRIPE_PUBLISHABLE_KEY: want pk_…, with STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET")
+	case !strings.HasPrefix(c.StripeWebhookSecret, "whsec_"):
+		return fmt.Errorf("STRIPE_WEBHOOK_SECRET: want whsec_…, with STRIPE_SECRET_KEY and STRIPE_PUBLISHABLE_KEY")
+	case strings.HasPrefix(secret, "test_") != strings.HasPrefix(public, "test_"):
+		return fmt.Errorf("STRIPE_SECRET_KEY and STRIPE_PUBLISHABLE_KEY: one is for tests, the other is not")
+	}
+	if u, err := url.Parse(c.StripeURL); c.StripeURL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		return fmt.Errorf("STRIPE_URL %q: want http(s)://host[:port]", c.StripeURL)
+	}
+	return nil
+}
+
+func cutAny(s string, prefixes ...string) (rest string, found bool) {
+	for _, p := range prefixes {
+		if rest, found = strings.CutPrefix(s, p); found {
+			return rest, true
+		}
+	}
+	return s, false
 }
 
 // Has tells whether the process has a role.

@@ -65,19 +65,27 @@ func TestDefaultConfig(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	for name, change := range map[string]func(*Config){
-		"one engine only":       func(c *Config) { c.DatabaseURL = "postgres://x" },
-		"no port":               func(c *Config) { c.Listen = "localhost" },
-		"public URL is no URL":  func(c *Config) { c.PublicURL = "tickets.example" },
-		"public URL has a path": func(c *Config) { c.PublicURL = "https://tickets.example/shop" },
-		"origin is no URL":      func(c *Config) { c.Origins = "https://a.example,b" },
-		"proxy is no network":   func(c *Config) { c.Proxies = "proxy" },
-		"drand is no URL":       func(c *Config) { c.DrandURL = "drand" },
-		"no role":               func(c *Config) { c.Roles = "" },
-		"unknown role":          func(c *Config) { c.Roles = "web,clerk" },
-		"worker knows no URL":   func(c *Config) { c.Roles = "worker" },
-		"hold too short":        func(c *Config) { c.Hold = time.Millisecond },
-		"unknown level":         func(c *Config) { c.LogLevel = "loud" },
-		"unknown format":        func(c *Config) { c.LogFormat = "xml" },
+		"one engine only":         func(c *Config) { c.DatabaseURL = "postgres://x" },
+		"no port":                 func(c *Config) { c.Listen = "localhost" },
+		"public URL is no URL":    func(c *Config) { c.PublicURL = "tickets.example" },
+		"public URL has a path":   func(c *Config) { c.PublicURL = "https://tickets.example/shop" },
+		"origin is no URL":        func(c *Config) { c.Origins = "https://a.example,b" },
+		"proxy is no network":     func(c *Config) { c.Proxies = "proxy" },
+		"drand is no URL":         func(c *Config) { c.DrandURL = "drand" },
+		"no role":                 func(c *Config) { c.Roles = "" },
+		"unknown role":            func(c *Config) { c.Roles = "web,clerk" },
+		"worker knows no URL":     func(c *Config) { c.Roles = "worker" },
+		"Stripe without a page":   func(c *Config) { c.StripeSecretKey, c.StripeWebhookSecret = "sk_test_1", "whsec_1" },
+		"Stripe without webhooks": func(c *Config) { c.StripeSecretKey, c.StripePublicKey = "sk_test_1", "pk_test_1" },
+		"Stripe's keys swapped": func(c *Config) {
+			c.StripeSecretKey, c.StripePublicKey, c.StripeWebhookSecret = "pk_test_1", "sk_test_1", "whsec_1"
+		},
+		"Stripe's test and live": func(c *Config) {
+			c.StripeSecretKey, c.StripePublicKey, c.StripeWebhookSecret = "sk_live_1", "pk_test_1", "whsec_1"
+		},
+		"hold too short": func(c *Config) { c.Hold = time.Millisecond },
+		"unknown level":  func(c *Config) { c.LogLevel = "loud" },
+		"unknown format": func(c *Config) { c.LogFormat = "xml" },
 	} {
 		c := DefaultConfig()
 		change(&c)

@@ -3,6 +3,7 @@ package pages
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -122,6 +123,11 @@ func scenes(s sayings) []scene {
 			return r.SandboxPay(w, SandboxView{Frame: frame, Ref: s.token, ClientSecret: s.token, Order: "0dq3k5m2p8r7t1v9b4c6f0h0d1", EventName: s.name, Items: items, Total: total, State: state, Deadline: noon.Add(time.Minute), Cards: []SandboxCard{{"4242424242424242", "US", "normal"}}})
 		})
 	}
+	for _, state := range []string{"pending", "authorized"} {
+		add("stripe "+state, 200, func(r *Renderer, w http.ResponseWriter) error {
+			return r.StripePay(w, StripeView{Frame: frame, Key: s.token, ClientSecret: s.token, Order: "0dq3k5m2p8r7t1v9b4c6f0h0d1", EventName: s.name, Items: items, Total: total, State: state, Failure: s.text, Deadline: noon.Add(time.Minute)})
+		})
+	}
 	add("tickets", 200, func(r *Renderer, w http.ResponseWriter) error {
 		return r.Tickets(w, TicketsView{Frame: frame, Groups: []TicketGroup{{Event: event, Order: "0dq3k5m2p8r7t1v9b4c6f0h0d1", Tickets: tickets}, {Event: event, Order: "0dq3k5m2p8r7t1v9b4c6f0h0d2", Tickets: tickets[:1]}}})
 	})
@@ -215,8 +221,12 @@ func TestEveryPageCarriesItsHeaders(t *testing.T) {
 		if w.Code != s.status {
 			t.Errorf("%s: status %d, want %d", s.name, w.Code, s.status)
 		}
+		policy := Policy
+		if strings.HasPrefix(s.name, "stripe") {
+			policy = StripePolicy
+		}
 		for key, want := range map[string]string{
-			"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": Policy, "X-Content-Type-Options": "nosniff",
+			"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff",
 			"Cache-Control": "private, no-cache", "Vary": "Accept, Accept-Encoding",
 		} {
 			if got := w.Header().Get(key); got != want {

@@ -141,6 +141,20 @@ type SandboxView struct {
 	Cards        []SandboxCard // test cards to choose from, the usual one first
 }
 
+// StripeView is the payment page with Stripe's card form.
+type StripeView struct {
+	Frame
+	Key          string // publishable
+	ClientSecret string
+	Order        ropeline.OrderID
+	EventName    string
+	Items        []Item
+	Total        ropeline.Money
+	State        string // of the payment, as in Payment
+	Failure      string // why the last attempt was declined
+	Deadline     time.Time
+}
+
 // SandboxCard is a test card of the sandbox gateway.
 type SandboxCard struct {
 	Number  string
@@ -229,6 +243,13 @@ func (r *Renderer) Fairness(w http.ResponseWriter, v FairnessView) error {
 func (r *Renderer) Order(w http.ResponseWriter, v OrderView) error {
 	v.settle()
 	return r.draw(w, http.StatusOK, "order", &v)
+}
+
+// StripePay writes the payment page with Stripe's card form.
+func (r *Renderer) StripePay(w http.ResponseWriter, v StripeView) error {
+	v.settle()
+	w.Header().Set("Content-Security-Policy", StripePolicy)
+	return r.draw(w, http.StatusOK, "stripe_pay", &v)
 }
 
 // SandboxPay writes the sandbox's payment page.
@@ -327,6 +348,11 @@ func (o Offer) OpensAt() time.Time {
 
 // Over tells whether the payment can no longer be made here.
 func (v SandboxView) Over() bool {
+	return v.State != "created" && v.State != "pending"
+}
+
+// Over tells whether the payment can no longer be made here.
+func (v StripeView) Over() bool {
 	return v.State != "created" && v.State != "pending"
 }
 
