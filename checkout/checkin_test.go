@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/internal/keyring"
 )
 
 // tickets buys tickets that cost nothing.
@@ -323,4 +324,57 @@ func TestRevocationsSinceACursor(t *testing.T) {
 		list, err = h.Revocations(t.Context(), e.ID, list.Cursor)
 		return err == nil && len(list.Voids) == 0
 	})
+}
+
+// Gates hear of who is in and of what was undone, in pieces too.
+func TestEntered(t *testing.T) {
+	h := newHouse(t, Options{}, false)
+	e := h.event(kind{capacity: 10, perOrder: 4, perFan: 4})
+	bought := h.freeTickets(e, fan(), 3)
+	h.scan(e, "1", bought[0].Code, "North")
+	h.scan(e, "2", bought[0].Code, "South")
+	h.scan(e, "3", bought[1].Code, "South")
+	must(t, h.UndoCheckIn(t.Context(), bought[1].ID, "the wrong phone", "box@example.org"))
+	all, err := h.Entered(t.Context(), e.ID, 0, 0)
+	if err != nil || len(all.Entries) != 3 || all.More {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	if first, last := all.Entries[0], all.Entries[2]; first.Ticket != bought[0].ID || !first.In || first.Gate != "North" || last.Ticket != bought[1].ID || last.In {
+		t.Errorf("%+v", all.Entries)
+	}
+	if page, err := h.Entered(t.Context(), e.ID, 0, all.Entries[1].Seq); err != nil || len(page.Entries) != 1 {
+		t.Errorf("%+v, %v", page, err)
+	}
+	h.scan(e, "4", bought[2].Code, "North")
+	news, err := h.Entered(t.Context(), e.ID, all.Cursor, 0)
+	if err != nil || len(news.Entries) == 0 || news.Entries[len(news.Entries)-1].Ticket != bought[2].ID {
+		t.Errorf("%+v, %v", news, err)
+	}
+}
+
+// Rotation: what was signed before stays good.
+func TestTicketsOfBeforeARotationStayGood(t *testing.T) {
+	h := newHouse(t, Options{}, false)
+	e := h.event(kind{capacity: 10, perOrder: 4, perFan: 4})
+	before := h.freeTickets(e, fan(), 2)
+	if _, err := h.keys.Rotate(t.Context(), keyring.PurposeTicket); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.pair.Pool.Exec(t.Context(), "update signing_keys set active_at = now() where active_at > now()"); err != nil {
+		t.Fatal(err)
+	}
+	must(t, h.keys.Refresh(t.Context()))
+	after, err := h.Ticket(t.Context(), before[0].ID, before[0].Fan)
+	must(t, err)
+	if after.Code == before[0].Code {
+		t.Fatal("the new key does not sign")
+	}
+	for i, want := range []struct {
+		code   string
+		result ScanResult
+	}{{before[0].Code, ScanAccepted}, {after.Code, ScanAlready}, {before[1].Code, ScanAccepted}} {
+		if got := h.scan(e, fmt.Sprint(i), want.code, "North"); got.Result != want.result {
+			t.Errorf("scan %d: %s, want %s", i, got.Result, want.result)
+		}
+	}
 }

@@ -139,6 +139,7 @@ func TestBadInput(t *testing.T) {
 		{name: "check in at an unknown event", method: "POST", path: "/admin/events/" + unknown + "/checkins", body: `{"gate":"North","code":"X"}`, headers: []string{session}, status: 404, code: ropeline.CodeEventNotFound},
 		{name: "scans before nothing", method: "GET", path: gate + "/checkins?before=x", headers: []string{session}, status: 400, code: ropeline.CodeInvalidRequest},
 		{name: "revocations since nothing", method: "GET", path: gate + "/revocations?since=-1", headers: []string{session}, status: 400, code: ropeline.CodeInvalidRequest},
+		{name: "entered after nothing", method: "GET", path: gate + "/entered?after=x", headers: []string{session}, status: 400, code: ropeline.CodeInvalidRequest},
 		{name: "revoke no ticket", method: "POST", path: "/admin/tickets/x/revoke", body: `{"reason":"r"}`, headers: []string{session}, status: 404, code: ropeline.CodeTicketNotFound},
 		{name: "revoke an unknown ticket", method: "POST", path: "/admin/tickets/" + unknown + "/revoke", body: `{"reason":"r"}`, headers: []string{session}, status: 404, code: ropeline.CodeTicketNotFound},
 		{name: "revoke without a reason", method: "POST", path: "/admin/tickets/" + unknown + "/revoke", body: `{}`, headers: []string{session}, status: 400, code: ropeline.CodeInvalidRequest},

@@ -202,6 +202,38 @@ func (s *Server) revocations(c *gin.Context) error {
 	return nil
 }
 
+// entered: GET /admin/events/{id}/entered, who is in, for a gate to know when it
+// loses the network: [ticket, revision, turn, in, at, gate], oldest first. ?since=
+// is the cursor of the first page of the listing before; ?after= the next page.
+func (s *Server) entered(c *gin.Context) error {
+	event, err := s.eventOf(c)
+	if err != nil {
+		return err
+	}
+	since, err := countOf(c, "since")
+	if err != nil {
+		return err
+	}
+	after, err := countOf(c, "after")
+	if err != nil {
+		return err
+	}
+	list, err := s.checkout.Entered(c.Request.Context(), event.ID, since, after)
+	if err != nil {
+		return err
+	}
+	entries, next := make([][6]any, len(list.Entries)), int64(0)
+	for i, e := range list.Entries {
+		entries[i] = [6]any{e.Ticket, e.Revision, e.Turn, e.In, e.At.UTC(), e.Gate}
+		if list.More {
+			next = e.Seq
+		}
+	}
+	c.Header("Cache-Control", "no-store")
+	c.JSON(http.StatusOK, gin.H{"cursor": list.Cursor, "next": next, "entered": entries})
+	return nil
+}
+
 type keyView struct {
 	ID        uint8     `json:"id"`
 	Algorithm string    `json:"algorithm"`

@@ -202,6 +202,7 @@ func (s *Server) routes() *gin.Engine {
 	admin.GET("/events/:event/checkins", s.handle(s.listCheckIns))
 	admin.GET("/events/:event/checkins/counts", s.handle(s.countCheckIns))
 	admin.GET("/events/:event/revocations", s.handle(s.revocations))
+	admin.GET("/events/:event/entered", s.handle(s.entered))
 	admin.POST("/tickets/:ticket/revoke", s.handle(s.revokeTicket))
 	admin.POST("/tickets/:ticket/reissue", s.handle(s.reissueTicket))
 	admin.POST("/tickets/:ticket/undo-checkin", s.handle(s.undoCheckIn))

@@ -184,7 +184,14 @@ func TestGateChecksTickets(t *testing.T) {
 	b.awaits("the void code", `document.querySelector('[data-f="known"]').textContent.includes('1 void')`)
 	b.awaits("the page kept for a reload", `document.querySelector('#gate').dataset.stays == 'yes'`)
 
+	if other, err := app.Checkout.CheckIn(ctx, event.ID, []checkout.Scan{{ID: "east", Code: tickets[4].Code, Gate: "East"}}, "test"); err != nil || other[0].Result != checkout.ScanAccepted {
+		t.Fatalf("%+v, %v", other, err)
+	}
+	b.counts("what another gate let in", "all", "2")
+
 	line.cut()
+	b.enters("offline, let in elsewhere before", tickets[4].Code, "already", "East")
+	b.next()
 	b.enters("offline", tickets[2].Code, "accepted", "Checked offline")
 	b.shoot("gate-offline", 412, 860)
 	b.next()
@@ -196,9 +203,9 @@ func TestGateChecksTickets(t *testing.T) {
 	b.next()
 	b.enters("offline, forged", forged, "bad_signature", "")
 	b.next()
-	b.counts("scans that wait", "waiting", "5")
+	b.counts("scans that wait", "waiting", "6")
 	b.do("reload offline", chromedp.Reload(), chromedp.WaitVisible(chromedp.CSS(`#gate[data-ready]`)))
-	b.counts("scans that still wait", "waiting", "5")
+	b.counts("scans that still wait", "waiting", "6")
 	b.enters("offline after a reload, the same again", tickets[2].Code, "already", "Gate 1")
 	b.next()
 	b.enters("offline, what another gate lets in too", tickets[3].Code, "accepted", "Checked offline")
@@ -211,7 +218,7 @@ func TestGateChecksTickets(t *testing.T) {
 	b.counts("all sent", "waiting", "0")
 	b.do("see the conflict", chromedp.WaitVisible(chromedp.CSS(`[data-f="conflictbox"]`)), holds(`document.querySelector('[data-f="conflicts"]').innerText.includes('South')`))
 	b.counts("this gate", "mine", "2")
-	b.counts("all gates", "all", "3")
+	b.counts("all gates", "all", "4")
 	b.shoot("gate-conflict", 412, 1400)
 
 	list, err := app.Checkout.CheckIns(ctx, event.ID, "", 0, 100)
@@ -222,7 +229,7 @@ func TestGateChecksTickets(t *testing.T) {
 	for _, c := range list {
 		results[c.Result]++
 	}
-	want := map[checkout.ScanResult]int{checkout.ScanAccepted: 3, checkout.ScanAlready: 5, checkout.ScanRevoked: 2, checkout.ScanBadSignature: 2}
+	want := map[checkout.ScanResult]int{checkout.ScanAccepted: 4, checkout.ScanAlready: 6, checkout.ScanRevoked: 2, checkout.ScanBadSignature: 2}
 	if fmt.Sprint(results) != fmt.Sprint(want) {
 		t.Errorf("kept: %v, want %v", results, want)
 	}

@@ -21,6 +21,7 @@ let signedOut = false;
 let keys = [];
 let voids = new Map(); // ticket → every revision up to this one is void
 let cursor = 0;
+let enteredCursor = 0;
 let fetched; // when keys and void codes were last asked for
 let counts;
 let verifies = false; // this browser can check a signature
@@ -162,8 +163,27 @@ async function refresh() {
       await keep.putAll('facts', [[`${event}:keys`, keys], [`${event}:fetched`, fetched]]);
     }
   }
+  await hear();
   if (newCounts.ok) counts = newCounts.body;
   count();
+}
+
+// hear fetches who came in at other gates, page by page, so that they are
+// known when the network goes.
+async function hear() {
+  if (!keeps) return;
+  let next = 0;
+  let first;
+  do {
+    const { ok, body } = await call('GET', `${admin}/entered?since=${enteredCursor}&after=${next}`);
+    if (!ok) return;
+    first ??= body.cursor;
+    const now = new Map();
+    for (const [ticket, revision, turn, isIn, at, gate] of body.entered) now.set(seenKey({ ticket, revision }), { isIn, turn, at, gate });
+    await keep.hear([...now]);
+    next = body.next;
+  } while (next);
+  enteredCursor = first;
 }
 
 // met notes how the house answered.
@@ -233,9 +253,10 @@ async function camera() {
 async function stay() {
   if (!('serviceWorker' in navigator) || !('caches' in window)) return;
   await navigator.serviceWorker.register('/gate/sw.js', { scope: '/gate/' });
+  const later = ['./gatecamera.js', './vendor/qr/decode.js', './vendor/qr/index.js'].map((name) => new URL(name, import.meta.url).href);
   const files = performance.getEntriesByType('resource').map((entry) => entry.name).filter((name) => new URL(name).pathname.startsWith('/static/'));
   const cache = await caches.open('ropeline-gate');
-  await Promise.all([location.href.split('#')[0], ...new Set(files)].map((file) => cache.add(file).catch(() => {})));
+  await Promise.all([location.href.split('#')[0], ...new Set([...files, ...later])].map((file) => cache.add(file).catch(() => {})));
   root.dataset.stays = 'yes';
 }
 

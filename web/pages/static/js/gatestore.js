@@ -36,6 +36,18 @@ export function putAll(name, entries) {
   return ended(change);
 }
 
+// hear takes who came in at any gate, and who did not after all: an undoing
+// counts for its turn and those before.
+export async function hear(entries) {
+  const change = db.transaction('seen', 'readwrite');
+  const seen = change.objectStore('seen');
+  for (const [key, { isIn, turn, at, gate }] of entries) {
+    if (isIn) seen.put({ at, gate, turn }, key);
+    else seen.get(key).onsuccess = ({ target }) => (target.result?.turn ?? -1) <= turn && seen.delete(key);
+  }
+  return ended(change);
+}
+
 // keepScan writes a scan that waits, and the ticket that it let in, together or
 // not at all. It tells false when another tab was first to let the ticket in.
 export async function keepScan(key, scan, seenKey, seen) {
