@@ -25,8 +25,10 @@ func (f *Fans) Mint() (ropeline.FanID, string) {
 
 // Token is the fan's signed identity: "<fan id>.<22 characters of base64url>".
 func (f *Fans) Token(fan ropeline.FanID) string {
-	mac := f.keys.MAC(keyring.PurposeFan, []byte(fan))
-	return string(fan) + "." + base64.RawURLEncoding.EncodeToString(mac)
+	var raw, text [64]byte
+	id := append(raw[:0], fan...)
+	mac := f.keys.AppendMAC(id, keyring.PurposeFan, id)[len(id):]
+	return string(base64.RawURLEncoding.AppendEncode(append(append(text[:0], fan...), '.'), mac))
 }
 
 // OfAccount is the fan that an account is to one event that asks for accounts:

@@ -167,6 +167,16 @@ func (l *Line) callJoin(ctx context.Context, event ropeline.EventID, fans, claim
 
 // places fills the results in; waiting is true when some fan has no number yet.
 func (r joinReply) places(event ropeline.EventID, joins []joining, results []batch.Result[Place]) (waiting bool, err error) {
+	if r.numbers == "F" { // all of them are new
+		first := r.next - int64(len(joins))
+		if first < 0 {
+			return false, replyError("join", r.next)
+		}
+		for i := range joins {
+			results[i].Value = Place{Event: event, Fan: joins[i].fan, Number: first + int64(i), Epoch: r.epoch}
+		}
+		return false, nil
+	}
 	rest := r.numbers
 	for i := range joins {
 		number, after, more := strings.Cut(rest, ",")

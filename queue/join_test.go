@@ -56,6 +56,45 @@ func TestOneFanManyTimesInOneBatch(t *testing.T) {
 	}
 }
 
+// Those who stand in line already, those who come twice and those who are new
+// share a batch: the new ones' numbers follow each other without a gap.
+func TestOldAndNewFansShareABatch(t *testing.T) {
+	h := newHouse(t)
+	event, crowd := h.event(), fans(30)
+	old := h.line.joinBatch(t.Context(), asJoins(event, crowd[:10]))
+	mixed := slices.Concat(crowd[20:], crowd[5:15], crowd[25:], crowd[:5])
+	seen := map[ropeline.FanID]int64{}
+	for i, r := range h.line.joinBatch(t.Context(), asJoins(event, mixed)) {
+		if r.Err != nil || r.Value.Fan != mixed[i] {
+			t.Fatalf("fan %d: %+v %v", i, r.Value, r.Err)
+		}
+		if before, again := seen[mixed[i]]; again && before != r.Value.Number {
+			t.Errorf("fan %d has the numbers %d and %d", i, before, r.Value.Number)
+		}
+		seen[mixed[i]] = r.Value.Number
+	}
+	for i, r := range old {
+		if seen[crowd[i]] != r.Value.Number {
+			t.Errorf("fan %d was moved from %d to %d", i, r.Value.Number, seen[crowd[i]])
+		}
+	}
+	numbers := map[int64]bool{}
+	for _, n := range seen {
+		numbers[n] = true
+	}
+	if s := h.snapshot(event); len(seen) != 25 || len(numbers) != 25 || s.Next != 25 || s.Waiting != 25 {
+		t.Errorf("%d fans have %d numbers: %+v", len(seen), len(numbers), s)
+	}
+}
+
+func asJoins(event ropeline.EventID, crowd []ropeline.FanID) []joining {
+	joins := make([]joining, len(crowd))
+	for i, fan := range crowd {
+		joins[i] = joining{event: event, fan: fan}
+	}
+	return joins
+}
+
 func TestJoinsOfManyEventsShareABatch(t *testing.T) {
 	h := newHouse(t)
 	events := []ropeline.EventID{h.event(), h.event(), h.event()}

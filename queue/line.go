@@ -25,8 +25,9 @@ const (
 	// and waiting any longer only leaves the machine idle (BenchmarkJoin: 2 ms
 	// cost 64 fans at a time six times the throughput).
 	joinWait    = 50 * time.Microsecond
-	joinCalls   = 4               // one event's slow restore does not hold up the others
-	callTimeout = 3 * time.Second // of one batch, with a restore and a block
+	joinCalls   = 4                    // one event's slow restore does not hold up the others,
+	joinAlone   = 2 * time.Millisecond // but a crowd shares few calls, which cost Redis and us most
+	callTimeout = 3 * time.Second      // of one batch, with a restore and a block
 
 	// settle is how long a lost line admits nobody, so that fans of the front,
 	// who poll every few seconds at the most, come back before the rest is served.
@@ -60,7 +61,7 @@ type Line struct {
 // New makes the line on given engines. It starts nothing: see Run.
 func New(r *redisdb.Clients, pool *pgxpool.Pool, k *keyring.Keyring, log *slog.Logger) *Line {
 	l := &Line{redis: r, pool: pool, keys: k, log: log, scripts: loadScripts(r), metrics: newMetrics(), settle: settle, back: comeBack}
-	l.joins = batch.New(batch.Options{Size: joinsPerCall, Wait: joinWait, Calls: joinCalls, Timeout: callTimeout}, l.joinBatch)
+	l.joins = batch.New(batch.Options{Size: joinsPerCall, Wait: joinWait, Calls: joinCalls, Alone: joinAlone, Timeout: callTimeout}, l.joinBatch)
 	return l
 }
 

@@ -37,13 +37,14 @@ const (
 // Token signs a place: base64url of version, event, fan, the two numbers as
 // varints, and 16 bytes of HMAC-SHA256. About 100 characters.
 func (l *Line) Token(p Place) string {
-	body := make([]byte, 0, maxPlace+macLength)
-	body = append(body, placeV1)
+	var raw [maxPlace + macLength]byte
+	body := append(raw[:0], placeV1)
 	body = append(body, p.Event...)
 	body = append(body, p.Fan...)
 	body = binary.AppendUvarint(body, uint64(p.Number))
 	body = binary.AppendUvarint(body, uint64(p.Epoch))
-	return base64.RawURLEncoding.EncodeToString(append(body, l.keys.MAC(keyring.PurposePlace, body)...))
+	var text [maxEncoded]byte
+	return string(base64.RawURLEncoding.AppendEncode(text[:0], l.keys.AppendMAC(body, keyring.PurposePlace, body)))
 }
 
 // ParseToken returns the place of a token that this house signed; the code is

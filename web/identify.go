@@ -35,10 +35,13 @@ func (s *Server) fan(c *gin.Context) (ropeline.FanID, error) {
 	}
 	cookie, err := c.Request.Cookie(cookieFan)
 	if err != nil {
-		return "", ropeline.Errorf(ropeline.CodeUnauthenticated, "Join a line first: the answer brings your identity.")
+		return "", errNobody
 	}
 	return s.fans.Parse(cookie.Value)
 }
+
+// errNobody is made once: everybody who joins for the first time is nobody.
+var errNobody = ropeline.Errorf(ropeline.CodeUnauthenticated, "Join a line first: the answer brings your identity.")
 
 // fanIn finds the fan that the caller is to an event, to show where that fan
 // stands. Where one number is for an account it is the account's fan, and
@@ -130,6 +133,9 @@ func (s *Server) fanOrMint(c *gin.Context, event ropeline.Event) (fan ropeline.F
 func (s *Server) place(c *gin.Context, event ropeline.EventID, fan ropeline.FanID) (*queue.Place, error) {
 	token, explicit := c.GetHeader(headerPlace), true
 	if token == "" {
+		if c.Request.Header["Cookie"] == nil {
+			return nil, nil
+		}
 		cookie, err := c.Request.Cookie(cookiePlace + string(event))
 		if err != nil {
 			return nil, nil
@@ -151,7 +157,11 @@ func (s *Server) place(c *gin.Context, event ropeline.EventID, fan ropeline.FanI
 
 // keepPlace hands the place to the fan's browser.
 func (s *Server) keepPlace(c *gin.Context, place queue.Place, token string) {
-	s.setCookie(c, cookiePlace+string(place.Event), token, "/events/"+string(place.Event), placeLife)
+	var room [mostCookie]byte
+	cookie := append(append(room[:0], cookiePlace...), place.Event...)
+	cookie = append(append(cookie, '='), token...)
+	cookie = append(append(cookie, "; Path=/events/"...), place.Event...)
+	s.addCookie(c, cookie, placeLife)
 }
 
 // shopperToken is the token that the fan got on entering, or "".
@@ -176,13 +186,23 @@ func bearer(r *http.Request) (string, bool) {
 // setCookie keeps a value that needs no quoting, which all our tokens are. It
 // writes the header itself: http.SetCookie took a quarter of a join's time.
 func (s *Server) setCookie(c *gin.Context, name, value, path string, life time.Duration) {
-	cookie := make([]byte, 0, len(name)+len(value)+len(path)+64)
-	cookie = append(append(append(cookie, name...), '='), value...)
+	var room [mostCookie]byte
+	cookie := append(append(append(room[:0], name...), '='), value...)
 	cookie = append(append(cookie, "; Path="...), path...)
+	s.addCookie(c, cookie, life)
+}
+
+const mostCookie = 512 // bytes of a cookie of ours; a longer one is only slower
+
+func (s *Server) addCookie(c *gin.Context, cookie []byte, life time.Duration) {
 	cookie = strconv.AppendInt(append(cookie, "; Max-Age="...), int64(life/time.Second), 10)
 	cookie = append(cookie, s.cookieEnd...)
 	h := c.Writer.Header()
-	h["Set-Cookie"] = append(h["Set-Cookie"], string(cookie))
+	all := h["Set-Cookie"]
+	if all == nil {
+		all = make([]string, 0, 2) // a join has two
+	}
+	h["Set-Cookie"] = append(all, string(cookie))
 }
 
 func (s *Server) dropCookie(c *gin.Context, name, path string) {

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -92,7 +93,7 @@ func (s *Server) takePlace(c *gin.Context, room *hub.Room, event ropeline.EventI
 			return status, place, err
 		}
 	}
-	joined, err := s.line.Join(ctx, event, fan, claim)
+	joined, err := s.line.Join(context.Background(), event, fan, claim) // it has a deadline of its own, and waiting is cheaper so
 	if err != nil {
 		return ropeline.Status{}, queue.Place{}, err
 	}

@@ -3,8 +3,9 @@
 //
 // A batch leaves when nobody joined it for a few turns of the scheduler, when
 // it is full, or after Wait, so a lone request pays microseconds and a stream
-// of them shares the call. While as many calls as allowed are under way the
-// next batch fills, so under load batches grow by themselves. A call that fails fails all its requests alike; a request whose
+// of them shares the call. While a call has its time alone, or as many calls as
+// allowed are under way, the next batch fills, so under load batches grow by
+// themselves. A call that fails fails all its requests alike; a request whose
 // context ends stops waiting, but its effect may still come.
 package batch
 
@@ -12,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync"
 	"time"
 )
 
@@ -23,6 +25,7 @@ type Options struct {
 	Size    int           // most requests in one call
 	Wait    time.Duration // longest wait for company
 	Calls   int           // calls under way at once
+	Alone   time.Duration // a call has for itself before another one begins, unless that is full; 0: none
 	Timeout time.Duration // of one call
 }
 
@@ -36,8 +39,17 @@ type Result[R any] struct {
 type Batcher[Q, R any] struct {
 	options Options
 	call    func(context.Context, []Q) []Result[R]
-	inbox   chan request[Q, R]
-	done    chan struct{}
+	waiters sync.Pool // of chan Result[R], empty
+
+	mu        sync.Mutex
+	pending   []request[Q, R] // in the order in which they came
+	calls     int             // goroutines that gather or call
+	gathering bool            // one of them gathers
+	ctx       context.Context // of the calls; nil while Run does not run
+	ended     bool
+	late      *time.Timer // since the last call began, see Options.Alone
+	crowded   bool        // it has fired: another call may begin beside
+	running   sync.WaitGroup
 }
 
 type request[Q, R any] struct {
@@ -48,59 +60,114 @@ type request[Q, R any] struct {
 // New makes a batcher around call, which gets 1…Size questions and returns
 // as many results in the same order. It works while Run does.
 func New[Q, R any](o Options, call func(context.Context, []Q) []Result[R]) *Batcher[Q, R] {
-	return &Batcher[Q, R]{
-		options: o,
-		call:    call,
-		inbox:   make(chan request[Q, R], o.Size),
-		done:    make(chan struct{}),
-	}
+	return &Batcher[Q, R]{options: o, call: call,
+		waiters: sync.Pool{New: func() any { return make(chan Result[R], 1) }}}
 }
 
-// Do hands one question in and waits for its result.
+// Do hands one question in and waits for its result. With a context that cannot
+// end, as context.WithoutCancel makes them, waiting costs least.
 func (b *Batcher[Q, R]) Do(ctx context.Context, question Q) (R, error) {
-	var none R
-	r := request[Q, R]{question: question, answer: make(chan Result[R], 1)}
-	select {
-	case b.inbox <- r:
-	case <-ctx.Done():
-		return none, ctx.Err()
-	case <-b.done:
+	answer := b.waiters.Get().(chan Result[R])
+	b.mu.Lock()
+	if b.ended {
+		b.mu.Unlock()
+		var none R
 		return none, ErrClosed
 	}
-	select {
-	case result := <-r.answer:
-		return result.Value, result.Err
-	case <-ctx.Done():
-		return none, ctx.Err()
-	case <-b.done:
+	b.pending = append(b.pending, request[Q, R]{question, answer})
+	b.lead()
+	b.mu.Unlock()
+	if ended := ctx.Done(); ended != nil {
 		select {
-		case result := <-r.answer:
+		case result := <-answer:
+			b.waiters.Put(answer)
 			return result.Value, result.Err
-		default:
-			return none, ErrClosed
+		case <-ended: // the answer will come to nobody
+			var none R
+			return none, ctx.Err()
 		}
 	}
+	result := <-answer
+	b.waiters.Put(answer)
+	return result.Value, result.Err
 }
 
-// Run gathers and calls until ctx ends; it returns when every call has.
+// Run lets calls begin until ctx ends; it returns when every call has.
+// Requests that were not sent by then fail.
 func (b *Batcher[Q, R]) Run(ctx context.Context) error {
-	defer close(b.done)
-	free := make(chan struct{}, b.options.Calls)
+	b.mu.Lock()
+	b.ctx = context.WithoutCancel(ctx)
+	b.late = time.AfterFunc(time.Hour, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.crowded = true
+		b.lead()
+	})
+	defer b.late.Stop()
+	b.lead()
+	b.mu.Unlock()
+	<-ctx.Done()
+	b.mu.Lock()
+	b.ended = true
+	rest := b.pending
+	b.pending = nil
+	b.mu.Unlock()
+	for _, r := range rest {
+		r.answer <- Result[R]{Err: ErrClosed}
+	}
+	b.running.Wait()
+	return nil
+}
+
+// lead lets somebody gather what is pending, if somebody may. Needs the lock.
+func (b *Batcher[Q, R]) lead() {
+	if b.ctx == nil || b.ended || b.gathering || len(b.pending) == 0 || b.calls >= b.options.Calls {
+		return
+	}
+	if b.calls > 0 && b.options.Alone > 0 && !b.crowded && len(b.pending) < b.options.Size {
+		return
+	}
+	b.calls++
+	b.gathering = true
+	b.running.Go(b.work)
+}
+
+// work gathers and calls for as long as requests come while it calls.
+func (b *Batcher[Q, R]) work() {
+	var requests []request[Q, R]
+	var questions []Q
 	for {
-		select {
-		case free <- struct{}{}:
-		case <-ctx.Done():
-			return b.drain(free)
+		b.gather()
+		b.mu.Lock()
+		n := min(len(b.pending), b.options.Size)
+		requests = append(requests[:0], b.pending[:n]...)
+		left := copy(b.pending, b.pending[n:])
+		clear(b.pending[left:])
+		b.pending = b.pending[:left]
+		b.gathering = false
+		if b.options.Alone > 0 {
+			b.crowded = false
+			b.late.Reset(b.options.Alone)
 		}
-		requests := b.gather(ctx)
-		if len(requests) == 0 {
-			<-free
-			return b.drain(free)
+		b.lead()
+		b.mu.Unlock()
+
+		questions = questions[:0]
+		for i := range requests {
+			questions = append(questions, requests[i].question)
 		}
-		go func() {
-			defer func() { <-free }()
-			b.answer(context.WithoutCancel(ctx), requests)
-		}()
+		b.answer(requests, questions)
+		clear(requests)
+		clear(questions)
+
+		b.mu.Lock()
+		if b.ended || b.gathering || len(b.pending) == 0 {
+			b.calls--
+			b.mu.Unlock()
+			return
+		}
+		b.gathering = true
+		b.mu.Unlock()
 	}
 }
 
@@ -108,50 +175,32 @@ func (b *Batcher[Q, R]) Run(ctx context.Context) error {
 // without anybody joining it before it leaves.
 const patience = 4
 
-// gather waits for a first request and then for company; empty when ctx ends.
-func (b *Batcher[Q, R]) gather(ctx context.Context) []request[Q, R] {
-	requests := make([]request[Q, R], 0, 16)
-	select {
-	case r := <-b.inbox:
-		requests = append(requests, r)
-	case <-ctx.Done():
-		return nil
-	}
+// gather waits for company.
+func (b *Batcher[Q, R]) gather() {
 	begun := time.Now()
-	for alone := 0; alone < patience && len(requests) < b.options.Size; {
-		select {
-		case r := <-b.inbox:
-			requests = append(requests, r)
-			alone = 0
-		default:
-			if time.Since(begun) > b.options.Wait {
-				return requests
-			}
-			alone++
-			runtime.Gosched()
+	for alone, before := 0, 0; alone < patience; alone++ {
+		runtime.Gosched()
+		b.mu.Lock()
+		n := len(b.pending)
+		b.mu.Unlock()
+		if n >= b.options.Size || time.Since(begun) > b.options.Wait {
+			return
+		}
+		if n > before {
+			alone, before = -1, n
 		}
 	}
-	return requests
 }
 
-func (b *Batcher[Q, R]) answer(ctx context.Context, requests []request[Q, R]) {
-	ctx, cancel := context.WithTimeout(ctx, b.options.Timeout)
-	defer cancel()
-	questions := make([]Q, len(requests))
-	for i, r := range requests {
-		questions[i] = r.question
+func (b *Batcher[Q, R]) answer(requests []request[Q, R], questions []Q) {
+	if len(requests) == 0 { // the end came first
+		return
 	}
+	ctx, cancel := context.WithTimeout(b.ctx, b.options.Timeout)
+	defer cancel()
 	for i, result := range b.call(ctx, questions) {
 		requests[i].answer <- result
 	}
-}
-
-// drain waits for the calls under way.
-func (b *Batcher[Q, R]) drain(free chan struct{}) error {
-	for range cap(free) {
-		free <- struct{}{}
-	}
-	return nil
 }
 
 // Fail is a result of n times the same error.

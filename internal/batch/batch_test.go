@@ -85,13 +85,39 @@ func TestRequestsGatherBehindACall(t *testing.T) {
 	for range 50 {
 		all.Go(ask)
 	}
-	for len(b.inbox) < 50 {
-		runtime.Gosched()
+	for waiting := 0; waiting < 50; runtime.Gosched() {
+		b.mu.Lock()
+		waiting = len(b.pending)
+		b.mu.Unlock()
 	}
 	close(release)
 	if n := <-sizes; n != 50 {
 		t.Errorf("the second call has %d requests, want 50", n)
 	}
+	all.Wait()
+}
+
+// A call has its time alone; then another one begins beside it, without anybody
+// new asking for it.
+func TestSlowCallIsNotWaitedFor(t *testing.T) {
+	release, began := make(chan struct{}), make(chan int, 3)
+	b, _ := run(t, Options{Size: 256, Wait: time.Millisecond, Calls: 2, Alone: 20 * time.Millisecond, Timeout: 10 * time.Second}, func(ctx context.Context, questions []int) []Result[int] {
+		began <- questions[0]
+		if questions[0] == 1 {
+			<-release
+		}
+		return double(ctx, questions)
+	})
+	var all sync.WaitGroup
+	ask := func(n int) {
+		if got, err := b.Do(t.Context(), n); err != nil || got != 2*n {
+			t.Error(got, err)
+		}
+	}
+	all.Go(func() { ask(1) })
+	<-began
+	ask(2) // while the first call goes on
+	close(release)
 	all.Wait()
 }
 

@@ -1,113 +1,199 @@
 package bench
 
 import (
-	"bufio"
 	"bytes"
+	"encoding/gob"
 	"fmt"
-	"io"
-	"net"
+	"net/netip"
+	"os"
+	"os/exec"
 	"slices"
 	"strconv"
-	"sync"
-	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
 
-// load sends n requests over so many kept-alive connections and returns how
-// many answers came a second and the 99th percentile of their latency. The
-// client is as thin as HTTP/1.1 allows, so that it weighs little against the
-// servers it compares. An answer with a status other than want fails.
-func load(b *testing.B, address string, connections, n, want int, request func(i int) []byte) (perSecond float64, p99 time.Duration) {
-	b.Helper()
-	var (
-		next      atomic.Int64
-		wg        sync.WaitGroup
-		mu        sync.Mutex
-		latencies = make([]time.Duration, 0, n)
-		failure   atomic.Pointer[string]
-	)
-	fail := func(format string, args ...any) {
-		text := fmt.Sprintf(format, args...)
-		failure.CompareAndSwap(nil, &text)
-	}
-	start := time.Now()
-	for range connections {
-		wg.Go(func() {
-			conn, err := net.Dial("tcp", address)
-			if err != nil {
-				fail("dial: %v", err)
-				return
-			}
-			defer conn.Close()
-			reader := bufio.NewReaderSize(conn, 8192)
-			mine := make([]time.Duration, 0, n/connections+1)
-			for failure.Load() == nil {
-				i := int(next.Add(1)) - 1
-				if i >= n {
-					break
-				}
-				body := request(i)
-				sent := time.Now()
-				if _, err := conn.Write(body); err != nil {
-					fail("write: %v", err)
-					return
-				}
-				status, answer, err := readAnswer(reader)
-				if err != nil || status != want {
-					fail("status %d (want %d), error %v: %s", status, want, err, answer)
-					return
-				}
-				mine = append(mine, time.Since(sent))
-			}
-			mu.Lock()
-			latencies = append(latencies, mine...)
-			mu.Unlock()
-		})
-	}
-	wg.Wait()
-	took := time.Since(start)
-	if text := failure.Load(); text != nil {
-		b.Fatal(*text)
-	}
-	slices.Sort(latencies)
-	return float64(n) / took.Seconds(), latencies[len(latencies)*99/100]
+// order is what the load process is to do.
+type order struct {
+	Address     string
+	Connections int
+	N, Want     int
+	Requests    [][]byte // one for all, or one for each
 }
 
-// readAnswer reads one response that has a Content-Length.
-func readAnswer(r *bufio.Reader) (status int, body []byte, err error) {
-	line, err := r.ReadSlice('\n')
-	if err != nil {
-		return 0, nil, err
+type outcome struct {
+	Failure   string
+	PerSecond float64
+	P99       time.Duration
+}
+
+const loadVariable = "ROPELINE_BENCH_LOAD"
+
+// TestMain is also the load process: this binary, started again by load.
+func TestMain(m *testing.M) {
+	if os.Getenv(loadVariable) == "" {
+		os.Exit(m.Run())
 	}
-	if len(line) < 12 {
-		return 0, nil, fmt.Errorf("status line %q", line)
+	var o order
+	if err := gob.NewDecoder(os.Stdin).Decode(&o); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
-	if status, err = strconv.Atoi(string(line[9:12])); err != nil {
-		return 0, nil, err
-	}
-	length := 0
-	for {
-		if line, err = r.ReadSlice('\n'); err != nil {
-			return 0, nil, err
+	gob.NewEncoder(os.Stdout).Encode(o.run())
+}
+
+// load sends n requests over so many kept-alive connections and returns how
+// many answers came a second and the 99th percentile of their latency. The load
+// is a process of its own, with one thread and as thin as HTTP/1.1 allows, so
+// that it weighs little against the servers it compares, and alike. An answer
+// with a status other than want fails.
+func load(b *testing.B, address string, connections, n, want int, request func(i int) []byte) (perSecond float64, p99 time.Duration) {
+	b.Helper()
+	o := order{Address: address, Connections: connections, N: n, Want: want, Requests: [][]byte{request(0)}}
+	if second := request(1); !bytes.Equal(second, o.Requests[0]) {
+		for i := 1; i < n; i++ {
+			o.Requests = append(o.Requests, request(i))
 		}
-		line = bytes.TrimRight(line, "\r\n")
-		if len(line) == 0 {
-			break
+	}
+	var in, out bytes.Buffer
+	if err := gob.NewEncoder(&in).Encode(o); err != nil {
+		b.Fatal(err)
+	}
+	child := exec.CommandContext(b.Context(), os.Args[0])
+	child.Env = append(os.Environ(), loadVariable+"=1", "GOMAXPROCS=1")
+	child.Stdin, child.Stdout, child.Stderr = &in, &out, os.Stderr
+	if err := child.Run(); err != nil {
+		b.Fatal(err)
+	}
+	var result outcome
+	if err := gob.NewDecoder(&out).Decode(&result); err != nil {
+		b.Fatal(err)
+	}
+	if result.Failure != "" {
+		b.Fatal(result.Failure)
+	}
+	return result.PerSecond, result.P99
+}
+
+// link is one connection of the load process.
+type link struct {
+	fd   int
+	in   []byte
+	sent time.Time
+}
+
+func (o order) run() (result outcome) {
+	latencies := make([]time.Duration, 0, o.N)
+	links, poll, err := o.dial()
+	if err == nil {
+		next, begun := 0, time.Now()
+		send := func(l *link) error {
+			request := o.Requests[0]
+			if len(o.Requests) > 1 {
+				request = o.Requests[next]
+			}
+			next++
+			l.sent, l.in = time.Now(), l.in[:0]
+			if n, err := syscall.Write(l.fd, request); err != nil || n != len(request) {
+				return fmt.Errorf("wrote %d of %d bytes: %v", n, len(request), err)
+			}
+			return nil
 		}
-		if value, found := bytes.CutPrefix(line, []byte("Content-Length: ")); found {
-			if length, err = strconv.Atoi(string(value)); err != nil {
-				return 0, nil, err
+		for i := range links {
+			if next < o.N && err == nil {
+				err = send(&links[i])
 			}
 		}
+		events := make([]syscall.EpollEvent, o.Connections)
+		for len(latencies) < o.N && err == nil {
+			var ready int
+			if ready, err = syscall.EpollWait(poll, events, -1); err == syscall.EINTR {
+				ready, err = 0, nil
+			}
+			for _, event := range events[:max(0, ready)] {
+				l := &links[event.Fd]
+				var whole bool
+				if whole, err = l.read(o.Want); err != nil {
+					break
+				}
+				if whole {
+					latencies = append(latencies, time.Since(l.sent))
+					if next < o.N {
+						if err = send(l); err != nil {
+							break
+						}
+					}
+				}
+			}
+		}
+		result.PerSecond = float64(o.N) / time.Since(begun).Seconds()
 	}
-	if status < 300 {
-		_, err = r.Discard(length)
-		return status, nil, err
+	if err != nil {
+		return outcome{Failure: err.Error()}
 	}
-	body = make([]byte, length)
-	_, err = io.ReadFull(r, body)
-	return status, body, err
+	slices.Sort(latencies)
+	result.P99 = latencies[len(latencies)*99/100]
+	return result
+}
+
+func (o order) dial() ([]link, int, error) {
+	address, err := netip.ParseAddrPort(o.Address)
+	if err != nil {
+		return nil, 0, err
+	}
+	poll, err := syscall.EpollCreate1(0)
+	if err != nil {
+		return nil, 0, err
+	}
+	links := make([]link, o.Connections)
+	for i := range links {
+		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+		if err == nil {
+			err = syscall.Connect(fd, &syscall.SockaddrInet4{Addr: address.Addr().As4(), Port: int(address.Port())})
+		}
+		if err == nil {
+			err = syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
+		}
+		if err == nil {
+			err = syscall.EpollCtl(poll, syscall.EPOLL_CTL_ADD, fd, &syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(i)})
+		}
+		if err != nil {
+			return nil, 0, fmt.Errorf("dial: %w", err)
+		}
+		links[i] = link{fd: fd, in: make([]byte, 0, 16<<10)}
+	}
+	return links, poll, nil
+}
+
+// read takes what has come, and tells whether the answer is whole. Every answer
+// has a Content-Length.
+func (l *link) read(want int) (whole bool, err error) {
+	n, err := syscall.Read(l.fd, l.in[len(l.in):cap(l.in)])
+	if err != nil || n == 0 {
+		return false, fmt.Errorf("read: %d bytes, %v", n, err)
+	}
+	l.in = l.in[:len(l.in)+n]
+	head := bytes.Index(l.in, []byte("\r\n\r\n"))
+	if head < 0 {
+		return false, nil
+	}
+	if status, err := strconv.Atoi(string(l.in[9:12])); err != nil || status != want {
+		return false, fmt.Errorf("status %d (want %d): %s", status, want, l.in)
+	}
+	const name = "Content-Length: "
+	at := bytes.Index(l.in[:head], []byte(name))
+	if at < 0 {
+		return false, fmt.Errorf("no Content-Length: %s", l.in)
+	}
+	length := 0
+	for _, digit := range l.in[at+len(name) : head] {
+		if digit < '0' || digit > '9' {
+			break
+		}
+		length = 10*length + int(digit-'0')
+	}
+	return len(l.in) >= head+4+length, nil
 }
 
 // rounds keeps the figures of several rounds.

@@ -10,8 +10,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// spent is the processor time that this process, load included, and Redis have
-// used so far. On a machine that others use too it tells more than a clock.
+// spent is the processor time that this process, which is the program and its
+// references, and Redis have used so far. On a machine that others use too it tells more than a clock.
 func spent(b *testing.B, client *redis.Client) time.Duration {
 	b.Helper()
 	var own syscall.Rusage

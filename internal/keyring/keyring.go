@@ -97,7 +97,7 @@ func (k *Keyring) loadSecrets(ctx context.Context, tx pgx.Tx) error {
 			return err
 		}
 		k.secrets[purpose] = value
-		k.macs[purpose] = &sync.Pool{New: func() any { return hmac.New(sha256.New, value) }}
+		k.macs[purpose] = &sync.Pool{New: func() any { return &keyed{hash: hmac.New(sha256.New, value)} }}
 	}
 	return nil
 }
@@ -105,15 +105,30 @@ func (k *Keyring) loadSecrets(ctx context.Context, tx pgx.Tx) error {
 // Secret is the 32-byte MAC key of a purpose.
 func (k *Keyring) Secret(purpose Purpose) []byte { return k.secrets[purpose] }
 
+// keyed is a keyed hash with what would be allocated for each MAC.
+type keyed struct {
+	hash    hash.Hash
+	message []byte
+	sum     [sha256.Size]byte
+}
+
 // MAC returns the first 16 bytes of HMAC-SHA256 over the message.
 func (k *Keyring) MAC(purpose Purpose, message []byte) []byte {
+	return k.AppendMAC(nil, purpose, message)
+}
+
+// AppendMAC appends the MAC of a message to dst, which may hold the message
+// too. Neither has to be on the heap.
+func (k *Keyring) AppendMAC(dst []byte, purpose Purpose, message []byte) []byte {
 	pool := k.macs[purpose]
-	mac := pool.Get().(hash.Hash)
-	mac.Reset()
-	mac.Write(message)
-	sum := mac.Sum(make([]byte, 0, sha256.Size))
+	mac := pool.Get().(*keyed)
+	mac.message = append(mac.message[:0], message...)
+	mac.hash.Reset()
+	mac.hash.Write(mac.message)
+	mac.hash.Sum(mac.sum[:0])
+	dst = append(dst, mac.sum[:16]...)
 	pool.Put(mac)
-	return sum[:16]
+	return dst
 }
 
 // CheckMAC tells in constant time whether mac belongs to the message.

@@ -59,25 +59,25 @@ func (h *Hub) Run(ctx context.Context) error {
 // event must exist. It waits for the room's first look at the line, until ctx
 // ends.
 func (h *Hub) Room(ctx context.Context, event ropeline.EventID) (*Room, error) {
+	h.mu.RLock()
+	room := h.rooms[event]
+	h.mu.RUnlock()
+	if room != nil && room.use() { // without the context's Done, which is made when it is asked for
+		return room, nil
+	}
 	select {
 	case <-h.started:
 	case <-ctx.Done():
 		return nil, ropeline.Unavailable(ctx.Err())
 	}
-	h.mu.RLock()
-	room := h.rooms[event]
-	h.mu.RUnlock()
 	if room == nil {
 		var err error
 		if room, err = h.start(event); err != nil {
 			return nil, err
 		}
 	}
-	select {
-	case <-room.ready:
-		room.used.Store(time.Now().Unix())
+	if room.use() {
 		return room, nil
-	default:
 	}
 	wait, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
@@ -86,6 +86,17 @@ func (h *Hub) Room(ctx context.Context, event ropeline.EventID) (*Room, error) {
 		return room, nil
 	case <-wait.Done():
 		return nil, ropeline.Unavailable(wait.Err())
+	}
+}
+
+// use tells whether the room is ready, and that somebody asks.
+func (r *Room) use() bool {
+	select {
+	case <-r.ready:
+		r.used.Store(time.Now().Unix())
+		return true
+	default:
+		return false
 	}
 }
 
