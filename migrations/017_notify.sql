@@ -6,7 +6,7 @@ create table notifications (
     kind       text not null,
     channel    text not null check (channel in ('email', 'sms')),
     recipient  text not null,
-    event_id   text collate "C" not null references events,
+    event_id   text collate "C" references events, -- null: about an account
     subject    text collate "C" not null, -- the id of the order, refund or fan it is about
     data       jsonb not null default '{}',
     bulk       boolean not null default false, -- one of many alike

@@ -45,7 +45,7 @@ func (n *Notify) begin(ctx context.Context, r Released) (notice Notice, attempts
 		var state State
 		var data []byte
 		err := tx.QueryRow(ctx, `
-			select state, id, dedupe, kind, channel, recipient, event_id, subject, data, bulk from notifications
+			select state, id, dedupe, kind, channel, recipient, coalesce(event_id, ''), subject, data, bulk from notifications
 			where id = $1 and lease = $2 for update`, r.ID, r.Lease).
 			Scan(&state, &notice.ID, &notice.Dedupe, &notice.Kind, &notice.Channel, &notice.To, &notice.Event, &notice.Subject, &data, &notice.Bulk)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -106,7 +106,7 @@ func (n *Notify) end(ctx context.Context, r Released, notice Notice, attempts in
 		return "", err
 	}
 	tag, err := n.pool.Exec(ctx, `
-		update notifications set state = $3, last_error = $4, lease = null, changed_at = now(), due_at = clock_timestamp() + $5::interval
+		update notifications set state = $3::text, last_error = $4, lease = null, data = case when $3::text = 'sent' then data - 'url' else data end, changed_at = now(), due_at = clock_timestamp() + $5::interval
 		where id = $1 and lease = $2 and state = 'sending'`, r.ID, r.Lease, next, why, pause)
 	if err != nil {
 		return "", err

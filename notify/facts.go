@@ -16,6 +16,7 @@ type Facts struct {
 	Tickets   []Ticket
 	Money     ropeline.Money // that goes back
 	Wait      time.Duration  // estimated; 0: not known
+	Reason    string         // why an order was not filled; "": not known
 }
 
 // Item is a line of an order's bill.

@@ -23,18 +23,20 @@ type Kind string
 
 // The kinds; each has templates of its name.
 const (
-	Tickets       Kind = "tickets"        // the order is confirmed, here are the tickets
-	PaymentFailed Kind = "payment_failed" // no money was taken, the order has ended
-	PaymentLate   Kind = "payment_late"   // the money came too late and goes back
-	Refunded      Kind = "refunded"       // money went back
-	TurnNear      Kind = "turn_near"      // come back to the line, it is near
-	EventChanged  Kind = "event_changed"
-	EventCanceled Kind = "event_canceled"
+	Tickets        Kind = "tickets"         // the order is confirmed, here are the tickets
+	PaymentFailed  Kind = "payment_failed"  // no money was taken, the order has ended
+	PaymentRefused Kind = "payment_refused" // the money came, and no tickets could be given for it
+	Refunded       Kind = "refunded"        // money went back
+	TurnNear       Kind = "turn_near"       // come back to the line, it is near
+	EventChanged   Kind = "event_changed"
+	EventCanceled  Kind = "event_canceled"
+	Verify         Kind = "verify" // a new account's address
+	Reset          Kind = "reset"  // a forgotten password
 )
 
 // Kinds lists all kinds.
 func Kinds() []Kind {
-	return []Kind{Tickets, PaymentFailed, PaymentLate, Refunded, TurnNear, EventChanged, EventCanceled}
+	return []Kind{Tickets, PaymentFailed, PaymentRefused, Refunded, TurnNear, EventChanged, EventCanceled, Verify, Reset}
 }
 
 // Notice is a message to be sent: to whom, and about what. What it says is
@@ -59,6 +61,10 @@ type Data struct {
 	Ahead  int64            `json:"ahead,omitempty"` // fans before this one
 	Fields []string         `json:"fields,omitempty"`
 	Note   string           `json:"note,omitempty"`
+	// URL is a link that lets whoever has it in; it is forgotten when the
+	// message is sent.
+	URL     string `json:"url,omitempty"`
+	Minutes int    `json:"minutes,omitempty"` // that the link works
 }
 
 // Message is a notice written out, for a Sender.

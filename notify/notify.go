@@ -113,7 +113,7 @@ func (n *Notify) Post(ctx context.Context, tx db, notices ...Notice) (posted int
 	}
 	tag, err := tx.Exec(ctx, `
 		insert into notifications (id, dedupe, kind, channel, recipient, event_id, subject, data, bulk)
-		select u.id, u.dedupe, u.kind, u.channel, u.recipient, u.event_id, u.subject, u.data::jsonb, u.bulk
+		select u.id, u.dedupe, u.kind, u.channel, u.recipient, nullif(u.event_id, ''), u.subject, u.data::jsonb, u.bulk
 		from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bool[])
 			as u(id, dedupe, kind, channel, recipient, event_id, subject, data, bulk)
 		on conflict (dedupe) do nothing`, ids, keys, kinds, channels, to, events, subjects, data, bulk)

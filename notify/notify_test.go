@@ -72,7 +72,7 @@ func (h *house) exec(sql string, args ...any) {
 
 func (h *house) notice(kind Kind, key string) Notice {
 	return Notice{Dedupe: key, Kind: kind, Channel: Email, To: "fan@example.com", Event: h.event.ID, Subject: "o1",
-		Data: Data{Order: "o1aaaaaaaaaaaaaaaaaaaaaaaa", Ahead: 12, Note: "We move next door.\nSame time.", Fields: []string{"venue"}}}
+		Data: Data{Order: "o1aaaaaaaaaaaaaaaaaaaaaaaa", Ahead: 12, Note: "We move next door.\nSame time.", Fields: []string{"venue"}, URL: "https://house.example/password/secret", Minutes: 30}}
 }
 
 func (h *house) post(notices ...Notice) int {
@@ -203,7 +203,7 @@ func TestEveryKindIsWritten(t *testing.T) {
 					t.Errorf("%s has %q:\n%s\n%s", kind, bad, m.HTML, m.Text)
 				}
 			}
-			if m.Subject == "" || !strings.Contains(m.HTML, string(h.event.ID)) && !strings.Contains(m.HTML, "/orders/o1a") {
+			if m.Subject == "" || !strings.Contains(m.HTML, string(h.event.ID)) && !strings.Contains(m.HTML, "/orders/o1a") && !strings.Contains(m.HTML, "/password/secret") {
 				t.Errorf("%s leads nowhere:\n%s", kind, m.HTML)
 			}
 		}

@@ -16,7 +16,7 @@ type Row struct {
 	Kind      Kind             `json:"kind"`
 	Channel   Channel          `json:"channel"`
 	To        string           `json:"to"`
-	Event     ropeline.EventID `json:"event"`
+	Event     ropeline.EventID `json:"event,omitempty"`
 	Subject   string           `json:"subject"`
 	State     State            `json:"state"`
 	Attempts  int              `json:"attempts"`
@@ -48,7 +48,7 @@ func (n *Notify) List(ctx context.Context, state State, limit int) ([]Row, error
 		return nil, ropeline.Errorf(ropeline.CodeInvalidRequest, "There is no such state of a message.")
 	}
 	rows, err := n.pool.Query(ctx, `
-		select id, kind, channel, recipient, event_id, subject, state, attempts, due_at, last_error, created_at, changed_at
+		select id, kind, channel, recipient, coalesce(event_id, ''), subject, state, attempts, due_at, last_error, created_at, changed_at
 		from notifications where state = $1 order by changed_at desc, id limit $2`, state, limit)
 	if err != nil {
 		return nil, ropeline.Unavailable(err)

@@ -20,13 +20,15 @@ var templateFiles embed.FS
 // words are the subjects, by kind; a kind without one is none. The rest of a
 // message is in templates/<kind>.html and .txt, for SMS in sms.txt.
 var words = map[Kind]string{
-	Tickets:       "Your tickets for %s",
-	PaymentFailed: "Your payment for %s did not go through",
-	PaymentLate:   "Your payment for %s came too late",
-	Refunded:      "Your refund for %s",
-	TurnNear:      "Your turn for %s is near",
-	EventChanged:  "%s has changed",
-	EventCanceled: "%s is canceled",
+	Tickets:        "Your tickets for %s",
+	PaymentFailed:  "Your payment for %s did not go through",
+	PaymentRefused: "Your order for %s could not be filled",
+	Refunded:       "Your refund for %s",
+	TurnNear:       "Your turn for %s is near",
+	EventChanged:   "%s has changed",
+	EventCanceled:  "%s is canceled",
+	Verify:         "Confirm your e-mail address",
+	Reset:          "Set a new password",
 }
 
 var (
@@ -94,7 +96,7 @@ const qrPixels = 320
 // Write writes a notice out for its channel.
 func Write(n Notice, f Facts) (Message, error) {
 	f.PublicURL = strings.TrimRight(f.PublicURL, "/")
-	p := page{Facts: f, Data: n.Data, Kind: n.Kind, Title: fmt.Sprintf(words[n.Kind], oneLine(f.Event.Name))}
+	p := page{Facts: f, Data: n.Data, Kind: n.Kind, Title: strings.Replace(words[n.Kind], "%s", oneLine(f.Event.Name), 1)}
 	m := Message{ID: n.ID, To: n.To}
 	if n.Channel == SMS {
 		var b bytes.Buffer

@@ -10,12 +10,14 @@ import (
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/internal/redisdb"
+	"github.com/ropeline/ropeline/notify"
 )
 
 // The queues, a fixed set.
 const (
 	queueClerk    = "clerk"
 	queuePayments = "payments"
+	queueLetters  = "letters"
 )
 
 // The kinds of tasks. A payload is the plain id.
@@ -23,6 +25,7 @@ const (
 	taskClerk   = "clerk"
 	taskPayment = "payment"
 	taskRefund  = "refund"
+	taskLetter  = "letter" // payload: id, a space, the lease
 )
 
 // turn is the longest a clerk serves before it makes room for a successor.
@@ -35,13 +38,21 @@ const sameTask = 10 * time.Second
 
 // Client enqueues tasks; every node that pushes requests needs one, to wake
 // clerks. It is safe for concurrent use.
-type Client struct{ asynq *asynq.Client }
+type Client struct {
+	asynq     *asynq.Client
+	inspector *asynq.Inspector
+}
 
 // NewClient connects asynq to the house's Redis.
-func NewClient(r *redisdb.Clients) *Client { return &Client{asynq: asynq.NewClient(r.Asynq())} }
+func NewClient(r *redisdb.Clients) *Client {
+	return &Client{asynq: asynq.NewClient(r.Asynq()), inspector: asynq.NewInspector(r.Asynq())}
+}
 
-// Close ends the connection.
-func (c *Client) Close() error { return c.asynq.Close() }
+// Inspector looks into the queues, for operators; it is the client's to close.
+func (c *Client) Inspector() *asynq.Inspector { return c.inspector }
+
+// Close ends the connections.
+func (c *Client) Close() error { return errors.Join(c.asynq.Close(), c.inspector.Close()) }
 
 // Wake asks for a clerk for an event; it fits checkout.Options.Wake.
 func (c *Client) Wake(ctx context.Context, event ropeline.EventID, generation int64) error {
@@ -54,6 +65,11 @@ func (c *Client) payment(ctx context.Context, id ropeline.PaymentID) error {
 
 func (c *Client) refund(ctx context.Context, id ropeline.RefundID) error {
 	return c.enqueue(ctx, asynq.NewTask(taskRefund, []byte(id)), queuePayments, sometimes("refund", string(id)), time.Minute)
+}
+
+func (c *Client) letter(ctx context.Context, r notify.Released) error {
+	name := fmt.Sprintf("%s %d", r.ID, r.Lease)
+	return c.enqueue(ctx, asynq.NewTask(taskLetter, []byte(name)), queueLetters, "letter:"+name, time.Minute)
 }
 
 func sometimes(kind, id string) string {

@@ -16,22 +16,30 @@ import (
 // the task and its id: the rows know what is still to be done.
 func (w *Worker) handle(ctx context.Context, task *asynq.Task) error {
 	begin := time.Now()
-	defer func() { w.metrics.tasks.WithLabelValues(task.Type()).Observe(time.Since(begin).Seconds()) }()
-	id := string(task.Payload())
-	switch task.Type() {
-	case taskClerk:
-		w.serve(ctx, ropeline.EventID(id))
-	case taskPayment:
-		w.perform(ctx, ropeline.PaymentID(id))
-	case taskRefund:
-		if err := w.checkout.PerformRefund(ctx, ropeline.RefundID(id)); err != nil {
-			w.log.WarnContext(ctx, "refund not done yet", "err", err)
-		}
-	}
+	again, err := w.do(ctx, task.Type(), string(task.Payload()))
+	w.metrics.done(task.Type(), again, err, begin)
 	return nil
 }
 
-func (w *Worker) serve(ctx context.Context, event ropeline.EventID) {
+// do tells whether it was a further try at the same work, and what went wrong.
+func (w *Worker) do(ctx context.Context, kind, payload string) (again bool, err error) {
+	switch kind {
+	case taskClerk:
+		return false, w.serve(ctx, ropeline.EventID(payload))
+	case taskPayment:
+		return false, w.perform(ctx, ropeline.PaymentID(payload))
+	case taskRefund:
+		if err = w.checkout.PerformRefund(ctx, ropeline.RefundID(payload)); err != nil {
+			w.log.WarnContext(ctx, "refund not done yet", "err", err)
+		}
+		return false, err
+	case taskLetter:
+		return w.letter(ctx, payload)
+	}
+	return false, fmt.Errorf("worker: there is no task %q", kind)
+}
+
+func (w *Worker) serve(ctx context.Context, event ropeline.EventID) error {
 	err := w.checkout.Serve(ctx, event, func(b checkout.Batch) {
 		w.stock.add(b)
 		w.metrics.batches.Observe(float64(len(b.Owed)))
@@ -45,9 +53,10 @@ func (w *Worker) serve(ctx context.Context, event ropeline.EventID) {
 	if err != nil {
 		w.log.WarnContext(ctx, "clerk stopped, the sweep wakes another", "event", event, "err", err)
 	}
+	return err
 }
 
-func (w *Worker) perform(ctx context.Context, id ropeline.PaymentID) {
+func (w *Worker) perform(ctx context.Context, id ropeline.PaymentID) error {
 	done, err := w.checkout.Perform(ctx, id)
 	if err != nil {
 		w.log.WarnContext(ctx, "payment's duty not done yet", "err", err)
@@ -57,6 +66,7 @@ func (w *Worker) perform(ctx context.Context, id ropeline.PaymentID) {
 			w.log.WarnContext(ctx, "shopper's place not freed, it ends by itself", "event", done.Event, "err", err)
 		}
 	}
+	return err
 }
 
 // asynqLog gives asynq's words to slog.

@@ -10,6 +10,7 @@ import (
 type metrics struct {
 	sweeps  *prometheus.HistogramVec
 	tasks   *prometheus.HistogramVec
+	retries *prometheus.CounterVec
 	batches prometheus.Histogram
 }
 
@@ -19,7 +20,9 @@ func newMetrics() metrics {
 		sweeps: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ropeline_sweep_seconds",
 			Help: "Runs of the sweeps, the relay and the deliveries, by name and whether they failed.", Buckets: buckets}, []string{"sweep", "result"}),
 		tasks: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ropeline_task_seconds",
-			Help: "Tasks done: a clerk's time in charge, a payment's or a refund's duty.", Buckets: buckets}, []string{"task"}),
+			Help: "Tasks done, by kind and whether they failed: a clerk's time in charge, a payment's or a refund's duty, a message.", Buckets: buckets}, []string{"task", "result"}),
+		retries: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ropeline_task_retries_total",
+			Help: "Tasks that were a further try at the same work."}, []string{"task"}),
 		batches: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "ropeline_clerk_batch_payments",
 			Help: "Payments that a batch of a clerk left to be done; the count is all batches.", Buckets: []float64{0, 1, 4, 16, 64, 256}}),
 	}
@@ -27,7 +30,18 @@ func newMetrics() metrics {
 
 // Collectors are the metrics of the worker.
 func (w *Worker) Collectors() []prometheus.Collector {
-	return []prometheus.Collector{w.metrics.sweeps, w.metrics.tasks, w.metrics.batches}
+	return []prometheus.Collector{w.metrics.sweeps, w.metrics.tasks, w.metrics.retries, w.metrics.batches, backlog{w}}
+}
+
+func (m metrics) done(task string, again bool, err error, begin time.Time) {
+	result := "ok"
+	if err != nil {
+		result = "failed"
+	}
+	m.tasks.WithLabelValues(task, result).Observe(time.Since(begin).Seconds())
+	if again {
+		m.retries.WithLabelValues(task).Inc()
+	}
 }
 
 func (m metrics) swept(name string, err error, begin time.Time) {

@@ -14,7 +14,7 @@ import (
 func TestSweepsAndTasksAreMeasured(t *testing.T) {
 	w := &Worker{log: slog.New(slog.DiscardHandler), metrics: newMetrics()}
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(w.Collectors()...)
+	registry.MustRegister(w.metrics.sweeps, w.metrics.tasks)
 	ctx, stop := context.WithCancel(t.Context())
 	runs := 0
 	err := w.every(ctx, loop{name: "test", pause: time.Millisecond, runOnce: func(context.Context) (int, error) {
@@ -46,7 +46,7 @@ func TestSweepsAndTasksAreMeasured(t *testing.T) {
 			got[key] = m.GetHistogram().GetSampleCount()
 		}
 	}
-	if got["ropeline_sweep_seconds failed test"] != 1 || got["ropeline_sweep_seconds ok test"] != 3 || got["ropeline_task_seconds unknown"] != 1 {
+	if got["ropeline_sweep_seconds failed test"] != 1 || got["ropeline_sweep_seconds ok test"] != 3 || got["ropeline_task_seconds failed unknown"] != 1 {
 		t.Errorf("%v", got)
 	}
 }

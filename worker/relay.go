@@ -20,7 +20,10 @@ const (
 
 // The consumers of the outbox. A name is where the consumer's place is kept:
 // a renamed one begins anew.
-const consumerStream = "stream"
+const (
+	consumerStream  = "stream"
+	consumerLetters = "letters"
+)
 
 // relays are the loops that hand the outbox to its consumers. Each has its own
 // place and its own loop: one that is down holds up nobody else.
@@ -32,6 +35,9 @@ func (w *Worker) relays() []loop {
 	}
 	if w.options.Sink != nil {
 		relay(consumerStream, w.options.Sink.Send)
+	}
+	if w.options.Letters.Notify != nil {
+		relay(consumerLetters, w.letters)
 	}
 	return loops
 }

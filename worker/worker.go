@@ -28,6 +28,8 @@ type Options struct {
 	Done func(ctx context.Context, event ropeline.EventID, fan ropeline.FanID) error
 	// Sink gets the domain events of the outbox; nil: they stay there.
 	Sink EventSink
+	// Letters are the messages to people that domain events lead to.
+	Letters Letters
 	// Sandbox and PublicURL: the sandbox's webhooks are posted to
 	// PublicURL + "/payments/webhook".
 	Sandbox   *sandbox.Gateway
@@ -49,6 +51,15 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Sweep <= 0 {
 		o.Sweep = time.Second
+	}
+	if o.Letters.Sending <= 0 {
+		o.Letters.Sending = 8
+	}
+	if o.Letters.NearAhead <= 0 {
+		o.Letters.NearAhead = 100
+	}
+	if o.Letters.NearWait <= 0 {
+		o.Letters.NearWait = 5 * time.Minute
 	}
 	o.PublicURL = strings.TrimSuffix(o.PublicURL, "/")
 	return o
@@ -88,18 +99,22 @@ func New(c *checkout.Checkout, r *redisdb.Clients, pool *pgxpool.Pool, client *C
 //
 //  1. the sweeps, the relay and the deliveries stop looking for work;
 //  2. the asynq servers take no new tasks; each clerk finishes its batch, gives
-//     its lease back and wakes a successor; each payment finishes its call;
+//     its lease back and wakes a successor; each payment finishes its call, each
+//     message is handed over;
 //  3. the last stock is told to admission;
 //  4. Run returns, and the caller closes the client, Redis and Postgres.
 func (w *Worker) Run(ctx context.Context) error {
 	clerks := w.server(ctx, queueClerk, w.options.Clerks)
 	payments := w.server(ctx, queuePayments, w.options.Payments)
-	if err := clerks.Start(asynq.HandlerFunc(w.handle)); err != nil {
-		return err
-	}
-	if err := payments.Start(asynq.HandlerFunc(w.handle)); err != nil {
-		clerks.Shutdown()
-		return err
+	letters := w.server(ctx, queueLetters, w.options.Letters.Sending)
+	servers := []*asynq.Server{clerks, payments, letters}
+	for i, server := range servers {
+		if err := server.Start(asynq.HandlerFunc(w.handle)); err != nil {
+			for _, started := range servers[:i] {
+				started.Shutdown()
+			}
+			return err
+		}
 	}
 	telling, quiet := context.WithCancel(context.WithoutCancel(ctx))
 	told := make(chan struct{})
@@ -115,13 +130,16 @@ func (w *Worker) Run(ctx context.Context) error {
 		{"payments", w.options.Sweep, w.sweepPayments},
 		{"refunds", w.options.Sweep, w.sweepRefunds},
 		{"sandbox webhooks", deliveryPause, w.deliver},
+		{"letters", letterPause, w.releaseLetters},
+		{"turns", nearPause, w.sweepTurns},
 	}...) {
 		g.Go(func() error { return w.every(loops, each) })
 	}
 	err := g.Wait()
 
-	clerks.Shutdown()
-	payments.Shutdown()
+	for _, server := range servers {
+		server.Shutdown()
+	}
 	quiet()
 	<-told
 	w.http.CloseIdleConnections()

@@ -1,0 +1,54 @@
+package checkout
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ropeline/ropeline"
+)
+
+// Contact is whom an order, a payment or a refund concerns.
+type Contact struct {
+	Event ropeline.EventID
+	Order ropeline.OrderID
+	Fan   ropeline.FanID
+	Email string
+	Money ropeline.Money // the order's total, or what is refunded
+}
+
+const contactColumns = "o.event_id, o.id, o.fan_id, o.email, "
+
+// ContactOfOrder finds who has placed an order; order_not_found for none.
+func (c *Checkout) ContactOfOrder(ctx context.Context, id ropeline.OrderID) (Contact, error) {
+	return c.contact(ctx, "select "+contactColumns+"o.total_minor, o.currency from orders o where o.id = $1", id)
+}
+
+// ContactOfRefund finds whose refund it is, and what goes back.
+func (c *Checkout) ContactOfRefund(ctx context.Context, id ropeline.RefundID) (Contact, error) {
+	return c.contact(ctx, "select "+contactColumns+`r.amount_minor, r.currency
+		from refunds r join payments p on p.id = r.payment_id join orders o on o.id = p.order_id where r.id = $1`, id)
+}
+
+func (c *Checkout) contact(ctx context.Context, sql string, id any) (k Contact, err error) {
+	err = c.pool.QueryRow(ctx, sql, id).Scan(&k.Event, &k.Order, &k.Fan, &k.Email, &k.Money.Minor, &k.Money.Currency)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return k, ropeline.Errorf(ropeline.CodeOrderNotFound, "There is no such order.")
+	}
+	return k, asError(err)
+}
+
+// TicketHolders lists the orders of an event that have got tickets, in the
+// order of their ids; after is the last one of the page before.
+func (c *Checkout) TicketHolders(ctx context.Context, event ropeline.EventID, after ropeline.OrderID, limit int) ([]Contact, error) {
+	rows, err := c.pool.Query(ctx, "select "+contactColumns+`o.total_minor, o.currency from orders o
+		where o.event_id = $1 and o.id > $2 and exists (select from tickets t where t.order_id = o.id) order by o.id limit $3`, event, after, limit)
+	if err != nil {
+		return nil, ropeline.Unavailable(err)
+	}
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (k Contact, err error) {
+		return k, row.Scan(&k.Event, &k.Order, &k.Fan, &k.Email, &k.Money.Minor, &k.Money.Currency)
+	})
+	return all, asError(err)
+}

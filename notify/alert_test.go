@@ -1,0 +1,69 @@
+package notify
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/ropeline/ropeline"
+)
+
+func TestParsePhone(t *testing.T) {
+	for in, want := range map[string]string{
+		"+43 664 123-4567": "+436641234567", "+1 (500) 555 0006": "+15005550006", "0664 1234567": "", "+0664123456": "", "+12": "", "+1234567890123456": "", "+43x6641234567": "", "": "",
+	} {
+		got, err := ParsePhone(in)
+		if got != want || (want == "") != (ropeline.CodeOf(err) == ropeline.CodeInvalidPhone && err != nil) {
+			t.Errorf("%q: %q %v", in, got, err)
+		}
+	}
+}
+
+// One address is not flooded by many fans; a fan may change the address.
+func TestAlertsOfOneAddressAreFew(t *testing.T) {
+	h := newHouse(t, Options{Senders: map[Channel]Sender{Email: NewLog(nil)}})
+	set := func(fan, to string) error {
+		return h.SetAlert(t.Context(), Alert{Event: h.event.ID, Fan: ropeline.FanID(fan), Channel: Email, To: to})
+	}
+	for i := range mostAlerts {
+		if err := set(fmt.Sprint("f", i), "a@example.com"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := set("f0", "a@example.com"); err != nil {
+		t.Errorf("the same again: %v", err)
+	}
+	if err := set("f9", "a@example.com"); ropeline.CodeOf(err) != ropeline.CodeRateLimited {
+		t.Errorf("one more: %v", err)
+	}
+	if err := set("f0", "b@example.com"); err != nil {
+		t.Error(err)
+	}
+	if to, err := h.AlertOf(t.Context(), h.event.ID, "f0"); to != "b…@example.com" || err != nil {
+		t.Error(to, err)
+	}
+	if err := h.DropAlert(t.Context(), h.event.ID, "f0"); err != nil {
+		t.Error(err)
+	}
+	if to, err := h.AlertOf(t.Context(), h.event.ID, "f0"); to != "" || err != nil {
+		t.Error(to, err)
+	}
+	if err := h.SetAlert(t.Context(), Alert{Event: h.event.ID, Fan: "f", Channel: SMS, To: "+1"}); ropeline.CodeOf(err) != ropeline.CodeChannelUnavailable {
+		t.Errorf("a channel without sender: %v", err)
+	}
+}
+
+// Tickets are sent again, but not by somebody who only clicks.
+func TestAgain(t *testing.T) {
+	h := newHouse(t, Options{})
+	n := h.notice(Tickets, "tickets:o1")
+	h.post(n)
+	if err := h.Again(t.Context(), n); ropeline.CodeOf(err) != ropeline.CodeRateLimited {
+		t.Errorf("at once: %v", err)
+	}
+	for i := range mostAgain + 1 {
+		h.exec("update notifications set created_at = created_at - interval '2 minutes'")
+		if err := h.Again(t.Context(), n); (err == nil) != (i < mostAgain) {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+}

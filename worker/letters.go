@@ -1,0 +1,173 @@
+package worker
+
+import (
+	"context"
+	"time"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/admission"
+	"github.com/ropeline/ropeline/catalog"
+	"github.com/ropeline/ropeline/checkout"
+	"github.com/ropeline/ropeline/internal/outbox"
+	"github.com/ropeline/ropeline/notify"
+	"github.com/ropeline/ropeline/queue"
+)
+
+// Letters are the rooms that messages to people need. Without Notify there are
+// none.
+type Letters struct {
+	Notify    *notify.Notify
+	Catalog   *catalog.Catalog
+	Line      *queue.Line // with Admission: turns that are near are told
+	Admission *admission.Admission
+	// NearAhead and NearWait: a turn is near when so few are ahead, or the wait by
+	// the organizer's rate is so short; defaults 100 and 5 minutes.
+	NearAhead int64
+	NearWait  time.Duration
+	// Sending is how many messages may be at their sender at once; default 8.
+	Sending int
+}
+
+// letters turns domain events into messages. An event that tells of nobody is
+// left out: it would hold up all that come after it.
+func (w *Worker) letters(ctx context.Context, events []outbox.Event) error {
+	var notices []notify.Notice
+	for _, e := range events {
+		some, err := w.noticesOf(ctx, e)
+		if ropeline.CodeOf(err) == ropeline.CodeUnavailable {
+			return err
+		}
+		if err != nil {
+			w.log.ErrorContext(ctx, "nobody is told of a domain event", "seq", e.Seq, "kind", e.Kind, "err", err)
+			continue
+		}
+		notices = append(notices, some...)
+	}
+	if len(notices) == 0 {
+		return nil
+	}
+	_, err := w.options.Letters.Notify.Post(ctx, nil, notices...)
+	return err
+}
+
+func (w *Worker) noticesOf(ctx context.Context, e outbox.Event) ([]notify.Notice, error) {
+	switch e.Kind {
+	case outbox.TicketIssued:
+		return w.toOrder(ctx, e, notify.Tickets, "tickets:"+e.Subject, ropeline.OrderID(e.Subject))
+	case outbox.PaymentFailed:
+		p, err := outbox.Decode[outbox.Payment](e)
+		if err != nil {
+			return nil, err
+		}
+		return w.toOrder(ctx, e, notify.PaymentFailed, "payment:"+string(p.Payment), p.Order)
+	case outbox.PaymentRefused:
+		p, err := outbox.Decode[outbox.Payment](e)
+		if err != nil {
+			return nil, err
+		}
+		return w.toOrder(ctx, e, notify.PaymentRefused, "payment:"+string(p.Payment), p.Order)
+	case outbox.Refunded:
+		contact, err := w.checkout.ContactOfRefund(ctx, ropeline.RefundID(e.Subject))
+		return one(contact, notify.Refunded, "refund:"+e.Subject), err
+	case outbox.EventChanged:
+		change, err := outbox.Decode[outbox.Change](e)
+		if err != nil {
+			return nil, err
+		}
+		return nil, w.toHolders(ctx, e, notify.EventChanged, notify.Data{Fields: change.Fields, Note: change.Note})
+	case outbox.EventCanceled:
+		canceled, err := outbox.Decode[outbox.Cancellation](e)
+		if err != nil {
+			return nil, err
+		}
+		return nil, w.toHolders(ctx, e, notify.EventCanceled, notify.Data{Note: canceled.Reason})
+	}
+	return nil, nil
+}
+
+func (w *Worker) toOrder(ctx context.Context, _ outbox.Event, kind notify.Kind, key string, order ropeline.OrderID) ([]notify.Notice, error) {
+	contact, err := w.checkout.ContactOfOrder(ctx, order)
+	return one(contact, kind, key), err
+}
+
+func one(c checkout.Contact, kind notify.Kind, key string) []notify.Notice {
+	return []notify.Notice{TicketNotice(c, kind, key)}
+}
+
+// TicketNotice is a notice about an order, to the address that was given with it.
+func TicketNotice(c checkout.Contact, kind notify.Kind, key string) notify.Notice {
+	return notify.Notice{Dedupe: key, Kind: kind, Channel: notify.Email, To: c.Email, Event: c.Event, Subject: string(c.Order),
+		Data: notify.Data{Fan: c.Fan, Order: c.Order, Money: &c.Money}}
+}
+
+const holdersAtOnce = 1000
+
+// toHolders posts a message to everybody who has tickets, in pages: there may
+// be fifty thousand. Begun again, it posts nothing twice.
+func (w *Worker) toHolders(ctx context.Context, e outbox.Event, kind notify.Kind, data notify.Data) error {
+	var after ropeline.OrderID
+	for {
+		holders, err := w.checkout.TicketHolders(ctx, e.Event, after, holdersAtOnce)
+		if err != nil || len(holders) == 0 {
+			return err
+		}
+		notices := make([]notify.Notice, len(holders))
+		for i, holder := range holders {
+			n := TicketNotice(holder, kind, string(kind)+":"+string(e.Event)+":"+string(holder.Order))
+			if kind == notify.EventChanged { // there may be several changes
+				n.Dedupe += ":" + e.At.UTC().Format(time.RFC3339Nano)
+			}
+			n.Data.Fields, n.Data.Note, n.Bulk = data.Fields, data.Note, true
+			notices[i], after = n, holder.Order
+		}
+		if _, err := w.options.Letters.Notify.Post(ctx, nil, notices...); err != nil {
+			return ropeline.Unavailable(err)
+		}
+	}
+}
+
+// Facts looks up what messages say; it fits notify.Options.Facts.
+func Facts(c *checkout.Checkout, events *catalog.Catalog, publicURL string) func(context.Context, notify.Notice) (notify.Facts, error) {
+	return func(ctx context.Context, n notify.Notice) (facts notify.Facts, err error) {
+		facts.PublicURL = publicURL
+		if n.Data.Money != nil {
+			facts.Money = *n.Data.Money
+		}
+		if n.Event != "" {
+			if facts.Event, err = events.Event(ctx, n.Event); err != nil {
+				return facts, err
+			}
+		}
+		if n.Kind != notify.Tickets && n.Kind != notify.PaymentRefused {
+			return facts, nil
+		}
+		contact, err := c.ContactOfOrder(ctx, n.Data.Order)
+		if err != nil {
+			return facts, err
+		}
+		order, err := c.Order(ctx, n.Data.Order, contact.Fan)
+		if err != nil {
+			return facts, err
+		}
+		facts.Total, facts.Reason = order.Total, order.Message
+		if n.Kind == notify.PaymentRefused {
+			return facts, nil
+		}
+		names := map[ropeline.TicketTypeID]string{}
+		for _, t := range facts.Event.TicketTypes {
+			names[t.ID] = t.Name
+		}
+		for _, i := range order.Items {
+			facts.Items = append(facts.Items, notify.Item{Quantity: i.Quantity, Name: names[i.TicketType], Unit: i.Unit()})
+		}
+		for _, t := range order.Tickets {
+			if t.State == checkout.TicketIssued {
+				facts.Tickets = append(facts.Tickets, notify.Ticket{ID: t.ID, Name: t.Name, Code: t.Code})
+			}
+		}
+		if len(facts.Tickets) == 0 {
+			return facts, notify.ErrMoot
+		}
+		return facts, nil
+	}
+}
