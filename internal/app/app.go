@@ -27,6 +27,7 @@ import (
 	"github.com/ropeline/ropeline/internal/keyring"
 	"github.com/ropeline/ropeline/internal/redisdb"
 	"github.com/ropeline/ropeline/migrations"
+	"github.com/ropeline/ropeline/notify"
 	"github.com/ropeline/ropeline/queue"
 	"github.com/ropeline/ropeline/queue/draw"
 	"github.com/ropeline/ropeline/web"
@@ -58,19 +59,28 @@ type App struct {
 	Checkout  *checkout.Checkout
 	Accounts  *identity.Accounts
 	Fans      *identity.Fans
+	Notify    *notify.Notify
 
-	stripe *stripe.Gateway // nil without its keys
-	web    *web.Server     // nil without the web role
-	worker *worker.Worker  // nil without the worker role
+	stripe  *stripe.Gateway // nil without its keys
+	mailLog *slog.Logger
+	senders []notify.Sender
+
+	web    *web.Server    // nil without the web role
+	worker *worker.Worker // nil without the worker role
 }
 
 // Open starts what is needed and connects; what it started is stopped again
 // when it fails.
 func Open(ctx context.Context, c Config, log *slog.Logger) (app *App, err error) {
+	return open(ctx, c, log, log)
+}
+
+// open is Open; mailLog shows the messages that are not sent.
+func open(ctx context.Context, c Config, log, mailLog *slog.Logger) (app *App, err error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	a := &App{config: c, log: log}
+	a := &App{config: c, log: log, mailLog: mailLog}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())
@@ -141,6 +151,10 @@ func (a *App) openRooms(ctx context.Context) error {
 	a.Line = queue.New(a.redis, a.pool, keys, a.log)
 	a.Admission = admission.New(a.redis, a.pool, keys, a.Line, a.log)
 	a.Checkout = checkout.New(a.redis, a.pool, keys, gateway, a.log, checkout.Options{Hold: a.config.Hold, Wake: a.tasks.Wake, Others: others})
+	if err := a.openNotify(); err != nil {
+		return err
+	}
+	registry.MustRegister(a.Notify.Collectors()...)
 	registry.MustRegister(a.redis.Measure())
 	registry.MustRegister(a.Line.Collectors()...)
 	registry.MustRegister(a.Admission.Collectors()...)
@@ -150,6 +164,7 @@ func (a *App) openRooms(ctx context.Context) error {
 	if a.config.Has(RoleWorker) {
 		a.worker = worker.New(a.Checkout, a.redis, a.pool, a.tasks, a.log, worker.Options{
 			Stock: a.Admission.Stock, Done: a.Admission.Done, Sink: worker.NewRedisStream(a.redis),
+			Letters: worker.Letters{Notify: a.Notify, Catalog: a.Catalog, Line: a.Line, Admission: a.Admission},
 			Sandbox: box, PublicURL: a.url,
 		})
 	}
@@ -290,6 +305,9 @@ func (a *App) Close() error {
 	}
 	if a.redis != nil {
 		errs = append(errs, a.redis.Close())
+	}
+	for _, sender := range a.senders {
+		errs = append(errs, sender.Close())
 	}
 	if a.stripe != nil {
 		a.stripe.Close()

@@ -37,6 +37,13 @@ type Config struct {
 	StripeWebhookSecret string        `arg:"--stripe-webhook-secret,env:STRIPE_WEBHOOK_SECRET" placeholder:"SECRET" help:"whsec_… of the account's webhook endpoint"`
 	StripeURL           string        `arg:"--stripe-url,env:STRIPE_URL" placeholder:"URL" help:"where Stripe's API is, for tests; Stripe's own when empty"`
 	DrandURL            string        `arg:"--drand-url,env:ROPELINE_DRAND_URL" placeholder:"URL" help:"where rounds of drand are fetched for draws, e.g. https://api.drand.sh; the organizer pastes them when empty"`
+	SMTPURL             string        `arg:"--smtp-url,env:SMTP_URL" placeholder:"URL" help:"mail server: smtp://user:password@host:587 (STARTTLS; ?tls=opportunistic or none to do without), smtps://…:465; mail is only logged when empty"`
+	SMTPFrom            string        `arg:"--smtp-from,env:SMTP_FROM" placeholder:"ADDRESS" help:"in whose name mail is sent, such as Box Office <tickets@example.com>"`
+	TwilioAccount       string        `arg:"--twilio-account-sid,env:TWILIO_ACCOUNT_SID" placeholder:"SID" help:"Twilio account that sends text messages; none are offered when empty"`
+	TwilioToken         string        `arg:"--twilio-auth-token,env:TWILIO_AUTH_TOKEN" placeholder:"TOKEN" help:"of the same account"`
+	TwilioFrom          string        `arg:"--twilio-from,env:TWILIO_FROM" placeholder:"NUMBER" help:"in whose name text messages are sent: +15005550006, or a messaging service's MG…"`
+	TwilioURL           string        `arg:"--twilio-url,env:TWILIO_URL" placeholder:"URL" help:"where Twilio's API is, for tests; Twilio's own when empty"`
+	NotifyRate          int           `arg:"--notify-rate,env:ROPELINE_NOTIFY_RATE" placeholder:"N" default:"20" help:"messages a second by mail, and as many by text message, over all processes"`
 	LogLevel            string        `arg:"--log-level,env:ROPELINE_LOG_LEVEL" placeholder:"LEVEL" default:"info" help:"debug, info, warn or error"`
 	LogFormat           string        `arg:"--log-format,env:ROPELINE_LOG_FORMAT" placeholder:"FORMAT" default:"text" help:"text or json"`
 }
@@ -44,7 +51,7 @@ type Config struct {
 // DefaultConfig is what the flags' defaults say, for callers that do not parse
 // a command line.
 func DefaultConfig() Config {
-	return Config{Listen: "127.0.0.1:8080", Roles: strings.Join(allRoles, ","), Hold: 10 * time.Minute, JoinLimit: 600, LogLevel: "info", LogFormat: "text"}
+	return Config{Listen: "127.0.0.1:8080", Roles: strings.Join(allRoles, ","), Hold: 10 * time.Minute, JoinLimit: 600, NotifyRate: 20, LogLevel: "info", LogFormat: "text"}
 }
 
 // Validate names the first setting that cannot be used.
@@ -86,6 +93,15 @@ func (c Config) Validate() error {
 	}
 	if err := c.validateStripe(); err != nil {
 		return err
+	}
+	if _, err := c.smtp(); err != nil {
+		return err
+	}
+	if c.TwilioAccount != "" && (c.TwilioToken == "" || c.TwilioFrom == "") {
+		return fmt.Errorf("TWILIO_ACCOUNT_SID: want TWILIO_AUTH_TOKEN and TWILIO_FROM with it")
+	}
+	if c.NotifyRate < 1 || c.NotifyRate > 10_000 {
+		return fmt.Errorf("ROPELINE_NOTIFY_RATE %d: want 1 to 10000", c.NotifyRate)
 	}
 	if c.Hold < time.Second || c.Hold > 24*time.Hour {
 		return fmt.Errorf("ROPELINE_HOLD %s: want 1s to 24h", c.Hold)

@@ -83,9 +83,14 @@ func TestValidate(t *testing.T) {
 		"Stripe's test and live": func(c *Config) {
 			c.StripeSecretKey, c.StripePublicKey, c.StripeWebhookSecret = "sk_live_1", "pk_test_1", "whsec_1"
 		},
-		"hold too short": func(c *Config) { c.Hold = time.Millisecond },
-		"unknown level":  func(c *Config) { c.LogLevel = "loud" },
-		"unknown format": func(c *Config) { c.LogFormat = "xml" },
+		"mail without a sender":  func(c *Config) { c.SMTPURL = "smtp://mail.example" },
+		"no way to secure mail":  func(c *Config) { c.SMTPURL, c.SMTPFrom = "smtp://mail.example?tls=maybe", "a@b.example" },
+		"mail by another scheme": func(c *Config) { c.SMTPURL, c.SMTPFrom = "imap://mail.example", "a@b.example" },
+		"Twilio without a token": func(c *Config) { c.TwilioAccount = "AC1" },
+		"no pace for messages":   func(c *Config) { c.NotifyRate = 0 },
+		"hold too short":         func(c *Config) { c.Hold = time.Millisecond },
+		"unknown level":          func(c *Config) { c.LogLevel = "loud" },
+		"unknown format":         func(c *Config) { c.LogFormat = "xml" },
 	} {
 		c := DefaultConfig()
 		change(&c)

@@ -39,12 +39,15 @@ func demo(ctx context.Context, c Config, fans bool, stdout, stderr io.Writer) (e
 	if c.Hold == DefaultConfig().Hold {
 		c.Hold = demoHold
 	}
-	app, err := Open(ctx, c, log)
+	shown := c
+	shown.LogLevel = "info" // messages to fans are worth a line each
+	mails := newLog(shown, stderr)
+	app, err := open(ctx, c, log, mails)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		fmt.Fprintf(stdout, "%s is taken; using a free port instead.\n", c.Listen)
 		host, _, _ := net.SplitHostPort(c.Listen)
 		c.Listen = net.JoinHostPort(host, "0")
-		app, err = Open(ctx, c, log)
+		app, err = open(ctx, c, log, mails)
 	}
 	if err != nil {
 		return err
