@@ -216,6 +216,11 @@ func (c *Checkout) insertOrder(ctx context.Context, tx pgx.Tx, r Reservation, as
 	return p, nil
 }
 
+// UnderReview tells whether a person looks at the order before it is charged.
+func (o Order) UnderReview() bool {
+	return o.Risk == RiskReview && o.Payment.State == PaymentAuthorized
+}
+
 // Order reads an order of a fan with its payment and tickets; another fan's is
 // order_not_found.
 func (c *Checkout) Order(ctx context.Context, id ropeline.OrderID, fan ropeline.FanID) (Order, error) {

@@ -29,6 +29,7 @@ type Reviewed struct {
 	By       string       // who has decided; empty while it waits
 	At       time.Time
 	Note     string
+	New      bool // the call that returned it has decided it
 }
 
 const reviewedColumns = `o.id, o.event_id, o.fan_id, o.email, o.total_minor, o.currency, o.created_at, coalesce(o.risk_score, 0), o.risk_reasons,
@@ -129,7 +130,7 @@ func (c *Checkout) Review(ctx context.Context, tx pgx.Tx, order ropeline.OrderID
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return r, err
 	}
-	r.Decision, r.By, r.Note = decision, by, note
+	r.Decision, r.By, r.Note, r.New = decision, by, note, true
 	return r, nil
 }
 

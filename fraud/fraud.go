@@ -89,7 +89,7 @@ func (f *Fraud) Place(ctx context.Context, v Visit) Placed {
 	if v.Device == "" {
 		p.signals[NoCookie] = 1
 	}
-	if at, known := born(v.Fan); known {
+	if at, known := v.born(); known {
 		p.signals[FanAge] = max(begin.Sub(at).Seconds(), 0)
 	}
 	admitted := ask(ctx, func(ctx context.Context) (time.Time, error) {

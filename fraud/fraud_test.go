@@ -179,7 +179,7 @@ func TestAdmissionAndAge(t *testing.T) {
 func TestBotsAreTold(t *testing.T) {
 	o := newOffice(t, Options{})
 	event := o.event()
-	_, err := o.SetSettings(t.Context(), event, Settings{Enabled: true, ReviewAt: 0.3, RejectAt: 0.95, ReviewHours: 5, AtDeadline: Allow}, "olga")
+	_, err := o.set(event, Settings{Enabled: true, ReviewAt: 0.3, RejectAt: 0.95, ReviewHours: 5, AtDeadline: Allow}, "olga")
 	must(t, err)
 	judge := func(v Visit, card string, risk, declines int) Verdict {
 		order := o.order(o.Place(t.Context(), v))
@@ -241,7 +241,7 @@ func TestDeadlineExceeded(t *testing.T) {
 func TestWithoutRedis(t *testing.T) {
 	o := newOffice(t, Options{})
 	event := o.event()
-	_, err := o.SetSettings(t.Context(), event, Settings{Enabled: true, ReviewAt: 0.0001, RejectAt: 1, ReviewHours: 1, AtDeadline: Reject}, "olga")
+	_, err := o.set(event, Settings{Enabled: true, ReviewAt: 0.0001, RejectAt: 1, ReviewHours: 1, AtDeadline: Reject}, "olga")
 	must(t, err)
 	v := o.fan(event, 1)
 	order := o.order(o.Place(t.Context(), v))

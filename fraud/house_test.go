@@ -67,6 +67,19 @@ func (o *office) order(p Placed) ropeline.OrderID {
 	return id
 }
 
+// set changes an event's settings, and waits for nobody to notice.
+func (o *office) set(event ropeline.EventID, s Settings, by string) (Settings, error) {
+	o.t.Helper()
+	err := pgx.BeginFunc(o.t.Context(), o.pair.Pool, func(tx pgx.Tx) (err error) {
+		s, err = o.SetSettings(o.t.Context(), tx, event, s, by)
+		return err
+	})
+	o.settings.mu.Lock()
+	defer o.settings.mu.Unlock()
+	delete(o.settings.seen, event)
+	return s, err
+}
+
 // bot is one of many identities on one device; everything about it is the
 // same but the identity and the mailbox.
 func (o *office) bot(event ropeline.EventID, n int) Visit {

@@ -86,14 +86,15 @@ func (f *Fraud) History(ctx context.Context, event ropeline.EventID) ([]Settings
 	return append(list, DefaultSettings()), nil
 }
 
-// SetSettings makes a new version. A version above 0 in s must be the one in
+// SetSettings makes a new version, which every node follows two seconds after
+// the commit at the latest. A version above 0 in s must be the one in
 // force (rules_conflict otherwise), so that nobody undoes another's change unseen.
-func (f *Fraud) SetSettings(ctx context.Context, event ropeline.EventID, s Settings, by string) (Settings, error) {
+func (f *Fraud) SetSettings(ctx context.Context, tx pgx.Tx, event ropeline.EventID, s Settings, by string) (Settings, error) {
 	if err := s.Validate(); err != nil {
 		return s, err
 	}
 	at := map[Decision]string{Allow: "approve", Reject: "reject"}[s.AtDeadline]
-	err := f.pool.QueryRow(ctx, `
+	err := tx.QueryRow(ctx, `
 		insert into fraud_settings (event_id, version, enabled, review_at, reject_at, review_hours, at_deadline, changed_by)
 		select $1, v.version + 1, $3, $4, $5, $6, $7, $8 from (select coalesce(max(version), 0) as version from fraud_settings where event_id = $1) v
 		where $2::bigint in (0, v.version) returning version, changed_at`,
@@ -106,7 +107,6 @@ func (f *Fraud) SetSettings(ctx context.Context, event ropeline.EventID, s Setti
 		return s, ropeline.Unavailable(err)
 	}
 	s.ChangedBy = by
-	f.settings.forget(event)
 	return s, nil
 }
 
@@ -157,10 +157,4 @@ func (r *remembered) remember(event ropeline.EventID, s Settings) {
 		clear(r.seen)
 	}
 	r.seen[event] = seenSettings{s, time.Now()}
-}
-
-func (r *remembered) forget(event ropeline.EventID) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.seen, event)
 }

@@ -17,7 +17,7 @@ func TestSettingsAreVersioned(t *testing.T) {
 	}
 	s := DefaultSettings()
 	s.Enabled = true
-	first, err := o.SetSettings(t.Context(), event, s, "olga")
+	first, err := o.set(event, s, "olga")
 	if err != nil || first.Version != 1 {
 		t.Fatalf("%v %+v", err, first)
 	}
@@ -26,10 +26,10 @@ func TestSettingsAreVersioned(t *testing.T) {
 	}
 	second := first
 	second.ReviewAt = 0.25
-	if second, err = o.SetSettings(t.Context(), event, second, "otto"); err != nil || second.Version != 2 {
+	if second, err = o.set(event, second, "otto"); err != nil || second.Version != 2 {
 		t.Fatalf("%v %+v", err, second)
 	}
-	if _, err := o.SetSettings(t.Context(), event, first, "olga"); ropeline.CodeOf(err) != ropeline.CodeRulesConflict {
+	if _, err := o.set(event, first, "olga"); ropeline.CodeOf(err) != ropeline.CodeRulesConflict {
 		t.Errorf("an old version was changed: %v", err)
 	}
 	history, err := o.History(t.Context(), event)

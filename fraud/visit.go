@@ -19,9 +19,10 @@ type Visit struct {
 	Event   ropeline.EventID
 	Fan     ropeline.FanID
 	Address netip.Addr
-	Browser string // User-Agent, Accept-Language and client hints
-	Device  string // the id in the device cookie; empty when the browser keeps none
-	Email   string // of an order
+	Browser string             // User-Agent, Accept-Language and client hints
+	Device  string             // the id in the device cookie; empty when the browser keeps none
+	Email   string             // of an order
+	Account ropeline.AccountID // of a fan who is logged in
 }
 
 // Traces are the keyed hashes that an order is counted by, by their kind.
@@ -119,12 +120,18 @@ func everybodys(domain string) bool {
 
 var idEncoding = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
 
-// born is when an identity was made: the house signs fans' ids, which begin
-// with their time of birth.
-func born(fan ropeline.FanID) (time.Time, bool) {
-	raw, err := idEncoding.DecodeString(string(fan))
+// born is when the fan was first seen: the account's birth, or that of the
+// fan's own identity. Both ids begin with it; what an account is called in one
+// event's line is a MAC and does not.
+func (v Visit) born() (time.Time, bool) {
+	id := string(v.Account)
+	if id == "" {
+		id = string(v.Fan)
+	}
+	raw, err := idEncoding.DecodeString(id)
 	if err != nil || len(raw) < 8 {
 		return time.Time{}, false
 	}
-	return time.UnixMilli(int64(binary.BigEndian.Uint64(raw) >> 16)), true
+	at := time.UnixMilli(int64(binary.BigEndian.Uint64(raw) >> 16))
+	return at, at.Year() >= 2025 && at.Year() < 2200
 }

@@ -95,6 +95,7 @@ func (s *Server) linePage(c *gin.Context) error {
 		}
 	}
 	status.Event, status.Phase = offer.ID, offer.Phase
+	s.knowDevice(c)
 	view := pages.LineView{Offer: offer, Status: status}
 	if rules, err := s.admission.Rules(c.Request.Context(), offer.ID); err == nil {
 		view.ShowUp = rules.ShowUp
@@ -115,6 +116,7 @@ func (s *Server) shopPage(c *gin.Context) error {
 		shopper, err := s.shopper(c, offer.ID, fan)
 		if err == nil {
 			c.Header("Cache-Control", "no-store")
+			s.knowDevice(c)
 			view := pages.ShopView{Offer: offer, ShopUntil: shopper.ShopUntil}
 			held, found, err := s.checkout.Held(c.Request.Context(), offer.ID, fan)
 			if err != nil {
@@ -158,7 +160,7 @@ func (s *Server) orderPage(c *gin.Context, order checkout.Order) error {
 	return s.pages.Order(pages.Zip(c.Writer, c.Request), pages.OrderView{
 		Event: event, ID: order.ID, State: string(order.State), Email: order.Email, Items: bill(event, order.Items),
 		Total: order.Total, CreatedAt: order.CreatedAt, Deadline: order.Deadline, Tickets: ticketPages(view.Tickets),
-		Payment: paid,
+		Payment: paid, Review: view.Review,
 	})
 }
 

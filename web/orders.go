@@ -29,6 +29,7 @@ type orderView struct {
 	CreatedAt   time.Time              `json:"created_at"`
 	Deadline    time.Time              `json:"deadline"` // pay before
 	Payment     paymentView            `json:"payment"`
+	Review      string                 `json:"review,omitempty"` // waiting: a person looks at it first, nothing is charged; rejected
 	Tickets     []ticketView           `json:"tickets"`
 }
 
@@ -70,6 +71,12 @@ func (s *Server) viewOrder(o checkout.Order) orderView {
 	}
 	if d := o.Payment.Disputes; len(d) > 0 {
 		view.Payment.Dispute = &disputeView{State: d[0].State, Reason: d[0].Reason, Amount: d[0].Amount}
+	}
+	switch {
+	case o.UnderReview():
+		view.Review = "waiting"
+	case o.Risk == checkout.RiskReject:
+		view.Review = "rejected"
 	}
 	open := o.Payment.State == checkout.PaymentCreated || o.Payment.State == checkout.PaymentPending
 	switch {
@@ -123,7 +130,7 @@ func (s *Server) placeOrder(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	order, err := s.checkout.PlaceOrder(c.Request.Context(), fan, reservation, body.Email, key)
+	order, err := s.checkout.Place(c.Request.Context(), s.scored(c, checkout.Placing{Fan: fan, Reservation: reservation, Email: body.Email, Key: key}, account))
 	if err != nil {
 		return err
 	}

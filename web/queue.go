@@ -78,6 +78,9 @@ func (s *Server) joinLine(c *gin.Context) (ropeline.Status, queue.Place, error) 
 	if err != nil {
 		return none(err)
 	}
+	if token != "" {
+		s.joined(c, event.ID, fan)
+	}
 	status.Place, status.FanToken = s.line.Token(place), token
 	s.keepPlace(c, place, status.Place)
 	return status, place, nil

@@ -15,6 +15,7 @@ import (
 	"github.com/ropeline/ropeline/catalog"
 	"github.com/ropeline/ropeline/checkout"
 	"github.com/ropeline/ropeline/checkout/payment/sandbox"
+	"github.com/ropeline/ropeline/fraud"
 	"github.com/ropeline/ropeline/identity"
 	"github.com/ropeline/ropeline/internal/keyring"
 	"github.com/ropeline/ropeline/internal/redisdb"
@@ -36,6 +37,7 @@ type Options struct {
 	Line      *queue.Line
 	Admission *admission.Admission
 	Checkout  *checkout.Checkout
+	Fraud     *fraud.Fraud     // nil: orders are not scored
 	Sandbox   *sandbox.Gateway // for the payments that are its own; nil: it has none
 	StripeKey string           // the publishable one, for the page of Stripe's payments
 	Fans      *identity.Fans
@@ -53,6 +55,7 @@ type Server struct {
 	line      *queue.Line
 	admission *admission.Admission
 	checkout  *checkout.Checkout
+	fraud     *fraud.Fraud
 	sandbox   *sandbox.Gateway
 	stripeKey string
 	fans      *identity.Fans
@@ -90,7 +93,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		pool: o.Pool, redis: o.Redis, catalog: o.Catalog, line: o.Line, admission: o.Admission,
-		checkout: o.Checkout, sandbox: o.Sandbox, stripeKey: o.StripeKey, fans: o.Fans, accounts: o.Accounts, keys: o.Keys,
+		checkout: o.Checkout, fraud: o.Fraud, sandbox: o.Sandbox, stripeKey: o.StripeKey, fans: o.Fans, accounts: o.Accounts, keys: o.Keys,
 		hub:   hub.New(o.Catalog, o.Line, o.Admission, o.Checkout, o.Metrics, o.Log),
 		pages: renderer, log: o.Log, registry: o.Metrics, metrics: newMetrics(o.Metrics),
 		publicURL: strings.TrimRight(o.PublicURL, "/"), origins: map[string]bool{originOf(o.PublicURL): true},
@@ -195,6 +198,10 @@ func (s *Server) routes() *gin.Engine {
 	admin.GET("/events/:event/capacity", s.handle(s.getCapacity))
 	admin.PUT("/events/:event/types/:type", s.handle(s.setCapacity))
 	admin.POST("/events/:event/phase", s.handle(s.setPhase))
+	admin.GET("/events/:event/fraud", s.handle(s.getThresholds))
+	admin.PUT("/events/:event/fraud", s.handle(s.putThresholds))
+	admin.GET("/reviews", s.handle(s.listReviews))
+	admin.POST("/reviews/:order", s.handle(s.decideReview))
 	admin.POST("/events/:event/stop", s.handle(s.stopAdmissions))
 	admin.POST("/events/:event/bypass", s.handle(s.bypass))
 

@@ -22,6 +22,7 @@ import (
 	"github.com/ropeline/ropeline/checkout/payment"
 	"github.com/ropeline/ropeline/checkout/payment/sandbox"
 	"github.com/ropeline/ropeline/checkout/payment/stripe"
+	"github.com/ropeline/ropeline/fraud"
 	"github.com/ropeline/ropeline/identity"
 	"github.com/ropeline/ropeline/internal/engines"
 	"github.com/ropeline/ropeline/internal/keyring"
@@ -57,6 +58,7 @@ type App struct {
 	Line      *queue.Line
 	Admission *admission.Admission
 	Checkout  *checkout.Checkout
+	Fraud     *fraud.Fraud
 	Accounts  *identity.Accounts
 	Fans      *identity.Fans
 	Notify    *notify.Notify
@@ -150,7 +152,13 @@ func (a *App) openRooms(ctx context.Context) error {
 	a.Catalog = catalog.New(a.pool)
 	a.Line = queue.New(a.redis, a.pool, keys, a.log)
 	a.Admission = admission.New(a.redis, a.pool, keys, a.Line, a.log)
-	a.Checkout = checkout.New(a.redis, a.pool, keys, gateway, a.log, checkout.Options{Hold: a.config.Hold, Wake: a.tasks.Wake, Others: others})
+	model, err := fraud.LoadModel(a.config.FraudModel)
+	if err != nil {
+		return err
+	}
+	a.Fraud = fraud.New(a.redis, a.pool, keys, model, a.log, fraud.Options{Admitted: a.admitted})
+	a.Checkout = checkout.New(a.redis, a.pool, keys, gateway, a.log, checkout.Options{Hold: a.config.Hold, Wake: a.tasks.Wake, Others: others, Assess: a.assess})
+	registry.MustRegister(a.Fraud.Collectors()...)
 	if err := a.openNotify(); err != nil {
 		return err
 	}
@@ -175,7 +183,7 @@ func (a *App) openRooms(ctx context.Context) error {
 		a.web, err = web.New(web.Options{
 			PublicURL: a.url, Origins: split(a.config.Origins), Proxies: split(a.config.Proxies), JoinLimit: a.config.JoinLimit,
 			Pool: a.pool, Redis: a.redis, Catalog: a.Catalog, Line: a.Line, Admission: a.Admission,
-			Checkout: a.Checkout, Sandbox: box, StripeKey: a.config.StripePublicKey, Fans: a.Fans, Accounts: a.Accounts, Keys: keys,
+			Checkout: a.Checkout, Fraud: a.Fraud, Sandbox: box, StripeKey: a.config.StripePublicKey, Fans: a.Fans, Accounts: a.Accounts, Keys: keys,
 			Metrics: registry, Log: a.log,
 		})
 	}
@@ -234,6 +242,7 @@ func (a *App) Run(ctx context.Context) error {
 	run(&bases, base, func(ctx context.Context) error { return a.keys.Run(ctx, a.log) })
 	run(&bases, base, a.Line.Run)
 	run(&bases, base, a.Checkout.Run)
+	run(&bases, base, a.Fraud.Run)
 	if a.config.Has(RoleAdmission) {
 		run(&middles, middle, func(ctx context.Context) error { return a.Admission.Run(ctx, a.live) })
 		run(&middles, middle, a.Line.RunDraws)

@@ -44,6 +44,7 @@ type Config struct {
 	TwilioFrom          string        `arg:"--twilio-from,env:TWILIO_FROM" placeholder:"NUMBER" help:"in whose name text messages are sent: +15005550006, or a messaging service's MG…"`
 	TwilioURL           string        `arg:"--twilio-url,env:TWILIO_URL" placeholder:"URL" help:"where Twilio's API is, for tests; Twilio's own when empty"`
 	NotifyRate          int           `arg:"--notify-rate,env:ROPELINE_NOTIFY_RATE" placeholder:"N" default:"20" help:"messages a second by mail, and as many by text message, over all processes"`
+	FraudModel          string        `arg:"--fraud-model,env:FRAUD_MODEL" placeholder:"FILE" help:"weights that orders are scored with, as ropeline fraud train writes them; the built-in ones when empty"`
 	LogLevel            string        `arg:"--log-level,env:ROPELINE_LOG_LEVEL" placeholder:"LEVEL" default:"info" help:"debug, info, warn or error"`
 	LogFormat           string        `arg:"--log-format,env:ROPELINE_LOG_FORMAT" placeholder:"FORMAT" default:"text" help:"text or json"`
 }

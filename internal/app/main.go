@@ -28,6 +28,7 @@ type commands struct {
 	Owner   *struct{}       `arg:"subcommand:reset-owner" help:"give the owner a new password, and print it"`
 	Audit   *auditCommand   `arg:"subcommand:audit" help:"hold an event's rows to the invariants of stock and money"`
 	Keys    *keysCommand    `arg:"subcommand:keys" help:"list the keys that sign tickets and passes, or make a new one"`
+	Fraud   *fraudCommand   `arg:"subcommand:fraud" help:"fit, judge and feed the model that orders are scored with"`
 	Health  *healthCommand  `arg:"subcommand:health" help:"ask a running program whether it is ready"`
 	Verify  *verifyCommand  `arg:"subcommand:verify" help:"check what a house has published, without asking it"`
 	Version *versionCommand `arg:"subcommand:version" help:"print the version"`
@@ -79,6 +80,9 @@ func run(ctx context.Context, c commands, stdout, stderr io.Writer) error {
 	}
 	if c.Verify != nil {
 		return c.Verify.run(stdout)
+	}
+	if c.Fraud != nil {
+		return c.Fraud.run(ctx, c.Config, stdout, newLog(c.Config, stderr))
 	}
 	if c.Health != nil {
 		return askHealth(ctx, c.Health.URL)

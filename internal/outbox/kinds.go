@@ -198,8 +198,11 @@ type Cancellation struct {
 
 // Review is the payload of FraudReviewed.
 type Review struct {
-	Order    ropeline.OrderID `json:"order"`
-	Decision string           `json:"decision"`
+	Order    ropeline.OrderID   `json:"order"`
+	Payment  ropeline.PaymentID `json:"payment"`
+	Decision string             `json:"decision"` // review | reject by the model, then allow | reject
+	By       string             `json:"by"`       // model, deadline, or the organizer's address
+	Score    float64            `json:"score"`
 }
 
 // Kinds lists every kind, by name.

@@ -90,3 +90,30 @@ func (r *Renderer) OrganizerEvent(w http.ResponseWriter, v OrganizerEventView) e
 	v.settle()
 	return r.draw(w, http.StatusOK, "organizer_event", &v)
 }
+
+// ReviewsView is the queue of an event's orders that wait for a person.
+type ReviewsView struct {
+	Frame
+	Events  []ropeline.Event // to choose from
+	Event   ropeline.Event
+	Reviews []Review
+	Next    string // address of the next page; "" at the end
+}
+
+// Review is one of them.
+type Review struct {
+	Order      ropeline.OrderID
+	Email      string
+	Total      ropeline.Money
+	Placed     time.Time
+	Percent    int // probability of fraud
+	Reasons    []string
+	Deadline   time.Time
+	AtDeadline string // approve | reject: what happens then by itself
+}
+
+// Reviews writes the review queue.
+func (r *Renderer) Reviews(w http.ResponseWriter, v ReviewsView) error {
+	v.settle()
+	return r.draw(w, http.StatusOK, "reviews", &v)
+}

@@ -155,6 +155,20 @@ func scenes(s sayings) []scene {
 	add("gates", 200, func(r *Renderer, w http.ResponseWriter) error {
 		return r.Gates(w, GatesView{Frame: desk, Events: []ropeline.Event{event}})
 	})
+	add("reviews", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.Reviews(w, ReviewsView{Frame: desk, Events: []ropeline.Event{event, eventOf(s)}, Event: event, Next: "/admin/reviews?after=x", Reviews: []Review{
+			{Order: "0dq3k5m2p8r7t1v9b4c6f0h0c1", Email: s.text, Total: total, Placed: noon, Percent: 71, Reasons: []string{s.text, s.name}, Deadline: noon.Add(time.Hour), AtDeadline: "reject"}}})
+	})
+	add("reviews, none", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.Reviews(w, ReviewsView{Frame: desk, Event: event})
+	})
+	for _, review := range []string{"waiting", "rejected"} {
+		add("order, review "+review, 200, func(r *Renderer, w http.ResponseWriter) error {
+			state := map[string]string{"waiting": "pending", "rejected": "canceled"}[review]
+			return r.Order(w, OrderView{Frame: frame, Event: event, ID: "0dq3k5m2p8r7t1v9b4c6f0h0d1", State: state, Email: s.text, Items: items, Total: total,
+				CreatedAt: noon, Deadline: noon, Payment: Payment{State: "authorized"}, Review: review})
+		})
+	}
 	add("gates, none", 200, func(r *Renderer, w http.ResponseWriter) error { return r.Gates(w, GatesView{Frame: desk}) })
 	add("gate", 200, func(r *Renderer, w http.ResponseWriter) error { return r.Gate(w, GateView{Frame: desk, Event: event}) })
 	add("login", 200, func(r *Renderer, w http.ResponseWriter) error { return r.Login(w, LoginView{Frame: frame}) })

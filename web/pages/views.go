@@ -95,6 +95,7 @@ type OrderView struct {
 	Deadline  time.Time // of the hold
 	Payment   Payment
 	Tickets   []Ticket
+	Review    string // waiting: a person looks at it first; rejected
 }
 
 // Payment is the state of the money of an order.

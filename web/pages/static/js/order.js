@@ -2,7 +2,7 @@
 import { call } from './api.js';
 import { down } from './clock.js';
 
-const { order, state, payment, tickets } = document.getElementById('order').dataset;
+const { order, state, payment, review, tickets } = document.getElementById('order').dataset;
 for (const time of document.querySelectorAll('time[data-until]')) down(time, Number(time.dataset.until));
 
 let timer;
@@ -10,7 +10,7 @@ async function look(turn) {
   clearTimeout(timer);
   if (!document.hidden) {
     const { ok, body } = await call('GET', `/orders/${order}`);
-    if (ok && (body.state !== state || (body.payment?.state || '') !== payment || body.tickets.length !== Number(tickets))) {
+    if (ok && (body.state !== state || (body.payment?.state || '') !== payment || (body.review || '') !== review || body.tickets.length !== Number(tickets))) {
       return location.reload();
     }
   }
