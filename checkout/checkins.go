@@ -92,42 +92,44 @@ func (c *Checkout) GateCounts(ctx context.Context, event ropeline.EventID) (Gate
 }
 
 // UndoCheckIn makes a ticket that was let in good again, as when the wrong one
-// of two was scanned. Who did it and why is kept beside the scans; the first
-// scan stays, and the ticket begins a new turn.
+// of two was scanned, within the caller's transaction. Who did it and why is
+// kept beside the scans; the first scan stays, and the ticket begins a new turn.
 //
 // Errors: ticket_not_found, ticket_ended for one that is not checked in,
 // invalid_request.
-func (c *Checkout) UndoCheckIn(ctx context.Context, id ropeline.TicketID, reason, by string) error {
+func (c *Checkout) UndoCheckIn(ctx context.Context, tx pgx.Tx, id ropeline.TicketID, reason, by string) error {
 	if err := checkReason(reason); err != nil {
 		return err
 	}
-	return asError(pgx.BeginFunc(ctx, c.pool, func(tx pgx.Tx) error {
-		var state TicketState
-		if err := tx.QueryRow(ctx, "select state from tickets where id = $1 for update", id).Scan(&state); err != nil {
-			return noTicket(err)
-		}
-		if state != TicketCheckedIn {
-			return ropeline.Errorf(ropeline.CodeTicketEnded, "The ticket is not checked in: it is %s.", state)
-		}
-		if err := ticketMoves.move(state, TicketIssued); err != nil {
-			return err
-		}
-		tag, err := tx.Exec(ctx, `
-			with out as (
-				update tickets set state = $2, turn = turn + 1 where id = $1 returning id, event_id, order_id, fan_id, revision, turn - 1 as turn
-			), kept as (
-				insert into checkins (event_id, scan_id, code_hash, result, ticket_id, revision, turn, gate, scanned_at, by, reason)
-				select o.event_id, 'undo:' || f.seq, f.code_hash, 'undone', o.id, o.revision, o.turn, f.gate, clock_timestamp(), $3::text, $4::text
-				from out o join checkins f on f.ticket_id = o.id and f.revision = o.revision and f.turn = o.turn and f.result = 'accepted'
-				returning event_id, ticket_id, revision
-			)
-			insert into outbox (event_id, kind, subject, payload)
-			select k.event_id, 'TicketCheckInUndone', k.ticket_id, jsonb_build_object('ticket', k.ticket_id, 'order', o.order_id, 'fan', o.fan_id,
-				'revision', k.revision, 'reason', $4::text) from kept k join out o on o.id = k.ticket_id`,
-			id, TicketIssued, by, reason)
-		if err == nil && tag.RowsAffected() != 1 {
-			err = errors.New("checkout: a ticket is checked in without a first scan: " + string(id))
-		}
+	return asError(undoCheckIn(ctx, tx, id, reason, by))
+}
+
+func undoCheckIn(ctx context.Context, tx pgx.Tx, id ropeline.TicketID, reason, by string) error {
+	var state TicketState
+	if err := tx.QueryRow(ctx, "select state from tickets where id = $1 for update", id).Scan(&state); err != nil {
+		return noTicket(err)
+	}
+	if state != TicketCheckedIn {
+		return ropeline.Errorf(ropeline.CodeTicketEnded, "The ticket is not checked in: it is %s.", state)
+	}
+	if err := ticketMoves.move(state, TicketIssued); err != nil {
 		return err
-	}))
+	}
+	tag, err := tx.Exec(ctx, `
+		with out as (
+			update tickets set state = $2, turn = turn + 1 where id = $1 returning id, event_id, order_id, fan_id, revision, turn - 1 as turn
+		), kept as (
+			insert into checkins (event_id, scan_id, code_hash, result, ticket_id, revision, turn, gate, scanned_at, by, reason)
+			select o.event_id, 'undo:' || f.seq, f.code_hash, 'undone', o.id, o.revision, o.turn, f.gate, clock_timestamp(), $3::text, $4::text
+			from out o join checkins f on f.ticket_id = o.id and f.revision = o.revision and f.turn = o.turn and f.result = 'accepted'
+			returning event_id, ticket_id, revision
+		)
+		insert into outbox (event_id, kind, subject, payload)
+		select k.event_id, 'TicketCheckInUndone', k.ticket_id, jsonb_build_object('ticket', k.ticket_id, 'order', o.order_id, 'fan', o.fan_id,
+			'revision', k.revision, 'reason', $4::text) from kept k join out o on o.id = k.ticket_id`,
+		id, TicketIssued, by, reason)
+	if err == nil && tag.RowsAffected() != 1 {
+		err = errors.New("checkout: a ticket is checked in without a first scan: " + string(id))
+	}
+	return err
 }

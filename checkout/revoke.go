@@ -62,70 +62,72 @@ func revoke(ctx context.Context, tx pgx.Tx, where string, arg any, why Revocatio
 	return int(tag.RowsAffected()), err
 }
 
-// Revoke revokes one ticket. A ticket that is revoked already stays as it is.
+// Revoke revokes one ticket within the caller's transaction. A ticket that is
+// revoked already stays as it is.
 //
 // Errors: ticket_not_found, invalid_request for a reason that is empty or too long.
-func (c *Checkout) Revoke(ctx context.Context, id ropeline.TicketID, why Revocation) error {
+func (c *Checkout) Revoke(ctx context.Context, tx pgx.Tx, id ropeline.TicketID, why Revocation) error {
 	if err := checkReason(why.Reason); err != nil {
 		return err
 	}
-	return asError(pgx.BeginFunc(ctx, c.pool, func(tx pgx.Tx) error {
-		n, err := c.RevokeTickets(ctx, tx, []ropeline.TicketID{id}, why)
-		if err != nil || n > 0 {
-			return err
-		}
-		var there bool
-		if err := tx.QueryRow(ctx, "select exists (select from tickets where id = $1)", id).Scan(&there); err != nil || there {
-			return err
-		}
-		return errNoTicket
-	}))
+	n, err := c.RevokeTickets(ctx, tx, []ropeline.TicketID{id}, why)
+	if err != nil || n > 0 {
+		return asError(err)
+	}
+	var there bool
+	if err := tx.QueryRow(ctx, "select exists (select from tickets where id = $1)", id).Scan(&there); err != nil || there {
+		return asError(err)
+	}
+	return errNoTicket
 }
 
 // Reissue gives a ticket a new code and makes every older one void, as for a
-// code that was shown around. It returns the new revision.
+// code that was shown around, within the caller's transaction. It returns the
+// new revision.
 //
 // Errors: ticket_not_found, ticket_ended for a ticket that was used or whose
 // money went back, invalid_request.
-func (c *Checkout) Reissue(ctx context.Context, id ropeline.TicketID, reason, by string) (revision int, err error) {
+func (c *Checkout) Reissue(ctx context.Context, tx pgx.Tx, id ropeline.TicketID, reason, by string) (revision int, err error) {
 	if err := checkReason(reason); err != nil {
 		return 0, err
 	}
-	err = pgx.BeginFunc(ctx, c.pool, func(tx pgx.Tx) error {
-		state, refunded := TicketState(""), false
-		err := tx.QueryRow(ctx, `
-			select state, revision, exists (select from revocations r where r.ticket_id = t.id and r.cause in ('refund', 'canceled'))
-			from tickets t where id = $1 for update`, id).Scan(&state, &revision, &refunded)
-		switch {
-		case err != nil:
-			return noTicket(err)
-		case refunded:
-			return ropeline.Errorf(ropeline.CodeTicketEnded, "The money of this ticket went back; it cannot be issued anew.")
-		case state != TicketIssued && state != TicketRevoked:
-			return ropeline.Errorf(ropeline.CodeTicketEnded, "The ticket is %s; it cannot be issued anew.", state)
-		case revision >= mostRevision:
-			return ropeline.Errorf(ropeline.CodeTicketEnded, "The ticket was issued anew too often.")
-		}
-		if state != TicketIssued {
-			if err := ticketMoves.move(state, TicketIssued); err != nil {
-				return err
-			}
-		}
-		revision++
-		_, err = tx.Exec(ctx, `
-			with anew as (
-				update tickets set state = $2, revision = $3 where id = $1 returning id, event_id, order_id, fan_id
-			), listed as (
-				insert into revocations (event_id, ticket_id, revision, cause, reason, by)
-				select event_id, id, $3 - 1, $4::text, $5::text, $6::text from anew
-			)
-			insert into outbox (event_id, kind, subject, payload)
-			select event_id, 'TicketRevoked', id, jsonb_build_object('ticket', id, 'order', order_id, 'fan', fan_id,
-				'revision', $3 - 1, 'cause', $4::text, 'reason', $5::text) from anew`,
-			id, TicketIssued, revision, CauseReissue, reason, by)
-		return err
-	})
+	revision, err = reissue(ctx, tx, id, reason, by)
 	return revision, asError(err)
+}
+
+func reissue(ctx context.Context, tx pgx.Tx, id ropeline.TicketID, reason, by string) (revision int, err error) {
+	state, refunded := TicketState(""), false
+	err = tx.QueryRow(ctx, `
+		select state, revision, exists (select from revocations r where r.ticket_id = t.id and r.cause in ('refund', 'canceled'))
+		from tickets t where id = $1 for update`, id).Scan(&state, &revision, &refunded)
+	switch {
+	case err != nil:
+		return 0, noTicket(err)
+	case refunded:
+		return 0, ropeline.Errorf(ropeline.CodeTicketEnded, "The money of this ticket went back; it cannot be issued anew.")
+	case state != TicketIssued && state != TicketRevoked:
+		return 0, ropeline.Errorf(ropeline.CodeTicketEnded, "The ticket is %s; it cannot be issued anew.", state)
+	case revision >= mostRevision:
+		return 0, ropeline.Errorf(ropeline.CodeTicketEnded, "The ticket was issued anew too often.")
+	}
+	if state != TicketIssued {
+		if err := ticketMoves.move(state, TicketIssued); err != nil {
+			return 0, err
+		}
+	}
+	revision++
+	_, err = tx.Exec(ctx, `
+		with anew as (
+			update tickets set state = $2, revision = $3 where id = $1 returning id, event_id, order_id, fan_id
+		), listed as (
+			insert into revocations (event_id, ticket_id, revision, cause, reason, by)
+			select event_id, id, $3 - 1, $4::text, $5::text, $6::text from anew
+		)
+		insert into outbox (event_id, kind, subject, payload)
+		select event_id, 'TicketRevoked', id, jsonb_build_object('ticket', id, 'order', order_id, 'fan', fan_id,
+			'revision', $3 - 1, 'cause', $4::text, 'reason', $5::text) from anew`,
+		id, TicketIssued, revision, CauseReissue, reason, by)
+	return revision, err
 }
 
 const mostRevision = 65535

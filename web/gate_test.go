@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/admission"
 	"github.com/ropeline/ropeline/checkout"
@@ -139,8 +141,15 @@ func TestRevokeByTheAPI(t *testing.T) {
 	if got := h.ask(t, "POST", "/admin/tickets/"+string(bought[0].ID)+"/revoke", `{"reason":"stolen"}`, session); got.status != http.StatusOK {
 		t.Errorf("revoke: %d %s", got.status, got.body)
 	}
-	if got := h.ask(t, "POST", "/admin/tickets/"+string(bought[1].ID)+"/reissue", `{"reason":"shown around"}`, session); got.status != http.StatusOK || !strings.Contains(got.body, `"revision":2`) {
-		t.Errorf("reissue: %d %s", got.status, got.body)
+	for range 2 {
+		if got := h.ask(t, "POST", "/admin/tickets/"+string(bought[1].ID)+"/reissue", `{"reason":"shown around"}`, session, "Idempotency-Key: k"); got.status != http.StatusOK || !strings.Contains(got.body, `"revision":2`) {
+			t.Errorf("reissue: %d %s", got.status, got.body)
+		}
+	}
+	var audited int
+	if err := h.Pool.QueryRow(t.Context(), "select count(*) from audit_log where object in ($1, $2) and action like 'ticket.%'",
+		"ticket/"+string(bought[0].ID), "ticket/"+string(bought[1].ID)).Scan(&audited); err != nil || audited != 2 {
+		t.Errorf("%d changes in the audit log, %v", audited, err)
 	}
 	list := decode[voids](t, h.ask(t, "GET", path, "", session, etag), http.StatusOK)
 	want := map[any]any{string(bought[0].ID): 1.0, string(bought[1].ID): 1.0}
@@ -199,7 +208,10 @@ func TestTicketsToKeep(t *testing.T) {
 	}
 	revoke := func(i int) {
 		t.Helper()
-		if err := h.checkout.Revoke(t.Context(), tickets[i].ID, checkout.Revocation{Cause: checkout.CauseOrganizer, Reason: "a test", By: "test"}); err != nil {
+		err := pgx.BeginFunc(t.Context(), h.Pool, func(tx pgx.Tx) error {
+			return h.checkout.Revoke(t.Context(), tx, tickets[i].ID, checkout.Revocation{Cause: checkout.CauseOrganizer, Reason: "a test", By: "test"})
+		})
+		if err != nil {
 			t.Fatal(err)
 		}
 	}

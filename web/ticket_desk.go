@@ -1,9 +1,11 @@
 package web
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/gin-gonic/gin"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/checkout"
@@ -29,42 +31,46 @@ func ticketDuty(c *gin.Context) (id ropeline.TicketID, reason string, err error)
 
 // revokeTicket: POST /admin/tickets/{id}/revoke makes its code void.
 func (s *Server) revokeTicket(c *gin.Context) error {
-	id, reason, err := ticketDuty(c)
-	if err != nil {
-		return err
-	}
-	if err := s.checkout.Revoke(c.Request.Context(), id, checkout.Revocation{Cause: checkout.CauseOrganizer, Reason: reason, By: account(c).Email}); err != nil {
-		return err
-	}
-	c.JSON(http.StatusOK, gin.H{"ticket": id, "state": checkout.TicketRevoked})
-	return nil
+	return s.changeTicket(c, "revoke", func(ctx context.Context, tx pgx.Tx, id ropeline.TicketID, reason, by string) (any, error) {
+		err := s.checkout.Revoke(ctx, tx, id, checkout.Revocation{Cause: checkout.CauseOrganizer, Reason: reason, By: by})
+		return gin.H{"ticket": id, "state": checkout.TicketRevoked}, err
+	})
 }
 
 // reissueTicket: POST /admin/tickets/{id}/reissue gives it a new code, and
 // makes the older ones void.
 func (s *Server) reissueTicket(c *gin.Context) error {
-	id, reason, err := ticketDuty(c)
-	if err != nil {
-		return err
-	}
-	revision, err := s.checkout.Reissue(c.Request.Context(), id, reason, account(c).Email)
-	if err != nil {
-		return err
-	}
-	c.JSON(http.StatusOK, gin.H{"ticket": id, "state": checkout.TicketIssued, "revision": revision})
-	return nil
+	return s.changeTicket(c, "reissue", func(ctx context.Context, tx pgx.Tx, id ropeline.TicketID, reason, by string) (any, error) {
+		revision, err := s.checkout.Reissue(ctx, tx, id, reason, by)
+		return gin.H{"ticket": id, "state": checkout.TicketIssued, "revision": revision}, err
+	})
 }
 
 // undoCheckIn: POST /admin/tickets/{id}/undo-checkin makes a ticket that was
 // let in good again.
 func (s *Server) undoCheckIn(c *gin.Context) error {
+	return s.changeTicket(c, "undo-checkin", func(ctx context.Context, tx pgx.Tx, id ropeline.TicketID, reason, by string) (any, error) {
+		err := s.checkout.UndoCheckIn(ctx, tx, id, reason, by)
+		return gin.H{"ticket": id, "state": checkout.TicketIssued}, err
+	})
+}
+
+// changeTicket does a change of the box office once, and keeps in the audit
+// log who made it and why.
+func (s *Server) changeTicket(c *gin.Context, action string, do func(ctx context.Context, tx pgx.Tx, id ropeline.TicketID, reason, by string) (any, error)) error {
 	id, reason, err := ticketDuty(c)
 	if err != nil {
 		return err
 	}
-	if err := s.checkout.UndoCheckIn(c.Request.Context(), id, reason, account(c).Email); err != nil {
+	key, err := idempotencyKey(c)
+	if err != nil {
 		return err
 	}
-	c.JSON(http.StatusOK, gin.H{"ticket": id, "state": checkout.TicketIssued})
-	return nil
+	return s.once(c, "ticket."+action+":"+string(id), key, reason, func(ctx context.Context, tx pgx.Tx) (int, any, error) {
+		after, err := do(ctx, tx, id, reason, account(c).Email)
+		if err != nil {
+			return 0, nil, err
+		}
+		return http.StatusOK, after, s.record(c, tx, "ticket."+action, "ticket/"+string(id), nil, gin.H{"ticket": after, "reason": reason})
+	})
 }

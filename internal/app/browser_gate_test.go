@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/jackc/pgx/v5"
 	"github.com/skip2/go-qrcode"
 
 	"github.com/ropeline/ropeline"
@@ -173,7 +174,9 @@ func TestGateChecksTickets(t *testing.T) {
 	b.enters("the same again", tickets[0].Code, "already", "Gate 1")
 	b.shoot("gate-no", 412, 860)
 	b.next()
-	if err := app.Checkout.Revoke(ctx, tickets[1].ID, checkout.Revocation{Cause: checkout.CauseOrganizer, Reason: "a test", By: "test"}); err != nil {
+	if err := pgx.BeginFunc(ctx, app.Pool(), func(tx pgx.Tx) error {
+		return app.Checkout.Revoke(ctx, tx, tickets[1].ID, checkout.Revocation{Cause: checkout.CauseOrganizer, Reason: "a test", By: "test"})
+	}); err != nil {
 		t.Fatal(err)
 	}
 	b.enters("a revoked one", tickets[1].Code, "revoked", "Not valid any more")
