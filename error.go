@@ -59,6 +59,8 @@ const (
 	CodePhaseConflict      Code = "phase_conflict"
 	CodeReviewDecided      Code = "review_decided"
 	CodeCapacityTooLow     Code = "capacity_too_low"
+	CodeNotRefundable      Code = "not_refundable"
+	CodeRefundTooHigh      Code = "refund_too_high"
 	CodeKeyReused          Code = "idempotency_key_reused"
 	CodePaymentFailed      Code = "payment_failed"
 	CodeTicketEnded        Code = "ticket_ended"

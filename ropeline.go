@@ -86,12 +86,13 @@ type Event struct {
 	Description string       `json:"description"`
 	Venue       Venue        `json:"venue"`
 	StartsAt    time.Time    `json:"starts_at"`
-	LobbyAt     *time.Time   `json:"lobby_at,omitempty"` // the lobby opens; nil: no lobby, no draw
-	DropAt      time.Time    `json:"drop_at"`            // the lobby closes, the line opens and admission begins
-	DrawnAt     *time.Time   `json:"drawn_at,omitempty"` // the draw was done
-	ClosesAt    time.Time    `json:"closes_at"`          // the sale ends
-	OnePer      OnePer       `json:"one_per"`            // whom one number is for
-	LimitAcross Across       `json:"limit_across"`       // which identities count as one fan for the limits
+	LobbyAt     *time.Time   `json:"lobby_at,omitempty"`    // the lobby opens; nil: no lobby, no draw
+	DropAt      time.Time    `json:"drop_at"`               // the lobby closes, the line opens and admission begins
+	DrawnAt     *time.Time   `json:"drawn_at,omitempty"`    // the draw was done
+	ClosesAt    time.Time    `json:"closes_at"`             // the sale ends
+	OnePer      OnePer       `json:"one_per"`               // whom one number is for
+	CanceledAt  *time.Time   `json:"canceled_at,omitempty"` // it does not take place
+	LimitAcross Across       `json:"limit_across"`          // which identities count as one fan for the limits
 	TicketTypes []TicketType `json:"ticket_types"`
 }
 
@@ -109,7 +110,7 @@ const (
 // its draw is done, and by whether its stock is sold.
 func (e Event) PhaseAt(now time.Time, soldOut bool) Phase {
 	switch {
-	case !now.Before(e.ClosesAt):
+	case !now.Before(e.ClosesAt), e.CanceledAt != nil:
 		return PhaseClosed
 	case now.Before(e.DropAt):
 		if e.LobbyAt != nil && !now.Before(*e.LobbyAt) {

@@ -30,7 +30,7 @@ func (c *Catalog) Create(ctx context.Context, tx pgx.Tx, event ropeline.Event) (
 	if err := validate(event); err != nil {
 		return ropeline.Event{}, err
 	}
-	event.ID, event.DrawnAt = ropeline.NewID[ropeline.EventID](), nil
+	event.ID, event.DrawnAt, event.CanceledAt = ropeline.NewID[ropeline.EventID](), nil, nil
 	if event.OnePer == "" {
 		event.OnePer = ropeline.OnePerFan
 	}
@@ -61,7 +61,7 @@ func (c *Catalog) Create(ctx context.Context, tx pgx.Tx, event ropeline.Event) (
 }
 
 const selectEvents = `
-	select e.id, e.name, e.description, e.starts_at, e.lobby_at, e.drop_at, e.closes_at, e.one_per, e.limit_across, d.done_at,
+	select e.id, e.name, e.description, e.starts_at, e.lobby_at, e.drop_at, e.closes_at, e.one_per, e.limit_across, e.canceled_at, d.done_at,
 	       v.id, v.name, v.address, v.city, v.time_zone
 	from events e join venues v on v.id = e.venue_id left join draws d on d.event_id = e.id `
 
@@ -98,7 +98,7 @@ func (c *Catalog) List(ctx context.Context, after Cursor, limit int) ([]ropeline
 // the lead, and the sale has not ended more than a minute ago.
 func (c *Catalog) Live(ctx context.Context, lead time.Duration) ([]ropeline.EventID, error) {
 	rows, err := c.pool.Query(ctx, `
-		select id from events where drop_at <= now() + $1::interval and closes_at > now() - interval '1 minute' order by id`, lead)
+		select id from events where drop_at <= now() + $1::interval and closes_at > now() - interval '1 minute' and canceled_at is null order by id`, lead)
 	if err != nil {
 		return nil, ropeline.Unavailable(err)
 	}
@@ -116,7 +116,7 @@ func (c *Catalog) query(ctx context.Context, sql string, args ...any) ([]ropelin
 	}
 	events, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (ropeline.Event, error) {
 		var e ropeline.Event
-		err := row.Scan(&e.ID, &e.Name, &e.Description, &e.StartsAt, &e.LobbyAt, &e.DropAt, &e.ClosesAt, &e.OnePer, &e.LimitAcross, &e.DrawnAt,
+		err := row.Scan(&e.ID, &e.Name, &e.Description, &e.StartsAt, &e.LobbyAt, &e.DropAt, &e.ClosesAt, &e.OnePer, &e.LimitAcross, &e.CanceledAt, &e.DrawnAt,
 			&e.Venue.ID, &e.Venue.Name, &e.Venue.Address, &e.Venue.City, &e.Venue.TimeZone)
 		return e, err
 	})

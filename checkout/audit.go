@@ -56,7 +56,7 @@ var audits = []struct{ invariant, sql string }{
 		cross join lateral (select sum(i.quantity) as quantity from jsonb_to_recordset(r.items) as i(quantity int)) b
 		left join tickets t on t.order_id = o.id
 		where o.event_id = $1 group by o.id, o.state, b.quantity
-		having count(t.id) <> case when o.state = 'paid' then b.quantity else 0 end`},
+		having count(t.id) <> case when o.state = 'paid' or o.state = 'canceled' and bool_or(o.accepted_at is not null) then b.quantity else 0 end`},
 	{"I8", `select c.ticket_id, format('revision %s, turn %s: %s first scans', c.revision, c.turn, count(*)) from checkins c
 		where c.event_id = $1 and c.result = 'accepted' group by c.ticket_id, c.revision, c.turn having count(*) > 1`},
 	{"I8", `select t.id, format('the ticket is %s at revision %s, its scans say %s let in and %s undone', t.state, t.revision, s.let_in, s.undone)

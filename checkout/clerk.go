@@ -204,11 +204,12 @@ func (s *service) batch(ctx context.Context, envelopes []envelope) (answers stri
 	if s.report != nil {
 		s.report(d.ledger.summary(s.event, version, len(told)))
 	}
-	return encodeAnswers(d.ledger.stockLine(version), told), len(d.dueIDs) == dueLimit || len(d.claims) == dueLimit, nil
+	return encodeAnswers(d.ledger.stockLine(version), told), len(d.dueIDs) == dueLimit || len(d.claims) == dueLimit || len(d.returns) == dueLimit || len(d.doomed) == dueLimit, nil
 }
 
 // decide goes through the batch: first money that has come, then orders that
-// can never be paid, then holds that have ended, then the letters in order.
+// can never be paid, then what organizers take back, then holds that have
+// ended, then the letters in order.
 func (d *desk) decide(letters []letter) []answer {
 	for _, c := range d.claims {
 		if c.duty == DutySettle {
@@ -219,6 +220,12 @@ func (d *desk) decide(letters []letter) []answer {
 		if c.duty == DutyUnwind {
 			d.ledger.unwind(c)
 		}
+	}
+	for _, b := range d.returns {
+		d.ledger.giveBack(b)
+	}
+	for _, id := range d.doomed {
+		d.ledger.drop(id)
 	}
 	for _, id := range d.dueIDs {
 		d.ledger.expire(id)

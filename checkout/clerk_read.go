@@ -23,10 +23,12 @@ var errNoSale = errors.New("checkout: the event has no sale")
 
 // desk is what a batch reads under the lock, beside the ledger.
 type desk struct {
-	ledger *ledger
-	fence  int64
-	dueIDs []ropeline.ReservationID // holds whose deadline has come
-	claims []claim
+	ledger  *ledger
+	fence   int64
+	dueIDs  []ropeline.ReservationID // holds whose deadline has come
+	claims  []claim
+	returns []giveBack
+	doomed  []ropeline.ReservationID // holds of orders that an organizer ends
 }
 
 // read begins the transaction, takes the lock on the sale and reads all that
@@ -65,9 +67,9 @@ func (c *Checkout) read(ctx context.Context, conn *pgx.Conn, event ropeline.Even
 	// them whole for the rest of the drop: every look of the clerk has an index.
 	batch.Queue("set local enable_seqscan = off")
 	batch.Queue(`
-		select s.fence, s.ledger_seq, e.drop_at, e.closes_at, e.limit_across from sales s join events e on e.id = s.event_id
+		select s.fence, s.ledger_seq, e.drop_at, e.closes_at, e.limit_across, e.canceled_at is not null from sales s join events e on e.id = s.event_id
 		where s.event_id = $1 for update of s`, event).QueryRow(func(row pgx.Row) error {
-		err := row.Scan(&d.fence, &l.seq, &l.opens, &l.closes, &l.across)
+		err := row.Scan(&d.fence, &l.seq, &l.opens, &l.closes, &l.across, &l.canceled)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return errNoSale
 		}
@@ -92,7 +94,9 @@ func (c *Checkout) read(ctx context.Context, conn *pgx.Conn, event ropeline.Even
 		batch.Queue("select f.* from unnest($2::text[]) as u(fan_id)"+fanSums, event, fans).Query(l.readFans)
 	}
 	batch.Queue("select "+reservationColumns+` from reservations
-		where event_id = $1 and state = 'held' and deadline <= now() order by deadline limit $2`, event, dueLimit).
+		where event_id = $1 and state = 'held'
+			and deadline <= case when exists (select from events where id = $1 and canceled_at is not null) then 'infinity' else now() end
+		order by deadline limit $2`, event, dueLimit).
 		Query(func(rows pgx.Rows) error {
 			due, err := pgx.CollectRows(rows, scanReservation)
 			for i := range due {
@@ -102,6 +106,7 @@ func (c *Checkout) read(ctx context.Context, conn *pgx.Conn, event ropeline.Even
 			return err
 		})
 	c.queueClaims(batch, d, event)
+	queueReturns(batch, d, event)
 	batch.Queue("select clock_timestamp()").QueryRow(func(row pgx.Row) error { return row.Scan(&l.now) })
 	return d, conn.SendBatch(ctx, batch).Close()
 }

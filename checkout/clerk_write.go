@@ -57,6 +57,9 @@ func (l *ledger) queueReservations(batch *pgx.Batch, event ropeline.EventID) {
 			update reservations r set state = u.state, ended_at = coalesce(r.ended_at, $1::timestamptz)
 			from unnest($2::text[], $3::text[]) as u(id, state) where r.id = u.id`, l.now, ids, states)
 	}
+	if len(l.returned) > 0 {
+		batch.Queue("update stock_returns set done_at = $2 where id = any($1)", l.returned, l.now)
+	}
 	for _, e := range l.rewritten {
 		batch.Queue("update reservations set items = $2::jsonb where id = $1", e.ID, encodeItems(e.Items))
 	}

@@ -30,11 +30,14 @@ func (c *Checkout) OpenSales(ctx context.Context) ([]SaleStock, error) {
 }
 
 // DueEvents lists the events whose clerk has something to do in Postgres: a
-// hold that has run out, a payment to settle or an order to unwind.
+// hold that has run out, a payment to settle, an order to unwind or to cancel,
+// stock to put back.
 func (c *Checkout) DueEvents(ctx context.Context) ([]ropeline.EventID, error) {
 	return collect[ropeline.EventID](ctx, c, `
 		select s.event_id from sales s
 		where exists (select from reservations r where r.event_id = s.event_id and r.state = 'held' and r.deadline <= now())
+		union select event_id from stock_returns where done_at is null
+		union select event_id from orders where cancel_at is not null and state = 'pending' and accepted_at is null
 		union select event_id from payments where duty in ('settle', 'unwind') and duty_at <= now()`)
 }
 

@@ -18,6 +18,15 @@ func (c *Checkout) Held(ctx context.Context, event ropeline.EventID, fan ropelin
 	return oneReservation(rows, err)
 }
 
+// EventOf is the event that an order belongs to; order_not_found.
+func (c *Checkout) EventOf(ctx context.Context, order ropeline.OrderID) (event ropeline.EventID, err error) {
+	err = c.pool.QueryRow(ctx, "select event_id from orders where id = $1", order).Scan(&event)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", ropeline.Errorf(ropeline.CodeOrderNotFound, "There is no such order.")
+	}
+	return event, asError(err)
+}
+
 // OrderByPayment finds a fan's order by the gateway's name for its payment;
 // another fan's is order_not_found.
 func (c *Checkout) OrderByPayment(ctx context.Context, provider, ref string, fan ropeline.FanID) (Order, error) {

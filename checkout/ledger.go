@@ -10,11 +10,12 @@ import (
 // they are under the lock. Its methods decide one thing at a time, in memory,
 // and leave behind what is to be written. It reads no clock and no engine.
 type ledger struct {
-	now    time.Time
-	hold   time.Duration
-	across ropeline.Across
-	opens  time.Time
-	closes time.Time
+	now      time.Time
+	hold     time.Duration
+	across   ropeline.Across
+	opens    time.Time
+	closes   time.Time
+	canceled bool // the event does not take place
 
 	shelves      map[ropeline.TicketTypeID]*shelf
 	fans         map[fanShelf]int // tickets a fan holds or has bought
@@ -29,9 +30,10 @@ type ledger struct {
 	changed   []*entry // existed, and changed state
 	rewritten []*entry // existed, and hold other items now
 	decisions []*decision
-	accepted  []claim // orders whose stock is sold now
-	refused   []claim // payments to be let go
-	unwound   []claim // orders that gave their stock back
+	returned  []string // stock_returns that are done
+	accepted  []claim  // orders whose stock is sold now
+	refused   []claim  // payments to be let go
+	unwound   []claim  // orders that gave their stock back
 }
 
 // shelf is the stock of one ticket type with its limits.
@@ -122,6 +124,8 @@ func (l *ledger) refusal(e *entry) *ropeline.Error {
 // closed is why nothing of the event is sold now.
 func (l *ledger) closed() *ropeline.Error {
 	switch {
+	case l.canceled:
+		return ropeline.Errorf(ropeline.CodeSaleClosed, "The event was canceled.")
 	case l.now.Before(l.opens):
 		return ropeline.Errorf(ropeline.CodeNotOpen, "The sale has not begun.")
 	case !l.now.Before(l.closes):
@@ -184,9 +188,14 @@ func (l *ledger) release(q letter) *entry {
 	return e
 }
 
-// expire ends a hold whose deadline has come.
+// expire ends a hold whose deadline has come, or whose event was canceled.
 func (l *ledger) expire(id ropeline.ReservationID) {
-	if e := l.reservations[id]; e != nil && e.State == ReservationHeld && !l.now.Before(e.Deadline) {
+	e := l.reservations[id]
+	switch {
+	case e == nil || e.State != ReservationHeld:
+	case l.canceled:
+		l.drop(id)
+	case !l.now.Before(e.Deadline):
 		l.become(e, ReservationExpired)
 		l.count(e, changeExpire, -1, -1, 0)
 	}
@@ -198,8 +207,8 @@ func (l *ledger) expire(id ropeline.ReservationID) {
 // the limit of its address or card, gets none, and gives back what it holds.
 func (l *ledger) settle(c claim) {
 	e := l.reservations[c.reservation]
-	held := e != nil && e.State == ReservationHeld && c.orderState == OrderPending
-	late := e != nil && e.State == ReservationExpired && c.orderState == OrderExpired
+	held := e != nil && e.State == ReservationHeld && c.orderState == OrderPending && !l.canceled
+	late := e != nil && e.State == ReservationExpired && c.orderState == OrderExpired && !l.canceled
 	if held || late {
 		c.reason = l.crowded(c, e)
 	}

@@ -27,7 +27,8 @@ type Order struct {
 	Deadline    time.Time // of the hold; to be paid before
 	Payment     Payment
 	Risk        RiskDecision
-	Tickets     []Ticket      // once paid
+	Tickets     []Ticket // once paid
+	Refunds     []Refund
 	Reason      ropeline.Code // why the tickets could not be given although the money was there
 	Message     string        // the same for people
 }
@@ -120,6 +121,7 @@ func (c *Checkout) place(ctx context.Context, tx pgx.Tx, p Placing) (placing, er
 	var usedKey string
 	var usedHash []byte
 	var across ropeline.Across
+	var canceled bool
 	batch := &pgx.Batch{}
 	// The clerk waits for this lock when the hold ends at the same moment, so
 	// a node that stalls here must lose it.
@@ -133,8 +135,8 @@ func (c *Checkout) place(ctx context.Context, tx pgx.Tx, p Placing) (placing, er
 		_, err := pgx.ForEachRow(rows, []any{&order, &usedKey, &usedHash}, func() error { return nil })
 		return err
 	})
-	batch.Queue("select limit_across from events where id = $1", reservation.Event()).QueryRow(func(row pgx.Row) error {
-		if err := row.Scan(&across); !errors.Is(err, pgx.ErrNoRows) {
+	batch.Queue("select limit_across, canceled_at is not null from events where id = $1", reservation.Event()).QueryRow(func(row pgx.Row) error {
+		if err := row.Scan(&across, &canceled); !errors.Is(err, pgx.ErrNoRows) {
 			return err
 		}
 		return nil
@@ -158,6 +160,9 @@ func (c *Checkout) place(ctx context.Context, tx pgx.Tx, p Placing) (placing, er
 		return placing{}, ropeline.Errorf(ropeline.CodeReservationExpired, "The reservation has run out.")
 	case r.State != ReservationHeld:
 		return placing{}, ropeline.Errorf(ropeline.CodeReservationEnded, "The reservation has ended: it is %s.", r.State)
+	}
+	if canceled {
+		return placing{}, ropeline.Errorf(ropeline.CodeSaleClosed, "The event was canceled.")
 	}
 	if across.Address() {
 		if err := c.checkAddress(ctx, tx, r, AddressKey(p.Email)); err != nil {
@@ -251,8 +256,11 @@ func (c *Checkout) Order(ctx context.Context, id ropeline.OrderID, fan ropeline.
 			return Order{}, asError(err)
 		}
 	}
-	if o.State == OrderPaid {
+	if o.State == OrderPaid || o.State == OrderCanceled {
 		o.Tickets, err = c.tickets(ctx, "t.order_id = $1", id)
+	}
+	if err == nil && (o.Payment.State == PaymentConfirmed || o.State == OrderCanceled) {
+		o.Refunds, err = c.refundsOf(ctx, id)
 	}
 	return o, err
 }

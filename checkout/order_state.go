@@ -15,7 +15,7 @@ const (
 // whether the stock is still there.
 var orderMoves = moves[OrderState]{
 	OrderPending:  {OrderPaid, OrderExpired, OrderCanceled},
-	OrderPaid:     {},
+	OrderPaid:     {OrderCanceled},
 	OrderExpired:  {OrderPaid},
 	OrderCanceled: {},
 }

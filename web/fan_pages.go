@@ -160,8 +160,21 @@ func (s *Server) orderPage(c *gin.Context, order checkout.Order) error {
 	return s.pages.Order(pages.Zip(c.Writer, c.Request), pages.OrderView{
 		Event: event, ID: order.ID, State: string(order.State), Email: order.Email, Items: bill(event, order.Items),
 		Total: order.Total, CreatedAt: order.CreatedAt, Deadline: order.Deadline, Tickets: ticketPages(view.Tickets),
-		Payment: paid, Review: view.Review,
+		Payment: paid, Review: view.Review, Refunds: refundPages(order.Refunds), Message: order.Message,
 	})
+}
+
+var refundWords = map[checkout.RefundState]string{
+	checkout.RefundCreated: "on its way", checkout.RefundTransit: "on its way", checkout.RefundDone: "given back",
+	checkout.RefundFailed: "refused by the bank; the organizer looks into it",
+}
+
+func refundPages(refunds []checkout.Refund) []pages.Refund {
+	list := make([]pages.Refund, 0, len(refunds))
+	for _, r := range refunds {
+		list = append(list, pages.Refund{Amount: r.Amount, Words: refundWords[r.State]})
+	}
+	return list
 }
 
 func ticketPages(views []ticketView) []pages.Ticket {

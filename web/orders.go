@@ -31,6 +31,7 @@ type orderView struct {
 	Payment     paymentView            `json:"payment"`
 	Review      string                 `json:"review,omitempty"` // waiting: a person looks at it first, nothing is charged; rejected
 	Tickets     []ticketView           `json:"tickets"`
+	Refunds     []refundView           `json:"refunds,omitempty"`
 }
 
 type paymentView struct {
@@ -71,6 +72,11 @@ func (s *Server) viewOrder(o checkout.Order) orderView {
 	}
 	if d := o.Payment.Disputes; len(d) > 0 {
 		view.Payment.Dispute = &disputeView{State: d[0].State, Reason: d[0].Reason, Amount: d[0].Amount}
+	}
+	for _, r := range o.Refunds {
+		shown := viewRefund(r)
+		shown.Reason = "" // for the organizer
+		view.Refunds = append(view.Refunds, shown)
 	}
 	switch {
 	case o.UnderReview():

@@ -68,6 +68,8 @@ var statuses = map[ropeline.Code]int{
 	ropeline.CodePhaseConflict:      http.StatusConflict,
 	ropeline.CodeReviewDecided:      http.StatusConflict,
 	ropeline.CodeCapacityTooLow:     http.StatusConflict,
+	ropeline.CodeNotRefundable:      http.StatusConflict,
+	ropeline.CodeRefundTooHigh:      http.StatusConflict,
 	ropeline.CodeKeyReused:          http.StatusUnprocessableEntity,
 	ropeline.CodePaymentFailed:      http.StatusPaymentRequired,
 	ropeline.CodeTicketEnded:        http.StatusConflict,

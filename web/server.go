@@ -202,6 +202,12 @@ func (s *Server) routes() *gin.Engine {
 	admin.PUT("/events/:event/fraud", s.handle(s.putThresholds))
 	admin.GET("/reviews", s.handle(s.listReviews))
 	admin.POST("/reviews/:order", s.handle(s.decideReview))
+	admin.GET("/orders", s.handle(s.listOrders))
+	admin.GET("/orders/:order", s.handle(s.orderFile))
+	admin.POST("/orders/:order/refunds", s.handle(s.refundOrder))
+	admin.POST("/orders/:order/cancel", s.handle(s.cancelOrder))
+	admin.POST("/events/:event/cancel", s.handle(s.cancelEvent))
+	admin.GET("/events/:event/cancel", s.handle(s.cancellation))
 	admin.POST("/events/:event/stop", s.handle(s.stopAdmissions))
 	admin.POST("/events/:event/bypass", s.handle(s.bypass))
 

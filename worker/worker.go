@@ -38,6 +38,9 @@ type Options struct {
 	Clerks int
 	// Payments is how many calls to the gateway may be under way; default 32.
 	Payments int
+	// Refunds is how many paid orders of canceled events are ended a second, by
+	// all processes together; default 20.
+	Refunds int
 	// Sweep is the pause between two sweeps; default 1 second.
 	Sweep time.Duration
 }
@@ -48,6 +51,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Payments <= 0 {
 		o.Payments = 32
+	}
+	if o.Refunds <= 0 {
+		o.Refunds = 20
 	}
 	if o.Sweep <= 0 {
 		o.Sweep = time.Second
@@ -129,6 +135,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		{"clerks' dues", w.options.Sweep, w.sweepDues},
 		{"payments", w.options.Sweep, w.sweepPayments},
 		{"refunds", w.options.Sweep, w.sweepRefunds},
+		{"cancellations", time.Second, w.sweepCancellations},
 		{"sandbox webhooks", deliveryPause, w.deliver},
 		{"letters", letterPause, w.releaseLetters},
 		{"turns", nearPause, w.sweepTurns},

@@ -173,7 +173,7 @@ func (a *App) openRooms(ctx context.Context) error {
 		a.worker = worker.New(a.Checkout, a.redis, a.pool, a.tasks, a.log, worker.Options{
 			Stock: a.Admission.Stock, Done: a.Admission.Done, Sink: worker.NewRedisStream(a.redis),
 			Letters: worker.Letters{Notify: a.Notify, Catalog: a.Catalog, Line: a.Line, Admission: a.Admission},
-			Sandbox: box, PublicURL: a.url,
+			Sandbox: box, PublicURL: a.url, Refunds: a.config.RefundRate,
 		})
 	}
 	if a.worker != nil {

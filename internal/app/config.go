@@ -31,6 +31,7 @@ type Config struct {
 	Proxies             string        `arg:"--trusted-proxies,env:ROPELINE_TRUSTED_PROXIES" placeholder:"CIDRS" help:"networks, by comma, whose X-Forwarded-For is believed"`
 	Roles               string        `arg:"--roles,env:ROPELINE_ROLES" placeholder:"ROLES" default:"web,admission,worker" help:"what this process does, by comma"`
 	Hold                time.Duration `arg:"--hold,env:ROPELINE_HOLD" placeholder:"DURATION" default:"10m" help:"how long a reservation is held for payment"`
+	RefundRate          int           `arg:"--refund-rate,env:ROPELINE_REFUND_RATE" placeholder:"N" default:"20" help:"orders of canceled events that are refunded a second, by all processes together"`
 	JoinLimit           int           `arg:"--join-limit,env:ROPELINE_JOIN_LIMIT" placeholder:"N" default:"600" help:"joins a minute from one address, or of one fan who is known; 0 for any number"`
 	StripeSecretKey     string        `arg:"--stripe-secret-key,env:STRIPE_SECRET_KEY" placeholder:"KEY" help:"sk_… of a Stripe account that takes the money; the sandbox when empty"`
 	StripePublicKey     string        `arg:"--stripe-publishable-key,env:STRIPE_PUBLISHABLE_KEY" placeholder:"KEY" help:"pk_… of the same account, for the payment page"`
@@ -52,7 +53,7 @@ type Config struct {
 // DefaultConfig is what the flags' defaults say, for callers that do not parse
 // a command line.
 func DefaultConfig() Config {
-	return Config{Listen: "127.0.0.1:8080", Roles: strings.Join(allRoles, ","), Hold: 10 * time.Minute, JoinLimit: 600, NotifyRate: 20, LogLevel: "info", LogFormat: "text"}
+	return Config{Listen: "127.0.0.1:8080", Roles: strings.Join(allRoles, ","), Hold: 10 * time.Minute, RefundRate: 20, JoinLimit: 600, NotifyRate: 20, LogLevel: "info", LogFormat: "text"}
 }
 
 // Validate names the first setting that cannot be used.
@@ -106,6 +107,9 @@ func (c Config) Validate() error {
 	}
 	if c.Hold < time.Second || c.Hold > 24*time.Hour {
 		return fmt.Errorf("ROPELINE_HOLD %s: want 1s to 24h", c.Hold)
+	}
+	if c.RefundRate < 1 || c.RefundRate > 1000 {
+		return fmt.Errorf("ROPELINE_REFUND_RATE %d: want 1 to 1000", c.RefundRate)
 	}
 	if c.JoinLimit < 0 {
 		return fmt.Errorf("ROPELINE_JOIN_LIMIT %d: want 0 or more", c.JoinLimit)

@@ -96,6 +96,14 @@ type OrderView struct {
 	Payment   Payment
 	Tickets   []Ticket
 	Review    string // waiting: a person looks at it first; rejected
+	Refunds   []Refund
+	Message   string // why it was canceled, when somebody said so
+}
+
+// Refund is money that goes back.
+type Refund struct {
+	Amount ropeline.Money
+	Words  string // where it is
 }
 
 // Payment is the state of the money of an order.
