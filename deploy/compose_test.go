@@ -125,7 +125,7 @@ func TestComposeWaitsForWhatItNeeds(t *testing.T) {
 func TestComposeKeepsWhatWasPromised(t *testing.T) {
 	file := readCompose(t)
 	redis := strings.Join(file.Services["redis"].words(), " ")
-	for _, setting := range []string{"--appendonly yes", "--appendfsync everysec", "--maxmemory-policy noeviction"} {
+	for _, setting := range []string{"--appendonly yes", "--appendfsync everysec", "--auto-aof-rewrite-min-size 512mb", "--maxmemory-policy noeviction"} {
 		if !strings.Contains(redis, setting) {
 			t.Errorf("Redis runs without %s: %q", setting, redis)
 		}

@@ -15,7 +15,7 @@ import (
 
 const (
 	scanned      = 1000 // fans of the lobby read in one command, about 0.5 ms of Redis
-	numbersAtOne = 500  // numbers given in one script call, about 1 ms of Redis
+	numbersAtOne = 250  // numbers given in one script call, about 0.5 ms of Redis
 )
 
 // closeLobby closes the lobby and writes down who is in it. The row stays

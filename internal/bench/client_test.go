@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -30,8 +31,16 @@ type outcome struct {
 
 const loadVariable = "ROPELINE_BENCH_LOAD"
 
-// TestMain is also the load process: this binary, started again by load.
+// TestMain is also the processes that load and that ask: this binary, started
+// again.
 func TestMain(m *testing.M) {
+	if os.Getenv(probeVariable) != "" {
+		if err := probe(strings.Fields(os.Getenv(probeVariable))); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if os.Getenv(loadVariable) == "" {
 		os.Exit(m.Run())
 	}

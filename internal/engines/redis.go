@@ -22,8 +22,11 @@ save ""
 maxmemory-policy noeviction
 `
 
+// durableRedis rewrites its log late: the fork that a rewrite begins with stops
+// Redis for some 30 ms, and the default of 64 MB comes in the middle of a draw.
 const durableRedis = `appendonly yes
 appendfsync everysec
+auto-aof-rewrite-min-size 512mb
 `
 
 func newRedis(h home, o Options) (*engine, error) {

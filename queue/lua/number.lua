@@ -31,7 +31,7 @@ for i = 1, count do
     redis.call('SETBIT', KEYS[3], from + i - 1, 1)
     redis.call('HINCRBY', KEYS[1], 'left', 1)
   else
-    pairs[#pairs + 1] = from + i - 1
+    pairs[#pairs + 1] = string.format('%d', from + i - 1)
     pairs[#pairs + 1] = fans[i]
   end
 end
