@@ -74,7 +74,7 @@ type Checkout struct {
 func New(r *redisdb.Clients, pool *pgxpool.Pool, k *keyring.Keyring, provider payment.Provider, log *slog.Logger, options Options) *Checkout {
 	options = options.withDefaults()
 	c := &Checkout{
-		mailbox: &mailbox{redis: r, most: options.MailboxLimit}, pool: pool, keys: k, log: log, options: options,
+		mailbox: newMailbox(r, options.MailboxLimit), pool: pool, keys: k, log: log, options: options,
 		gateways: append([]payment.Provider{provider}, options.Others...), waiters: newWaiters(), sales: newSales(pool),
 	}
 	c.posts = batch.New(batch.Options{Size: batchSize, Wait: time.Millisecond, Calls: 4, Timeout: 2 * time.Second}, c.pushBatch)

@@ -45,6 +45,13 @@ type mailbox struct {
 	most  int
 }
 
+func newMailbox(r *redisdb.Clients, most int) *mailbox {
+	for name, script := range map[string]*redis.Script{"push": pushScript, "lease": leaseScript, "trim": trimScript, "close": closeScript} {
+		r.Name(script.Hash(), "checkout."+name)
+	}
+	return &mailbox{redis: r, most: most}
+}
+
 type pushed int
 
 const (

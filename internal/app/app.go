@@ -52,7 +52,10 @@ type App struct {
 	tasks    *worker.Client
 	listener net.Listener // nil without the web role
 	url      string
-	demo     bool // the demo: links are shown instead of sent
+
+	registry        *prometheus.Registry
+	metricsListener net.Listener // nil when no address was given
+	demo            bool         // the demo: links are shown instead of sent
 
 	Catalog   *catalog.Catalog
 	Line      *queue.Line
@@ -97,6 +100,11 @@ func open(ctx context.Context, c Config, log, mailLog *slog.Logger) (app *App, e
 		}
 		a.url = "http://" + a.listener.Addr().String()
 	}
+	if c.MetricsListen != "" {
+		if a.metricsListener, err = net.Listen("tcp", c.MetricsListen); err != nil {
+			return nil, fmt.Errorf("listen for metrics: %w", err)
+		}
+	}
 	if c.PublicURL != "" {
 		a.url = c.PublicURL
 	}
@@ -139,6 +147,7 @@ func (a *App) openRooms(ctx context.Context) error {
 	}
 	a.keys = keys
 	registry := prometheus.NewRegistry()
+	a.registry = registry
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	a.tasks = worker.NewClient(a.redis)
@@ -240,6 +249,9 @@ func (a *App) Run(ctx context.Context) error {
 		})
 	}
 	run(&bases, base, func(ctx context.Context) error { return a.keys.Run(ctx, a.log) })
+	if a.metricsListener != nil {
+		run(&bases, base, a.observe)
+	}
 	run(&bases, base, a.Line.Run)
 	run(&bases, base, a.Checkout.Run)
 	run(&bases, base, a.Fraud.Run)
@@ -304,9 +316,11 @@ func (a *App) serve(ctx context.Context) error {
 // Close disconnects and stops the private engines.
 func (a *App) Close() error {
 	var errs []error
-	if a.listener != nil {
-		if err := a.listener.Close(); !errors.Is(err, net.ErrClosed) {
-			errs = append(errs, err)
+	for _, listener := range []net.Listener{a.listener, a.metricsListener} {
+		if listener != nil {
+			if err := listener.Close(); !errors.Is(err, net.ErrClosed) {
+				errs = append(errs, err)
+			}
 		}
 	}
 	if a.tasks != nil {

@@ -26,6 +26,7 @@ type Config struct {
 	RedisURL            string        `arg:"--redis-url,env:REDIS_URL" placeholder:"URL" help:"Redis 7 or later, redis+cluster://host:port,… for a cluster; private one when empty"`
 	DataDir             string        `arg:"--data-dir,env:ROPELINE_DATA_DIR" placeholder:"DIR" help:"where private engines keep their data; a place of the user's when empty"`
 	Listen              string        `arg:"--listen,env:ROPELINE_LISTEN" placeholder:"ADDR" default:"127.0.0.1:8080" help:"address of the web role"`
+	MetricsListen       string        `arg:"--metrics-listen,env:ROPELINE_METRICS_LISTEN" placeholder:"ADDR" help:"address of /metrics, /healthz and /readyz alone, for any role; none when empty"`
 	PublicURL           string        `arg:"--public-url,env:ROPELINE_PUBLIC_URL" placeholder:"URL" help:"how fans reach the site; http:// and the listening address when empty"`
 	Origins             string        `arg:"--origins,env:ROPELINE_ORIGINS" placeholder:"URLS" help:"more origins, by comma, whose pages may call this site"`
 	Proxies             string        `arg:"--trusted-proxies,env:ROPELINE_TRUSTED_PROXIES" placeholder:"CIDRS" help:"networks, by comma, whose X-Forwarded-For is believed"`
@@ -63,6 +64,9 @@ func (c Config) Validate() error {
 	}
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		return fmt.Errorf("ROPELINE_LISTEN %q: want host:port", c.Listen)
+	}
+	if _, _, err := net.SplitHostPort(c.MetricsListen); c.MetricsListen != "" && err != nil {
+		return fmt.Errorf("ROPELINE_METRICS_LISTEN %q: want host:port", c.MetricsListen)
 	}
 	for _, raw := range append([]string{c.PublicURL}, split(c.Origins)...) {
 		if raw == "" {
