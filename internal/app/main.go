@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"runtime/debug"
 	"time"
 	_ "time/tzdata" // venues have time zones, and a small image has none
@@ -29,6 +30,7 @@ type commands struct {
 	Audit   *auditCommand   `arg:"subcommand:audit" help:"hold an event's rows to the invariants of stock and money"`
 	Keys    *keysCommand    `arg:"subcommand:keys" help:"list the keys that sign tickets and passes, or make a new one"`
 	Fraud   *fraudCommand   `arg:"subcommand:fraud" help:"fit, judge and feed the model that orders are scored with"`
+	Engines *enginesCommand `arg:"subcommand:engines" help:"run private engines alone, for a house of several processes; obeys lines on stdin"`
 	Health  *healthCommand  `arg:"subcommand:health" help:"ask a running program whether it is ready"`
 	Verify  *verifyCommand  `arg:"subcommand:verify" help:"check what a house has published, without asking it"`
 	Version *versionCommand `arg:"subcommand:version" help:"print the version"`
@@ -94,6 +96,8 @@ func run(ctx context.Context, c commands, stdout, stderr io.Writer) error {
 		return err
 	}
 	switch {
+	case c.Engines != nil:
+		return runEngines(ctx, c.Config, os.Stdin, stdout, newLog(c.Config, stderr))
 	case c.Serve != nil:
 		return serve(ctx, c.Config, stdout, newLog(c.Config, stderr))
 	case c.Owner != nil:

@@ -12,10 +12,10 @@ import (
 func TestArrivals(t *testing.T) {
 	const n = 20_000
 	for shape, half := range map[arrival.Shape]float64{ // where in the time half of them have come
-		arrival.Constant: 0.5, arrival.Poisson: 0.5, arrival.Burst: 0.115, arrival.Ramp: 0.707,
+		arrival.Constant: 0.5, arrival.Poisson: 0.5, arrival.Burst: 0.115, arrival.Ramp: 0.707, arrival.Drop: 0.25,
 	} {
 		t.Run(string(shape), func(t *testing.T) {
-			comes := arrival.Arrival{Shape: shape, Over: time.Minute}
+			comes := arrival.Arrival{Shape: shape, Over: time.Minute, Lead: 15 * time.Second}
 			var times []time.Duration
 			for at := range comes.Times(n, rand.New(rand.NewPCG(1, 2))) {
 				if len(times) > 0 && at < times[len(times)-1] || at < 0 || at > time.Minute {

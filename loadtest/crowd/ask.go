@@ -25,6 +25,9 @@ func (f *fan) ask(ctx context.Context, r request, mark func(*record.Observation)
 		if !a.again() || try == tries || ctx.Err() != nil {
 			return a
 		}
+		if a.status == 0 {
+			f.hop()
+		}
 		backoff := 100 * time.Millisecond << try
 		jitter := time.Duration(rand.Int64N(int64(backoff)))
 		if !f.rest(ctx, max(a.retryAfter, backoff/2)+jitter) {

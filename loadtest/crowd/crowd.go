@@ -21,8 +21,9 @@ import (
 // Crowd is one run: so many fans, their behaviours and their arrival. The
 // zero values of the optional fields are good for a first run.
 type Crowd struct {
-	Name    string // of the scenario; for the record
-	BaseURL string
+	Name    string   // of the scenario; for the record
+	BaseURL string   // of the server, or of its first node
+	Nodes   []string // base URLs of the other nodes
 	Event   ropeline.EventID
 	Fans    int
 	Began   time.Time // the beginning that T counts from; zero: now
@@ -47,14 +48,18 @@ type Crowd struct {
 
 	MaxConns    int         // HTTP connections at once, all addresses together; 0: 128. WebSockets come on top.
 	Addresses   int         // of 127.0.0.0/8 that the fans come from; 0: the system's choice
-	First       int         // the index of the first fan: parts of one crowd share a seed
+	Part, Parts int         // of a crowd that several processes share: this one has every Parts-th fan, from Part on
+	Unjudged    bool        // the record is judged later
 	AllowRemote bool        // without it, only loopback addresses are dialled
 	Record      record.Sink // sees every observation; nil: none. See Writer and Memory.
 	Log         *slog.Logger
+
+	Watch record.Sink // sees every observation too
 }
 
-// mostFans bounds one process: each fan may hold a socket of its own.
-const mostFans = 30_000
+// mostFans bounds a crowd. How many of them are there at once is bounded by
+// memory and, for those with a socket, by open files.
+const mostFans = 5_000_000
 
 func (c Crowd) withDefaults() Crowd {
 	if c.Mix == nil {
@@ -128,13 +133,19 @@ func (c Crowd) Run(ctx context.Context) (*Result, error) {
 	defer s.close()
 
 	judging, counts := judge.New(), tally.New()
-	s.sinks = append(s.sinks, judging, counts)
+	s.sinks = append(s.sinks, counts)
+	if !c.Unjudged {
+		s.sinks = append(s.sinks, judging)
+	}
 	if c.Record != nil {
 		s.sinks = append(s.sinks, c.Record)
 	}
+	if c.Watch != nil {
+		s.sinks = append(s.sinks, c.Watch)
+	}
 	head := record.RunFacts{
 		Event: c.Event, Fans: c.Fans, Seed: c.Seed, Started: s.began,
-		Slack: c.Slack, Rule: c.Rule, Capacity: c.Capacity, DropAt: event.DropAt, Scenario: c.Name, Bots: c.Mix.Bots(), First: c.First,
+		Slack: c.Slack, Rule: c.Rule, Capacity: c.Capacity, DropAt: event.DropAt, Scenario: c.Name, Bots: c.Mix.Bots(), First: c.Part,
 	}
 	if head.Capacity == nil {
 		head.Capacity = event.capacity()
@@ -142,8 +153,11 @@ func (c Crowd) Run(ctx context.Context) (*Result, error) {
 	s.see(record.Observation{Fan: -1, Step: record.StepRun, Run: &head})
 
 	var fans sync.WaitGroup
-	index := c.First
+	index := -1
 	for at := range c.times() {
+		if index++; index%max(1, c.Parts) != c.Part {
+			continue
+		}
 		due := s.began.Add(at)
 		if !rest(ctx, time.Until(due)) {
 			break
@@ -151,7 +165,6 @@ func (c Crowd) Run(ctx context.Context) (*Result, error) {
 		f := newFan(s, c.Seed, index)
 		f.due = due
 		fans.Go(func() { f.live(ctx) })
-		index++
 	}
 	fans.Wait()
 	counts.Took = time.Since(s.began)
@@ -172,7 +185,7 @@ func (c Crowd) open(ctx context.Context) (*scene, eventAnswer, error) {
 	if err := s.connect(c); err != nil {
 		return nil, event, err
 	}
-	a := s.clients[0].do(ctx, request{step: record.StepArrive, method: http.MethodGet, path: "/events/" + string(c.Event), into: &event})
+	a := s.clients[0][0].do(ctx, request{step: record.StepArrive, method: http.MethodGet, path: "/events/" + string(c.Event), into: &event})
 	if !a.ok() {
 		s.close()
 		if a.err != nil {
@@ -196,19 +209,26 @@ func (s *scene) connect(c Crowd) error {
 	for i := range max(1, c.Addresses) {
 		var from netip.Addr
 		if c.Addresses > 0 {
-			from = loopback(c.First + i)
+			from = loopback(c.Part*c.Addresses + i)
 		}
-		client, err := newClient(c.BaseURL, max(2, (c.MaxConns+c.Addresses-1)/max(1, c.Addresses)), c.AllowRemote, from)
-		if err != nil {
-			return err
+		var nodes []*client
+		for _, url := range append([]string{c.BaseURL}, c.Nodes...) {
+			share := max(1, c.Addresses) * (1 + len(c.Nodes))
+			client, err := newClient(url, max(2, (c.MaxConns+share-1)/share), c.AllowRemote, from)
+			if err != nil {
+				return err
+			}
+			nodes = append(nodes, client)
 		}
-		s.clients = append(s.clients, client)
+		s.clients = append(s.clients, nodes)
 	}
 	return nil
 }
 
 func (s *scene) close() {
-	for _, c := range s.clients {
-		c.close()
+	for _, nodes := range s.clients {
+		for _, c := range nodes {
+			c.close()
+		}
 	}
 }

@@ -55,6 +55,9 @@ func TestASoundHouseHolds(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, v := range result.Verdicts {
+		if v.Invariant == "I8" || v.Invariant == "draw" {
+			continue // this house has no gate and no lobby
+		}
 		if !v.OK || v.Checked == 0 || v.Note != "" {
 			t.Errorf("%v %s", v, v.Note)
 		}
@@ -236,7 +239,7 @@ func TestARunThatCannotBeginSaysWhy(t *testing.T) {
 		want   string
 	}{
 		"no fans":           {func(c *crowd.Crowd) { c.Fans = 0 }, "fans"},
-		"too many fans":     {func(c *crowd.Crowd) { c.Fans = 1 << 20 }, "fans"},
+		"too many fans":     {func(c *crowd.Crowd) { c.Fans = 1 << 23 }, "fans"},
 		"unknown arrival":   {func(c *crowd.Crowd) { c.Arrival.Shape = "wave" }, "wave"},
 		"no such event":     {func(c *crowd.Crowd) { c.Event = "x" }, "event"},
 		"an empty mix":      {func(c *crowd.Crowd) { c.Mix = crowd.Mix{} }, "shares"},

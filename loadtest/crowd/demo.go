@@ -33,7 +33,7 @@ func Demo(ctx context.Context, baseURL string, event ropeline.EventID, log *slog
 		return err
 	}
 	defer only.close()
-	s := &scene{clients: []*client{only}, event: event, log: log, mix: DefaultMix(), pace: 1, began: time.Now()}
+	s := &scene{clients: [][]*client{{only}}, event: event, log: log, mix: DefaultMix(), pace: 1, began: time.Now()}
 
 	var (
 		fans      sync.WaitGroup

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/ropeline/ropeline"
@@ -14,7 +15,8 @@ import (
 // fan is one synthetic fan: a program in steps, run by one goroutine.
 type fan struct {
 	scene  *scene
-	client *client // of the address that it comes from
+	nodes  []*client // of the address that it comes from
+	client *client   // the node that it talks to
 	index  int
 	due    time.Time // when the next request is meant to go out; zero: as soon as it is thought of
 	rng    *rand.Rand
@@ -33,8 +35,17 @@ type fan struct {
 func newFan(s *scene, seed uint64, index int) *fan {
 	rng := chance(seed, index)
 	f := &fan{scene: s, index: index, rng: rng, plan: s.mix.plan(rng, s.pace, s.repeats, s.intrusions)}
-	f.client = s.clientOf(index, f.plan.Is.Bot)
+	var node int
+	f.nodes, node = s.clientOf(index, f.plan.Is.Bot)
+	f.client = f.nodes[node]
 	return f
+}
+
+// hop goes on at another node, as a balancer sends those who come back.
+func (f *fan) hop() {
+	if len(f.nodes) > 1 {
+		f.client = f.nodes[f.rng.IntN(len(f.nodes))]
+	}
 }
 
 // rest waits for d, and reports whether ctx is still alive. What follows is
@@ -127,6 +138,7 @@ func (f *fan) askToJoin(ctx context.Context) answer {
 	return f.ask(ctx, request{step: record.StepJoin, method: "POST", path: f.path("/queue"), into: &told}, func(o *record.Observation) {
 		if told.FanToken != "" {
 			f.token = told.FanToken
+			o.Note, _, _ = strings.Cut(told.FanToken, ".") // the id that the draw knows it by
 		}
 		f.hear(told)
 		tell(o, told)

@@ -14,7 +14,7 @@ import (
 
 // scene is what all fans of one run share.
 type scene struct {
-	clients []*client // one for each address that fans come from
+	clients [][]*client // for each address that fans come from, one to each node
 	event   ropeline.EventID
 	log     *slog.Logger
 
@@ -67,9 +67,10 @@ func rest(ctx context.Context, d time.Duration) bool {
 const botAddresses = 16
 
 // clientOf gives a fan its address, always the same.
-func (s *scene) clientOf(index int, bot bool) *client {
+func (s *scene) clientOf(index int, bot bool) (nodes []*client, first int) {
+	nodes = s.clients[index%len(s.clients)]
 	if bot {
-		return s.clients[index%max(1, len(s.clients)/botAddresses)]
+		nodes = s.clients[index%max(1, len(s.clients)/botAddresses)]
 	}
-	return s.clients[index%len(s.clients)]
+	return nodes, index % len(nodes)
 }

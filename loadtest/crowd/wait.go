@@ -70,6 +70,7 @@ func (f *fan) stand(ctx context.Context) record.Outcome {
 				polls = f.plan.Is.Transport != Stream
 				failures = 0
 			}
+			f.hop()
 			f.rest(ctx, f.backoff(failures))
 			if outcome := f.glance(ctx, 0); outcome != "" {
 				return outcome

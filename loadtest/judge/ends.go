@@ -31,10 +31,14 @@ func newEnds() *ends { return &ends{fans: make(map[int]*fate)} }
 
 func (e *ends) see(_ *record.RunFacts, o record.Observation) {
 	f := e.fans[o.Fan]
-	if o.Line != nil {
+	if o.Line != nil || o.Lobby {
 		if f == nil {
 			f = &fate{number: -1}
 			e.fans[o.Fan] = f
+		}
+		if o.Lobby {
+			f.asked, f.lost = true, ""
+			return
 		}
 		e.hear(f, o)
 		return
@@ -63,7 +67,7 @@ func (e *ends) see(_ *record.RunFacts, o record.Observation) {
 
 func (e *ends) hear(f *fate, o record.Observation) {
 	f.asked = true
-	standing, kept := o.Line.Standing, f.number == o.Line.Number || f.epoch < o.Line.Epoch
+	standing, kept := o.Line.Standing, f.number < 0 || f.number == o.Line.Number || f.epoch < o.Line.Epoch
 	switch {
 	case standing == ropeline.StandingAdmitted, standing == ropeline.StandingShopping,
 		o.Line.Phase == ropeline.PhaseSoldOut, o.Line.Phase == ropeline.PhaseClosed:

@@ -8,13 +8,13 @@ import (
 
 // Verdict is what the fans' observations say about one invariant.
 type Verdict struct {
-	Invariant string // "I1" … "I11" as in the design, or "positions"
-	Claim     string // what must hold, in the words of what fans can see
-	OK        bool   // no counterexample was found
-	Checked   int    // how many times it could have failed; 0: nothing was seen of it
+	Invariant string `json:"invariant"` // "I1" … "I11" as in the design, "positions" or "draw"
+	Claim     string `json:"claim"`     // what must hold, in the words of what fans can see
+	OK        bool   `json:"ok"`        // no counterexample was found
+	Checked   int    `json:"checked"`   // how many times it could have failed; 0: nothing was seen of it
 	// Counterexample is the first one, in full; "" when OK.
-	Counterexample string
-	Note           string // what could not be judged, and why
+	Counterexample string `json:"counterexample,omitempty"`
+	Note           string `json:"note,omitempty"` // what could not be judged, and why
 }
 
 func (v Verdict) String() string {
@@ -48,13 +48,17 @@ type witness interface {
 type Judge struct {
 	run       record.RunFacts
 	witnesses []witness
+	fairness  *fairness
+	lottery   *lottery
 }
 
 // New returns a Judge that has seen nothing.
 func New() *Judge {
-	return &Judge{witnesses: []witness{
-		newStock(), newLine(), newEnds(), newPlaces(), newTickets(), newHolds(), newEffects(), newDoor(),
-	}}
+	j := &Judge{fairness: newFairness(), lottery: newLottery()}
+	j.witnesses = []witness{
+		newStock(), newLine(), newEnds(), newPlaces(), newTickets(), newGate(), newHolds(), newEffects(), newDoor(), j.lottery,
+	}
+	return j
 }
 
 // See considers o.
@@ -66,6 +70,7 @@ func (j *Judge) See(o record.Observation) {
 	for _, w := range j.witnesses {
 		w.see(&j.run, o)
 	}
+	j.fairness.see(o)
 }
 
 // Verdicts judges all that was seen so far.

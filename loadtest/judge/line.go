@@ -29,7 +29,10 @@ import (
 //
 // I3. For any two admissions i ≤ j in order of time, j−i+1 ≤ rate·(tj−ti) +
 // burst. That covers every window, because the fullest ones begin and end with
-// an admission. Fans unknown to the run only make it look slower.
+// an admission. Fans unknown to the run only make it look slower. Times by the
+// server's clock cannot show that this clock runs fast, so the admissions are
+// counted by the tester's clock too, as far as they certainly fell into a
+// window: after the fan was told to wait (less the slack), and before it heard.
 type line struct {
 	stays map[stayKey]*stay
 	first map[fanNumber]int64 // the epoch in which a fan had a number first
@@ -52,6 +55,7 @@ type stay struct {
 	told        int64 // T of the first word
 	stillSent   int64 // a was certainly waiting when it sent this; -1: unknown
 	lastWaiting int64 // the latest moment a word "waiting" speaks of
+	stillOut    int64 // the latest moment at which the fan was certainly not let in yet; -1: unknown
 	letIn       int64 // T of the word "admitted"; -1: none
 	passUntil   int64
 }
@@ -75,12 +79,13 @@ func (l *line) see(run *record.RunFacts, o record.Observation) {
 		if !known {
 			l.first[who] = o.Line.Epoch
 		}
-		s = &stay{stayKey: key, told: o.T, stillSent: -1, letIn: -1, returned: known && epoch != o.Line.Epoch}
+		s = &stay{stayKey: key, told: o.T, stillSent: -1, stillOut: -1, letIn: -1, returned: known && epoch != o.Line.Epoch}
 		l.stays[key] = s
 	}
 	switch o.Line.Standing {
 	case ropeline.StandingWaiting:
 		s.lastWaiting = max(s.lastWaiting, o.Sent()) // a frame's Sent is its T
+		s.stillOut = max(s.stillOut, o.Sent()-run.Grace())
 		switch o.Step {
 		case record.StepJoin:
 			s.stillSent = max(s.stillSent, o.Sent())
@@ -186,6 +191,7 @@ func (l *line) pace(run *record.RunFacts, stays []*stay) (f finding) {
 	if len(in) == 0 {
 		return f
 	}
+	paceHeard(run, stays, &f)
 	perMicro := float64(run.Rule.RatePerMinute) / 60e6
 	allowed := float64(run.Rule.Burst) + perMicro*passTolerance + 1e-6
 	// lag(i) = i − rate·ti is least where the fullest window begins.

@@ -34,6 +34,7 @@ type Tally struct {
 	Waited   *hdrhistogram.Histogram                 // from the first number to admission, milliseconds
 	Faults   []Fault
 	Series   Series
+	Holds    []int64 // T of each reservation that was held, rising: the pulse of the sale
 
 	fans map[int]*progress
 }
@@ -114,6 +115,9 @@ func (t *Tally) See(o record.Observation) {
 		return
 	}
 	t.time(o)
+	if o.Fan < 0 {
+		return
+	}
 	bin := t.Series.at(o.T)
 	if o.Code != "" && o.Step != record.StepIntrude {
 		t.Problems[Problem{o.Step, o.Code}]++
@@ -205,7 +209,9 @@ func (t *Tally) advance(p *progress, o record.Observation, bin *Bin) {
 		move(&p.inShop, &now.Shop, true)
 	}
 	if s := o.Sale; s != nil {
-		pass(&p.held, &t.Funnel.Held, &bin.Held, s.Order == "" && s.State == "held")
+		if pass(&p.held, &t.Funnel.Held, &bin.Held, s.Order == "" && s.State == "held") {
+			t.Holds = append(t.Holds, o.T)
+		}
 		pass(&p.ordered, &t.Funnel.Ordered, nil, o.Step == record.StepOrder)
 		if pass(&p.bought, &t.Funnel.Paid, &bin.Paid, s.Order != "" && s.State == "paid") {
 			t.Funnel.Tickets += len(s.Tickets)
