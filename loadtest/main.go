@@ -21,6 +21,7 @@ type cli struct {
 	Report  *reportCommand  `arg:"subcommand:report" help:"report and judge a run again"`
 	Compare *compareCommand `arg:"subcommand:compare" help:"show two runs side by side"`
 	Trace   *traceCommand   `arg:"subcommand:trace" help:"make traces of arrivals, and look at them"`
+	Plan    *planCommand    `arg:"subcommand:plan" help:"forecast a drop without a server"`
 	Part    *partCommand    `arg:"subcommand:part" help:"one process of a run (started by run)"`
 }
 
@@ -58,6 +59,8 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 		err = c.Compare.run(stdout)
 	case c.Trace != nil:
 		err = c.Trace.run(stdout)
+	case c.Plan != nil:
+		err = c.Plan.run(stdout)
 	case c.Part != nil:
 		err = c.Part.run(ctx, stdin, stdout, stderr)
 	default:

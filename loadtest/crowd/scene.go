@@ -74,3 +74,6 @@ func (s *scene) clientOf(index int, bot bool) (nodes []*client, first int) {
 	}
 	return nodes, index % len(nodes)
 }
+
+// Chance is the source that the arrivals of a crowd of this seed are drawn from.
+func Chance(seed uint64) *rand.Rand { return chance(seed, -1) }
