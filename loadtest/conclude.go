@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/ropeline/ropeline/loadtest/crowd"
 	"github.com/ropeline/ropeline/loadtest/judge"
@@ -18,6 +19,9 @@ import (
 	"github.com/ropeline/ropeline/loadtest/scenario"
 	"github.com/ropeline/ropeline/loadtest/tally"
 )
+
+// settling is how long, beyond the holds, payments may take to come to rest.
+const settling = 30 * time.Second
 
 // The files of a run's directory, beside the parts' records.
 const (
@@ -58,7 +62,7 @@ func (l *houseLog) close() error {
 }
 
 // conclude reads tickets at the gate, asks the database, and reports.
-func (r *runCommand) conclude(ctx context.Context, s *scenario.Scenario, h *house, organizer *crowd.Organizer, j partJob, log *houseLog, stdout, stderr io.Writer) error {
+func (r *runCommand) conclude(ctx context.Context, s *scenario.Scenario, h *house, organizer *crowd.Organizer, j partJob, log *houseLog, note string, stdout, stderr io.Writer) error {
 	ctx = context.WithoutCancel(ctx) // who stops a run still wants to know
 	if organizer != nil && s.Gate > 0 {
 		tickets := &purse{most: s.Gate}
@@ -74,6 +78,10 @@ func (r *runCommand) conclude(ctx context.Context, s *scenario.Scenario, h *hous
 		fmt.Fprintln(stderr, "the draw's file:", err)
 	}
 	if h.database != "" {
+		// Holds end by themselves, and money that is on its way arrives.
+		if err := judge.Held(ctx, h.database, h.event, s.Event.Hold+settling); err != nil {
+			return fmt.Errorf("--verify-database: %w", err)
+		}
 		verdicts, err := judge.Database(ctx, h.database, h.event, s.Slack)
 		if err != nil {
 			return fmt.Errorf("--verify-database: %w", err)
@@ -89,6 +97,9 @@ func (r *runCommand) conclude(ctx context.Context, s *scenario.Scenario, h *hous
 	summary, err := analyse(j.Dir)
 	if err != nil {
 		return err
+	}
+	if note != "" {
+		summary.Notes = append(summary.Notes, note)
 	}
 	if err := writeReports(j.Dir, summary); err != nil {
 		return err

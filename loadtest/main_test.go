@@ -23,12 +23,12 @@ func TestCommandLine(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := house.Open(t, c.flaws)
-			record := filepath.Join(t.TempDir(), "record.ndjson")
+			dir := t.TempDir()
 			run := []string{"run", "--url", h.URL, "--event", string(h.Event), "--fans", "40", "--over", "500ms", "--pace", "0.01",
-				"--rate", "1500", "--burst", "4", "--slack", "1s", "--for", "20s", "--record", record}
-			for _, args := range [][]string{run, {"report", record}} {
+				"--rate", "1500", "--burst", "4", "--slack", "1s", "--for", "20s", "--out", dir}
+			for _, args := range [][]string{run, {"report", dir}} {
 				var out, errs bytes.Buffer
-				if code := loadtest.Main(t.Context(), args, &out, &errs); code != c.code {
+				if code := loadtest.Main(t.Context(), args, nil, &out, &errs); code != c.code {
 					t.Fatalf("%s: exit code %d, want %d\n%s%s", args[0], code, c.code, &out, &errs)
 				}
 				if !strings.Contains(out.String(), c.want) {
@@ -46,18 +46,39 @@ func TestCommandLineRefuses(t *testing.T) {
 		want string
 	}{
 		"nothing to do":    {nil, 2, "Usage"},
-		"no event":         {[]string{"run"}, 2, "EVENT"},
+		"no event":         {[]string{"run"}, 2, "--event"},
 		"an unknown flag":  {[]string{"run", "--event", "x", "--warp"}, 2, "--warp"},
 		"too long":         {[]string{"run", "--event", "x", "--for", "24h"}, 2, "--for"},
 		"a remote address": {[]string{"run", "--event", "00000000000000000000000000", "--url", "http://192.0.2.1"}, 2, "loopback"},
 		"no such record":   {[]string{"report", "/nonexistent"}, 2, "nonexistent"},
+		"no scenario":      {[]string{"run", "/nonexistent.yaml"}, 2, "nonexistent"},
+		"faults elsewhere": {[]string{"run", "scenarios/chaos.yaml", "--event", "x"}, 2, "--serve"},
+		"no trace":         {[]string{"trace", "stat", "/nonexistent"}, 2, "nonexistent"},
 		"help":             {[]string{"run", "--help"}, 0, "--fans"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
-			if code := loadtest.Main(t.Context(), c.args, &out, &out); code != c.code || !strings.Contains(out.String(), c.want) {
+			if code := loadtest.Main(t.Context(), c.args, nil, &out, &out); code != c.code || !strings.Contains(out.String(), c.want) {
 				t.Errorf("exit code %d, want %d; output, wanted with %q:\n%s", code, c.code, c.want, &out)
 			}
 		})
+	}
+}
+
+// TestCommandLinePlansAndTraces runs what needs no server.
+func TestCommandLinePlansAndTraces(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "x.ndjson")
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"trace", "gen", "--fans", "1000", "--out", file}, ""},
+		{[]string{"trace", "stat", file}, "arrivals      1000"},
+		{[]string{"plan", "scenarios/drop-5k.yaml", "--rates", "1500,3000", "--html", file + ".html", "--json", file + ".json"}, "2 forecasts"},
+	} {
+		var out, errs bytes.Buffer
+		if code := loadtest.Main(t.Context(), c.args, nil, &out, &errs); code != 0 || !strings.Contains(out.String(), c.want) {
+			t.Errorf("%v: exit code %d\n%s%s", c.args, code, &out, &errs)
+		}
 	}
 }

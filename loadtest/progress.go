@@ -35,6 +35,7 @@ const (
 type reading struct {
 	Alive, Waiting, Admitted, Bought, Errors int
 	P99                                      float64 // milliseconds
+	RSS                                      int64   // bytes that the process holds; 0: not known
 }
 
 func newMeter() *meter {
@@ -92,6 +93,7 @@ func (m *meter) read() reading {
 	now := m.now
 	now.P99 = float64(m.took.ValueAtQuantile(99)) / 1e3
 	m.took.Reset()
+	now.RSS = residentBytes()
 	return now
 }
 
@@ -101,6 +103,11 @@ type progress struct {
 	w        io.Writer
 	terminal bool
 	began    time.Time
+
+	mu    sync.Mutex
+	shown time.Time
+	first int64   // RSS before the first fan, all processes together
+	most  reading // when most fans were alive
 }
 
 // plainEvery is how often a line is written where it cannot be written over.
@@ -119,12 +126,9 @@ func newProgress(w io.Writer) *progress {
 func (p *progress) follow(read func() []reading) (stop func()) {
 	done := make(chan struct{})
 	var showing sync.WaitGroup
-	every := plainEvery
-	if p.terminal {
-		every = time.Second
-	}
+	p.show(read())
 	showing.Go(func() {
-		ticker := time.NewTicker(every)
+		ticker := time.NewTicker(time.Second)
 		defer ticker.Stop()
 		for {
 			select {
@@ -147,6 +151,22 @@ func (p *progress) show(all []reading) {
 		sum.Bought += r.Bought
 		sum.Errors += r.Errors
 		sum.P99 = max(sum.P99, r.P99)
+		sum.RSS += r.RSS
+	}
+	p.mu.Lock()
+	if sum.Alive == 0 && p.most.Alive == 0 {
+		p.first = sum.RSS
+	}
+	if sum.Alive > p.most.Alive {
+		p.most = sum
+	}
+	show := p.terminal || time.Since(p.shown) >= plainEvery
+	if show {
+		p.shown = time.Now()
+	}
+	p.mu.Unlock()
+	if !show {
+		return
 	}
 	begin, end := "", "\n"
 	if p.terminal {
@@ -154,6 +174,31 @@ func (p *progress) show(all []reading) {
 	}
 	fmt.Fprintf(p.w, "%s%6.0fs  %d fans  %d waiting  %d let in  %d bought  %d errors  p99 %.0f ms%s",
 		begin, time.Since(p.began).Seconds(), sum.Alive, sum.Waiting, sum.Admitted, sum.Bought, sum.Errors, sum.P99, end)
+}
+
+// weight tells what the fans weighed when most of them were there.
+func (p *progress) weight() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.most.RSS == 0 || p.most.Alive < 1000 {
+		return ""
+	}
+	return fmt.Sprintf("%d fans at once weighed %.1f MiB in the tester, %.1f KiB each",
+		p.most.Alive, float64(p.most.RSS-p.first)/(1<<20), float64(p.most.RSS-p.first)/1024/float64(p.most.Alive))
+}
+
+// residentBytes is what this process holds of memory; 0 where /proc does not
+// tell.
+func residentBytes() int64 {
+	raw, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	var size, resident int64
+	if _, err := fmt.Sscan(string(raw), &size, &resident); err != nil {
+		return 0
+	}
+	return resident * int64(os.Getpagesize())
 }
 
 // end leaves the line.

@@ -151,13 +151,14 @@ func (r *runCommand) run(ctx context.Context, stdout, stderr io.Writer) (err err
 	faults, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- r.befall(faults, h, s.Faults, began, log.see) }()
-	err = job.runParts(ctx, newProgress(stderr), stderr)
+	shown := newProgress(stderr)
+	err = job.runParts(ctx, shown, stderr)
 	stop()
 	err = errors.Join(err, <-ended)
 	if err != nil {
 		return errors.Join(err, log.close())
 	}
-	return r.conclude(ctx, s, h, organizer, job, log, stdout, stderr)
+	return r.conclude(ctx, s, h, organizer, job, log, shown.weight(), stdout, stderr)
 }
 
 // shareOf: the crowd takes 0 for "the default" and less for "none".

@@ -94,7 +94,7 @@ func TestASoundHouseHolds(t *testing.T) {
 		t.Errorf("replayed: %+v, in the run: %+v", counts.Funnel, f)
 	}
 	var text strings.Builder
-	if err := report.Text(&text, result.Verdicts, result.Tally); err != nil {
+	if err := report.New(judging, counts).Text(&text); err != nil {
 		t.Fatal(err)
 	}
 	t.Log("\n" + text.String())

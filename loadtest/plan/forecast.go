@@ -27,7 +27,7 @@ type Type struct {
 // Forecast is what a drop comes to. Times are from the run's beginning.
 type Forecast struct {
 	Rules    pace.Rules
-	SoldOut  time.Duration // the last ticket was paid; 0: some are left
+	SoldOut  time.Duration // 99.9 % of the tickets were paid, as a run counts it; 0: more are left
 	Ended    time.Duration
 	Sold     int
 	Left     int
@@ -197,8 +197,10 @@ func (s *sim) run() {
 			s.out.Shop = append(s.out.Shop, float64(s.shoppers))
 			s.out.Paid = append(s.out.Paid, float64(s.sold))
 		}
-		if s.sold >= capacity && s.out.SoldOut == 0 {
+		if s.sold*1000 >= capacity*999 && s.out.SoldOut == 0 {
 			s.out.SoldOut = time.Duration(s.now) * tick
+		}
+		if s.sold >= capacity {
 			s.out.Told += s.waiting + len(s.fans) - came
 			break
 		}

@@ -84,6 +84,7 @@ type Fault struct {
 	At      float64 `json:"at"`
 	Kind    string  `json:"kind"`
 	Note    string  `json:"note"`
+	GoesOn  float64 `json:"goes_on"` // seconds from it to the next new reservation; -1: there was none
 	Silence float64 `json:"silence"` // the longest time without a new reservation that began or went on within 20 s of it; -1: the sale was over
 }
 
@@ -111,7 +112,7 @@ func New(judged *judge.Judge, t *tally.Tally) *Summary {
 		s.Latency = append(s.Latency, l)
 	}
 	for _, f := range t.Faults {
-		s.Faults = append(s.Faults, Fault{At: f.At.Seconds(), Kind: f.Kind, Note: f.Note, Silence: silence(t.Holds, f.At.Microseconds())})
+		s.Faults = append(s.Faults, Fault{At: f.At.Seconds(), Kind: f.Kind, Note: f.Note, GoesOn: goesOn(t.Holds, f.At.Microseconds()), Silence: silence(t.Holds, f.At.Microseconds())})
 	}
 	s.series(&t.Series)
 	return s
@@ -132,6 +133,13 @@ func silence(holds []int64, t int64) float64 {
 		longest = max(longest, holds[i]-holds[i-1])
 	}
 	return float64(longest) / 1e6
+}
+
+func goesOn(holds []int64, t int64) float64 {
+	if after, _ := slices.BinarySearch(holds, t); after < len(holds) {
+		return float64(holds[after]-t) / 1e6
+	}
+	return -1
 }
 
 func latency(name string, h *hdrhistogram.Histogram, perMilli float64) Latency {

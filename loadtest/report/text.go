@@ -65,7 +65,7 @@ func (s *Summary) Text(w io.Writer) error {
 		}
 		silence := "the sale was over, or had not begun"
 		if fault.Silence >= 0 {
-			silence = fmt.Sprintf("%.2f s", fault.Silence)
+			silence = fmt.Sprintf("%.2f s; the next reservation %.2f s after it", fault.Silence, fault.GoesOn)
 		}
 		p.line("  %8.1f s  %-24s %s", fault.At, fault.Kind+" "+fault.Note, silence)
 	}
