@@ -63,19 +63,6 @@ func (n *Notify) DropAlert(ctx context.Context, event ropeline.EventID, fan rope
 	return nil
 }
 
-// AlertOf tells the address, masked, at which a fan wants to hear; "" for none.
-func (n *Notify) AlertOf(ctx context.Context, event ropeline.EventID, fan ropeline.FanID) (string, error) {
-	var to string
-	err := n.pool.QueryRow(ctx, "select coalesce((select recipient from turn_alerts where event_id = $1 and fan_id = $2), '')", event, fan).Scan(&to)
-	if err != nil {
-		return "", ropeline.Unavailable(err)
-	}
-	if to != "" {
-		to = Mask(to)
-	}
-	return to, nil
-}
-
 // AlertEvents lists the events for which fans wait to be told.
 func (n *Notify) AlertEvents(ctx context.Context) ([]ropeline.EventID, error) {
 	rows, err := n.pool.Query(ctx, "select distinct event_id from turn_alerts where told_at is null")

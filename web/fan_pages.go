@@ -11,6 +11,7 @@ import (
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/checkout"
 	"github.com/ropeline/ropeline/checkout/payment/sandbox"
+	"github.com/ropeline/ropeline/notify"
 	"github.com/ropeline/ropeline/web/pages"
 )
 
@@ -100,6 +101,9 @@ func (s *Server) linePage(c *gin.Context) error {
 	if rules, err := s.admission.Rules(c.Request.Context(), offer.ID); err == nil {
 		view.ShowUp = rules.ShowUp
 	}
+	if s.notify != nil {
+		view.Tell, view.TellSMS, view.Alert = true, s.notify.Offers(notify.SMS), alertOf(c)
+	}
 	c.Header("Cache-Control", "no-store")
 	return s.pages.Line(pages.Zip(c.Writer, c.Request), view)
 }
@@ -160,7 +164,7 @@ func (s *Server) orderPage(c *gin.Context, order checkout.Order) error {
 	return s.pages.Order(pages.Zip(c.Writer, c.Request), pages.OrderView{
 		Event: event, ID: order.ID, State: string(order.State), Email: order.Email, Items: bill(event, order.Items),
 		Total: order.Total, CreatedAt: order.CreatedAt, Deadline: order.Deadline, Tickets: ticketPages(view.Tickets),
-		Payment: paid, Review: view.Review, Refunds: refundPages(order.Refunds), Message: order.Message,
+		Payment: paid, Review: view.Review, Refunds: refundPages(order.Refunds), Message: order.Message, Resend: s.notify != nil,
 	})
 }
 

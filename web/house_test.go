@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hibiken/asynq"
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -24,6 +25,7 @@ import (
 	"github.com/ropeline/ropeline/internal/engines"
 	"github.com/ropeline/ropeline/internal/keyring"
 	"github.com/ropeline/ropeline/internal/redisdb"
+	"github.com/ropeline/ropeline/notify"
 	"github.com/ropeline/ropeline/queue"
 	"github.com/ropeline/ropeline/web"
 )
@@ -96,8 +98,10 @@ func openHouseOn(t *testing.T, pair *engines.Pair, change ...func(*web.Options))
 	options := web.Options{
 		PublicURL: "http://127.0.0.1", Pool: pair.Pool, Redis: redis, Catalog: catalog.New(pair.Pool), Line: h.line,
 		Admission: h.admission, Checkout: h.checkout, Sandbox: gateway, Fans: h.fans, Accounts: h.accounts, Keys: keys,
-		Metrics: prometheus.NewRegistry(), Log: log,
+		Metrics: prometheus.NewRegistry(), Log: log, Inspector: asynq.NewInspector(redis.Asynq()),
+		Notify: notify.New(pair.Pool, log, notify.Options{Senders: map[notify.Channel]notify.Sender{notify.Email: notify.NewLog(log)}}),
 	}
+	t.Cleanup(func() { options.Inspector.Close() })
 	for _, change := range change {
 		change(&options)
 	}

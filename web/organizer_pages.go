@@ -15,6 +15,7 @@ import (
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/catalog"
 	"github.com/ropeline/ropeline/checkout"
+	"github.com/ropeline/ropeline/notify"
 	"github.com/ropeline/ropeline/web/pages"
 )
 
@@ -38,7 +39,8 @@ func (s *Server) organizerPage(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	page := pages.OrganizerView{Frame: pages.Frame{Organizer: account(c).Email}}
+	page := pages.OrganizerView{Frame: pages.Frame{Organizer: account(c).Email}, Owner: account(c).Role == "owner" && s.notify != nil && s.inspector != nil,
+		MailLogged: s.notify != nil && s.notify.Via(notify.Email) == "log"}
 	for _, event := range events {
 		row, err := s.row(ctx, event)
 		if err != nil {

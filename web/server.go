@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gin-gonic/gin"
+	"github.com/hibiken/asynq"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/ulule/limiter/v3"
@@ -19,6 +20,7 @@ import (
 	"github.com/ropeline/ropeline/identity"
 	"github.com/ropeline/ropeline/internal/keyring"
 	"github.com/ropeline/ropeline/internal/redisdb"
+	"github.com/ropeline/ropeline/notify"
 	"github.com/ropeline/ropeline/queue"
 	"github.com/ropeline/ropeline/web/hub"
 	"github.com/ropeline/ropeline/web/pages"
@@ -43,6 +45,8 @@ type Options struct {
 	Fans      *identity.Fans
 	Accounts  *identity.Accounts
 	Keys      *keyring.Keyring
+	Notify    *notify.Notify   // nil: no messages are offered
+	Inspector *asynq.Inspector // of the worker's queues; nil: they are not shown
 	Metrics   *prometheus.Registry
 	Log       *slog.Logger
 }
@@ -61,6 +65,8 @@ type Server struct {
 	fans      *identity.Fans
 	accounts  *identity.Accounts
 	keys      *keyring.Keyring
+	notify    *notify.Notify
+	inspector *asynq.Inspector
 	hub       *hub.Hub
 	pages     *pages.Renderer
 	log       *slog.Logger
@@ -94,7 +100,8 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		pool: o.Pool, redis: o.Redis, catalog: o.Catalog, line: o.Line, admission: o.Admission,
 		checkout: o.Checkout, fraud: o.Fraud, sandbox: o.Sandbox, stripeKey: o.StripeKey, fans: o.Fans, accounts: o.Accounts, keys: o.Keys,
-		hub:   hub.New(o.Catalog, o.Line, o.Admission, o.Checkout, o.Metrics, o.Log),
+		hub:    hub.New(o.Catalog, o.Line, o.Admission, o.Checkout, o.Metrics, o.Log),
+		notify: o.Notify, inspector: o.Inspector,
 		pages: renderer, log: o.Log, registry: o.Metrics, metrics: newMetrics(o.Metrics),
 		publicURL: strings.TrimRight(o.PublicURL, "/"), origins: map[string]bool{originOf(o.PublicURL): true},
 		secure: strings.HasPrefix(o.PublicURL, "https://"), loopback: isLoopback(o.PublicURL), attempts: attempts, joinLimit: joinLimit,
@@ -154,6 +161,11 @@ func (s *Server) routes() *gin.Engine {
 	g.PUT("/reservations/:reservation", s.handle(s.changeReservation))
 	g.DELETE("/reservations/:reservation", s.handle(s.releaseReservation))
 	g.POST("/orders", s.handle(s.placeOrder))
+	if s.notify != nil {
+		g.POST("/events/:event/notify", s.handle(s.setAlert))
+		g.DELETE("/events/:event/notify", s.handle(s.dropAlert))
+		g.POST("/orders/:order/resend", s.handle(s.resendTickets))
+	}
 	g.GET("/orders/:order", s.handle(s.getOrder))
 	g.GET("/orders/:order/pay", s.handle(s.stripePage))
 	g.GET("/users/me/tickets", s.handle(s.myTickets))
@@ -189,6 +201,14 @@ func (s *Server) routes() *gin.Engine {
 	admin := g.Group("/admin", s.organizersOnly)
 	admin.GET("", s.handle(s.organizerPage))
 	admin.POST("/events", s.handle(s.createEvent))
+	if s.notify != nil {
+		admin.GET("/notifications", s.ownersOnly, s.handle(s.notifications))
+		admin.POST("/notifications", s.ownersOnly, s.handle(s.resendNotification))
+	}
+	if s.inspector != nil {
+		admin.GET("/queues", s.ownersOnly, s.handle(s.queues))
+		admin.POST("/queues/:queue", s.ownersOnly, s.handle(s.changeTask))
+	}
 	admin.GET("/events/:event", s.handle(s.organizerEventPage))
 	admin.GET("/events/:event/live", s.handle(s.liveCounts))
 	admin.GET("/events/:event/rules", s.handle(s.getRules))

@@ -193,7 +193,7 @@ func (a *App) openRooms(ctx context.Context) error {
 			PublicURL: a.url, Origins: split(a.config.Origins), Proxies: split(a.config.Proxies), JoinLimit: a.config.JoinLimit,
 			Pool: a.pool, Redis: a.redis, Catalog: a.Catalog, Line: a.Line, Admission: a.Admission,
 			Checkout: a.Checkout, Fraud: a.Fraud, Sandbox: box, StripeKey: a.config.StripePublicKey, Fans: a.Fans, Accounts: a.Accounts, Keys: keys,
-			Metrics: registry, Log: a.log,
+			Notify: a.Notify, Inspector: a.tasks.Inspector(), Metrics: registry, Log: a.log,
 		})
 	}
 	return err

@@ -20,6 +20,9 @@ type LoginView struct {
 type OrganizerView struct {
 	Frame
 	Events []OrganizerRow
+	// Owner: messages and background work are shown to the owner.
+	Owner      bool
+	MailLogged bool // no mail server is configured
 }
 
 // OrganizerRow is one event in numbers.

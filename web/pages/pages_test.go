@@ -110,7 +110,7 @@ func scenes(s sayings) []scene {
 		for _, payment := range []string{"created", "pending", "authorized", "confirmed", "failed", "canceled"} {
 			add("order "+state+" "+payment, 200, func(r *Renderer, w http.ResponseWriter) error {
 				v := OrderView{Frame: frame, Event: event, ID: "0dq3k5m2p8r7t1v9b4c6f0h0d1", State: state, Email: s.name, Items: items, Total: total,
-					CreatedAt: noon, Deadline: noon.Add(time.Minute), Payment: Payment{State: payment, Page: "/sandbox/pay/x"}}
+					CreatedAt: noon, Deadline: noon.Add(time.Minute), Payment: Payment{State: payment, Page: "/sandbox/pay/x"}, Resend: true}
 				if payment == "confirmed" {
 					v.Tickets = tickets
 				}
@@ -176,13 +176,27 @@ func scenes(s sayings) []scene {
 		return r.Login(w, LoginView{Frame: frame, Email: s.name, Problem: s.text, Next: s.token})
 	})
 	add("organizer", 200, func(r *Renderer, w http.ResponseWriter) error {
-		return r.Organizer(w, OrganizerView{Frame: desk, Events: []OrganizerRow{{Event: event, Phase: phases[1], Waiting: 15377, Shoppers: 187, Sold: 3388, Capacity: 4700, Revenue: total}}})
+		return r.Organizer(w, OrganizerView{Frame: desk, Owner: true, MailLogged: true, Events: []OrganizerRow{{Event: event, Phase: phases[1], Waiting: 15377, Shoppers: 187, Sold: 3388, Capacity: 4700, Revenue: total}}})
 	})
 	add("organizer, none", 200, func(r *Renderer, w http.ResponseWriter) error { return r.Organizer(w, OrganizerView{Frame: desk}) })
 	add("organizer event", 200, func(r *Renderer, w http.ResponseWriter) error {
 		return r.OrganizerEvent(w, OrganizerEventView{Frame: desk, Offer: offer(phases[1]), Rules: rules, History: []Rules{rules, {Version: 2, ChangedBy: s.name, Paused: true, Changes: s.text}},
 			Draw: &draw.Record{State: "closed", Source: draw.Public, Promise: s.text}})
 	})
+	for _, state := range []string{"dead", "queued"} {
+		add("notifications "+state, 200, func(r *Renderer, w http.ResponseWriter) error {
+			return r.Notifications(w, NotificationsView{Frame: desk, State: state, Mail: "log", States: []StateCount{{"dead", 3}, {"queued", 70000}},
+				Rows: []NotificationRow{{ID: s.token, Kind: "tickets", To: s.name, Attempts: 3, NextAt: &noon, LastError: s.text, ChangedAt: noon}}})
+		})
+	}
+	add("notifications, none", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.Notifications(w, NotificationsView{Frame: desk, State: "dead", Mail: "smtp", SMS: "twilio"})
+	})
+	add("queues", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.Queues(w, QueuesView{Frame: desk, Queues: []QueueRow{{Name: "letters", States: []StateCount{{"pending", 3}, {"archived", 1}}, Oldest: time.Second}},
+			Queue: "letters", State: "archived", Tasks: []TaskRow{{ID: s.token, Type: "letter", Payload: s.text, Error: s.text, FailedAt: &noon, NextAt: &noon, Run: true, Archive: true, Delete: true}}, Next: 2})
+	})
+	add("queues, none", 200, func(r *Renderer, w http.ResponseWriter) error { return r.Queues(w, QueuesView{Frame: desk}) })
 	return all
 }
 
@@ -192,7 +206,7 @@ func lines(event ropeline.Event, s sayings) []LineView {
 	waiting := ropeline.Status{Event: event.ID, Phase: ropeline.PhaseOnSale, Standing: ropeline.StandingWaiting, Epoch: 1, Offset: "1795176000000-0",
 		Number: 48213, Position: 1204, Waiting: 15377, Wait: &ropeline.Range{Low: 110, High: 290}, Place: s.token, NextMS: 2000}
 	view := func(change func(*LineView)) LineView {
-		v := LineView{Frame: Frame{Now: noon}, Offer: Offer{Event: event, Phase: ropeline.PhaseOnSale}, Status: waiting, Start: 4100, ShowUp: 2 * time.Minute, Problem: s.text}
+		v := LineView{Frame: Frame{Now: noon}, Offer: Offer{Event: event, Phase: ropeline.PhaseOnSale}, Status: waiting, Start: 4100, ShowUp: 2 * time.Minute, Problem: s.text, Tell: true, TellSMS: true, Alert: s.name}
 		change(&v)
 		return v
 	}

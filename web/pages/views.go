@@ -56,6 +56,9 @@ type LineView struct {
 	Start   int64
 	ShowUp  time.Duration // how long a pass is good; 0: not told
 	Problem string        // e.g. why entering did not work
+	Tell    bool          // a message may be asked for
+	TellSMS bool          // also a text message
+	Alert   string        // where it goes to, masked; "": nobody asked
 }
 
 // ShopView is the shop of an admitted fan.
@@ -98,6 +101,7 @@ type OrderView struct {
 	Review    string // waiting: a person looks at it first; rejected
 	Refunds   []Refund
 	Message   string // why it was canceled, when somebody said so
+	Resend    bool   // the tickets can be sent again
 }
 
 // Refund is money that goes back.
