@@ -42,7 +42,7 @@ var besides = map[string][]string{
 	"internal/app":   {"loadtest"},
 	"cmd":            {"loadtest"},
 	"deploy":         {"internal/app"}, // its tests hold the compose file to the flags
-	"internal/bench": {"queue", "admission", "catalog", "checkout", "identity", "web", "worker", "internal/app"},
+	"internal/bench": {"queue", "admission", "catalog", "checkout", "fraud", "identity", "web", "worker", "internal/app"},
 }
 
 type listed struct {

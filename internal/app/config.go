@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ropeline/ropeline/fraud"
 )
 
 // The roles of a process.
@@ -114,6 +116,9 @@ func (c Config) Validate() error {
 	}
 	if c.RefundRate < 1 || c.RefundRate > 1000 {
 		return fmt.Errorf("ROPELINE_REFUND_RATE %d: want 1 to 1000", c.RefundRate)
+	}
+	if _, err := fraud.LoadModel(c.FraudModel); err != nil {
+		return err
 	}
 	if c.JoinLimit < 0 {
 		return fmt.Errorf("ROPELINE_JOIN_LIMIT %d: want 0 or more", c.JoinLimit)
