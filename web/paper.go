@@ -2,8 +2,10 @@ package web
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -47,7 +49,11 @@ func (s *Server) orderPDF(c *gin.Context) error {
 	return s.writePDF(c, "tickets-"+string(id), order.Tickets)
 }
 
-// writePDF leaves out the tickets that let nobody in.
+// pressTime is how long a PDF waits for its turn.
+const pressTime = 10 * time.Second
+
+// writePDF leaves out the tickets that let nobody in. A file costs some 40 ms
+// of a core, so that only half of them may be at it: the line goes on.
 func (s *Server) writePDF(c *gin.Context, name string, tickets []checkout.Ticket) error {
 	var pages []paper.Ticket
 	for _, t := range tickets {
@@ -62,6 +68,14 @@ func (s *Server) writePDF(c *gin.Context, name string, tickets []checkout.Ticket
 	}
 	if len(pages) == 0 {
 		return ropeline.Errorf(ropeline.CodeTicketEnded, "There is no ticket here that lets anybody in.")
+	}
+	select {
+	case s.presses <- struct{}{}:
+		defer func() { <-s.presses }()
+	case <-c.Request.Context().Done():
+		return ropeline.Unavailable(c.Request.Context().Err())
+	case <-time.After(pressTime):
+		return ropeline.Unavailable(errors.New("web: too many PDFs at once"))
 	}
 	var file bytes.Buffer
 	if err := paper.WriteTickets(&file, pages[0].Event.Name, pages); err != nil {

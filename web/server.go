@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -81,6 +82,7 @@ type Server struct {
 	attempts  attempts
 	joinLimit *limiter.Limiter // nil: none
 	handler   http.Handler
+	presses   chan struct{} // a token for each PDF under way
 }
 
 // New wires the routes.
@@ -113,6 +115,7 @@ func New(o Options) (*Server, error) {
 	if s.secure {
 		s.cookieEnd += "; Secure"
 	}
+	s.presses = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
 	routes := s.routes()
 	if err := routes.SetTrustedProxies(o.Proxies); err != nil {
 		return nil, err

@@ -136,7 +136,7 @@ func gateHouse(t *testing.T, quantity int, camera func([]checkout.Ticket) chrome
 		chromedp.SendKeys(chromedp.CSS(`input[type="password"]`), password), chromedp.Submit(chromedp.CSS(`input[type="password"]`)),
 		chromedp.WaitVisible(chromedp.CSS(`a[href="/admin/events/`+string(event.ID)+`"]`)))
 	b.do("open the gate", chromedp.Navigate("http://"+line.at+"/gate/"+string(event.ID)), chromedp.WaitVisible(chromedp.CSS(`#gate[data-ready]`)))
-	b.awaits("the keys", `document.querySelector('[data-f="known"]').textContent.startsWith('Keys and')`)
+	b.awaits("the keys", `document.querySelector('[data-f="known"]').textContent.includes(' as of ')`)
 	return app, event, tickets, b, line
 }
 
