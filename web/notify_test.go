@@ -163,3 +163,46 @@ func TestOperators(t *testing.T) {
 		t.Errorf("%d audited: %v", audited, err)
 	}
 }
+
+// The tickets of a paid order are sent again on demand, to its own fan, and not
+// by clicking.
+func TestTicketsAreSentAgain(t *testing.T) {
+	h := openHouse(t)
+	event := h.event(t, func(e *ropeline.Event, _ *admission.Rules) { e.TicketTypes[0].Price.Minor = 0 })
+	f := h.join(t, event.ID).enter(t)
+	held := decode[struct{ ID string }](t, f.ask(t, "POST", "/events/"+string(event.ID)+"/reserve-tickets",
+		`{"items":[{"ticket_type":"`+string(event.TicketTypes[0].ID)+`","quantity":1}]}`, "Prefer: wait=10"), http.StatusCreated)
+	order := decode[struct{ ID ropeline.OrderID }](t, f.ask(t, "POST", "/orders", `{"reservation":"`+held.ID+`","email":"fan@example.com"}`), http.StatusCreated)
+	path := "/orders/" + string(order.ID)
+	if early := f.ask(t, "POST", path+"/resend", ""); early.status != http.StatusConflict && early.status != http.StatusAccepted {
+		t.Errorf("before it is paid: %d %s", early.status, early.body)
+	}
+	eventually(t, "the tickets", func() bool {
+		owed, err := h.checkout.OwedPayments(t.Context(), 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range owed {
+			if _, err := h.checkout.Perform(t.Context(), id); err != nil {
+				t.Error(err)
+			}
+		}
+		return strings.Contains(f.ask(t, "GET", path, "").body, `"qr"`)
+	})
+	if shown := f.ask(t, "GET", path, "", page); !strings.Contains(shown.body, "Send again") {
+		t.Error("the page of the order does not offer it")
+	}
+	if sent := f.ask(t, "POST", path+"/resend", "", formType, page); sent.status != http.StatusSeeOther {
+		t.Errorf("%d %s", sent.status, sent.body)
+	}
+	if soon := f.ask(t, "POST", path+"/resend", ""); soon.status != http.StatusTooManyRequests {
+		t.Errorf("at once again: %d", soon.status)
+	}
+	if other := h.join(t, event.ID).ask(t, "POST", path+"/resend", ""); other.code(t) != string(ropeline.CodeOrderNotFound) {
+		t.Errorf("somebody else: %s", other.body)
+	}
+	var rows int
+	if err := h.Pool.QueryRow(t.Context(), "select count(*) from notifications where subject = $1 and kind = 'tickets'", order.ID).Scan(&rows); err != nil || rows != 1 {
+		t.Errorf("%d messages: %v", rows, err)
+	}
+}

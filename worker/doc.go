@@ -24,4 +24,12 @@
 //     does it. Each consumer of the outbox is read for by one process at a time.
 //   - Redis is away: the sweeps fail, say so, and find everything later.
 //   - A sink or webhook receiver is away: rows stay, and are offered again.
+//
+// # Messages to people
+//
+// One consumer of the outbox turns domain events into messages (letters.go),
+// which package notify keeps as rows. A loop lets them go at the pace of the
+// configuration into a queue with a pool of its own, so a burst of them takes
+// nothing from clerks and payments but its share of the machine. A domain event
+// that concerns nobody who can be found is logged and left out.
 package worker

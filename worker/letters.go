@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/ropeline/ropeline"
@@ -73,6 +74,11 @@ func (w *Worker) noticesOf(ctx context.Context, e outbox.Event) ([]notify.Notice
 		change, err := outbox.Decode[outbox.Change](e)
 		if err != nil {
 			return nil, err
+		}
+		// When the sale opens and closes is nothing to those who have tickets.
+		change.Fields = slices.DeleteFunc(change.Fields, func(f string) bool { return f == "lobby_at" || f == "drop_at" || f == "closes_at" })
+		if len(change.Fields) == 0 && change.Note == "" {
+			return nil, nil
 		}
 		return nil, w.toHolders(ctx, e, notify.EventChanged, notify.Data{Fields: change.Fields, Note: change.Note})
 	case outbox.EventCanceled:

@@ -90,6 +90,7 @@ func TestPeopleAreTold(t *testing.T) {
 			payload any
 		}{
 			{outbox.EventChanged, outbox.Change{Fields: []string{"starts_at"}, Note: "An hour later."}},
+			{outbox.EventChanged, outbox.Change{Fields: []string{"drop_at"}}}, // nothing to those who have tickets
 			{outbox.EventCanceled, outbox.Cancellation{Reason: "The hall is flooded."}},
 			{outbox.TicketIssued, outbox.Issued{Order: "nobody's", Tickets: []ropeline.TicketID{"t"}}}, // holds nobody up
 			{outbox.PaymentFailed, outbox.Payment{Payment: "p", Order: paid[0].ID}},

@@ -25,7 +25,7 @@ type house struct {
 	address string
 }
 
-func openHouse(b *testing.B) *house {
+func openHouse(b *testing.B, change ...func(*app.Config)) *house {
 	b.Helper()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	private, err := engines.Start(b.Context(), engines.Options{DataDir: b.TempDir(), Durable: true, Log: log})
@@ -36,6 +36,9 @@ func openHouse(b *testing.B) *house {
 	config := app.DefaultConfig()
 	config.Listen = "127.0.0.1:0"
 	config.DatabaseURL, config.RedisURL = private.DatabaseURL(), private.RedisURL()
+	for _, change := range change {
+		change(&config)
+	}
 	a, err := app.Open(b.Context(), config, log)
 	if err != nil {
 		b.Fatal(err)
