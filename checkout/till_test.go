@@ -1,10 +1,12 @@
 package checkout
 
 import (
+	"bytes"
 	"net/http"
 	"testing"
 	"time"
 
+	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/checkout/payment"
 	"github.com/ropeline/ropeline/checkout/payment/sandbox"
 	"github.com/ropeline/ropeline/checkout/payment/stripe"
@@ -270,6 +272,20 @@ func TestTillsBadSignature(t *testing.T) {
 		l.post(body)
 		l.settle("paid", l.is(o, OrderPaid, PaymentConfirmed))
 	})
+}
+
+// An endpoint of another version of Stripe's API is refused, and changes nothing.
+func TestWebhookOfAnotherVersion(t *testing.T) {
+	l := stripeTill(t, Options{})
+	e := l.event(kind{1, 1, 1, 100})
+	o := l.order(l.hold(e, fan(), 1))
+	l.approve(o)
+	bodies := l.take()
+	body := bytes.Replace(bodies[len(bodies)-1], []byte(`"2023-10-16"`), []byte(`"2024-06-20"`), 1)
+	wantCode(t, l.Webhook(t.Context(), l.sign(body), body), ropeline.CodeInvalidRequest)
+	if l.look(o).Payment.State != PaymentPending || count(t, l.pair.Pool, "select count(*) from webhook_events") != 0 {
+		t.Error("it had an effect")
+	}
 }
 
 // Stripe misbehaves at each call of a purchase in each of its ways, and the

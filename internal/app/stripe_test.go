@@ -216,6 +216,21 @@ func TestPersonPaysByStripe(t *testing.T) {
 			t.Errorf("the page asked %s", host)
 		}
 	}
+	var order string
+	if err := app.Pool().QueryRow(t.Context(), "select order_id from payments").Scan(&order); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/orders/" + order + "/pay", "/orders/0dq3k5m2p8r7t1v9b4c6f0h0d1/pay", "/orders/x/pay"} {
+		response, err := http.Get(app.URL() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(response.Body)
+		response.Body.Close()
+		if response.StatusCode < 400 || response.StatusCode >= 500 || bytes.Contains(body, []byte("_secret_")) {
+			t.Errorf("a stranger at %s is answered with %d: %s", path, response.StatusCode, body)
+		}
+	}
 	var brand, country string
 	if err := app.Pool().QueryRow(t.Context(), "select card_brand, card_country from payments where provider = 'stripe' and state = 'confirmed'").Scan(&brand, &country); err != nil || brand != "visa" || country != "DE" {
 		t.Errorf("%v: the card is kept as %s of %s", err, brand, country)
