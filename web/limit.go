@@ -6,6 +6,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/ulule/limiter/v3"
+	memorystore "github.com/ulule/limiter/v3/drivers/store/memory"
 	redisstore "github.com/ulule/limiter/v3/drivers/store/redis"
 
 	"github.com/ropeline/ropeline"
@@ -53,4 +54,28 @@ func (s *Server) mayJoin(c *gin.Context, fan ropeline.FanID, minted bool) error 
 			RetryAfter: max(time.Second, time.Until(time.Unix(joins.Reset, 0)))}
 	}
 	return nil
+}
+
+// newPollLimit bounds how often one fan asks this node for its standing, per
+// minute; nil when perMinute is 0. It counts in this node's memory: a poll must
+// not cost a command of Redis, nor fail with it.
+func newPollLimit(perMinute int) *limiter.Limiter {
+	if perMinute == 0 {
+		return nil
+	}
+	return limiter.New(memorystore.NewStore(), limiter.Rate{Period: time.Minute, Limit: int64(perMinute)})
+}
+
+// mayAsk counts a poll, or the opening of a socket or a stream. When it cannot
+// be counted, the fan is told.
+func (s *Server) mayAsk(c *gin.Context, fan ropeline.FanID) error {
+	if s.pollLimit == nil {
+		return nil
+	}
+	asked, err := s.pollLimit.Get(c.Request.Context(), string(fan))
+	if err != nil || !asked.Reached {
+		return nil
+	}
+	return &ropeline.Error{Code: ropeline.CodeRateLimited, Message: "You ask too often. The answer tells in next_ms when to ask again.",
+		RetryAfter: max(time.Second, time.Until(time.Unix(asked.Reset, 0)))}
 }

@@ -44,3 +44,27 @@ func TestJoinsAreLimited(t *testing.T) {
 		h.join(t, event.ID)
 	}
 }
+
+// One fan who asks too often is refused for a while; another one, and the
+// event itself, are not.
+func TestPollsAreLimited(t *testing.T) {
+	h := openHouse(t, func(o *web.Options) { o.PollLimit = 3 })
+	event := h.event(t, nil)
+	path := "/events/" + string(event.ID) + "/queue"
+	hasty, other := h.join(t, event.ID), h.join(t, event.ID)
+	for i := range 5 {
+		a, want := hasty.ask(t, "GET", path, ""), http.StatusOK
+		if i >= 3 {
+			want = http.StatusTooManyRequests
+		}
+		if a.status != want || i >= 3 && (a.code(t) != "rate_limited" || a.header.Get("Retry-After") == "") {
+			t.Errorf("poll %d: %d %s", i+1, a.status, a.body)
+		}
+	}
+	if a := other.ask(t, "GET", path, ""); a.status != http.StatusOK {
+		t.Errorf("another fan's poll: %d %s", a.status, a.body)
+	}
+	if a := hasty.ask(t, "DELETE", path, ""); a.status != http.StatusNoContent {
+		t.Errorf("giving up: %d %s", a.status, a.body)
+	}
+}

@@ -32,6 +32,7 @@ type Options struct {
 	PublicURL string   // as fans see it, e.g. https://tickets.example
 	Proxies   []string // networks whose X-Forwarded-For is believed
 	JoinLimit int      // joins per minute of one fan, or of one address with fresh identities; 0: any number
+	PollLimit int      // polls per minute of one fan on this node; 0: any number
 	Origins   []string // more origins that may open sockets and post, besides PublicURL's
 
 	Pool      *pgxpool.Pool
@@ -81,6 +82,7 @@ type Server struct {
 	loopback  bool // the site is on the machine itself
 	attempts  attempts
 	joinLimit *limiter.Limiter // nil: none
+	pollLimit *limiter.Limiter // nil: none
 	handler   http.Handler
 	presses   chan struct{} // a token for each PDF under way
 }
@@ -106,7 +108,7 @@ func New(o Options) (*Server, error) {
 		notify: o.Notify, inspector: o.Inspector,
 		pages: renderer, log: o.Log, registry: o.Metrics, metrics: newMetrics(o.Metrics),
 		publicURL: strings.TrimRight(o.PublicURL, "/"), origins: map[string]bool{originOf(o.PublicURL): true},
-		secure: strings.HasPrefix(o.PublicURL, "https://"), loopback: isLoopback(o.PublicURL), attempts: attempts, joinLimit: joinLimit,
+		secure: strings.HasPrefix(o.PublicURL, "https://"), loopback: isLoopback(o.PublicURL), attempts: attempts, joinLimit: joinLimit, pollLimit: newPollLimit(o.PollLimit),
 	}
 	for _, origin := range o.Origins {
 		s.origins[originOf(origin)] = true

@@ -42,6 +42,9 @@ func (s *Server) roomAndPlace(c *gin.Context) (*hub.Room, queue.Place, error) {
 	if err != nil {
 		return none(err)
 	}
+	if err := s.mayAsk(c, fan); err != nil {
+		return none(err)
+	}
 	shown, err := s.place(c, event.ID, fan)
 	if err != nil {
 		return none(err)

@@ -36,6 +36,7 @@ type Config struct {
 	Hold                time.Duration `arg:"--hold,env:ROPELINE_HOLD" placeholder:"DURATION" default:"10m" help:"how long a reservation is held for payment"`
 	RefundRate          int           `arg:"--refund-rate,env:ROPELINE_REFUND_RATE" placeholder:"N" default:"20" help:"orders of canceled events that are refunded a second, by all processes together"`
 	JoinLimit           int           `arg:"--join-limit,env:ROPELINE_JOIN_LIMIT" placeholder:"N" default:"600" help:"joins a minute from one address, or of one fan who is known; 0 for any number"`
+	PollLimit           int           `arg:"--poll-limit,env:ROPELINE_POLL_LIMIT" placeholder:"N" default:"600" help:"polls a minute of one fan on one node; 0 for any number"`
 	StripeSecretKey     string        `arg:"--stripe-secret-key,env:STRIPE_SECRET_KEY" placeholder:"KEY" help:"sk_… of a Stripe account that takes the money; the sandbox when empty"`
 	StripePublicKey     string        `arg:"--stripe-publishable-key,env:STRIPE_PUBLISHABLE_KEY" placeholder:"KEY" help:"pk_… of the same account, for the payment page"`
 	StripeWebhookSecret string        `arg:"--stripe-webhook-secret,env:STRIPE_WEBHOOK_SECRET" placeholder:"SECRET" help:"whsec_… of the account's webhook endpoint"`
@@ -56,7 +57,7 @@ type Config struct {
 // DefaultConfig is what the flags' defaults say, for callers that do not parse
 // a command line.
 func DefaultConfig() Config {
-	return Config{Listen: "127.0.0.1:8080", Roles: strings.Join(allRoles, ","), Hold: 10 * time.Minute, RefundRate: 20, JoinLimit: 600, NotifyRate: 20, LogLevel: "info", LogFormat: "text"}
+	return Config{Listen: "127.0.0.1:8080", Roles: strings.Join(allRoles, ","), Hold: 10 * time.Minute, RefundRate: 20, JoinLimit: 600, PollLimit: 600, NotifyRate: 20, LogLevel: "info", LogFormat: "text"}
 }
 
 // Validate names the first setting that cannot be used.
@@ -119,6 +120,9 @@ func (c Config) Validate() error {
 	}
 	if _, err := fraud.LoadModel(c.FraudModel); err != nil {
 		return err
+	}
+	if c.PollLimit < 0 {
+		return fmt.Errorf("ROPELINE_POLL_LIMIT %d: want 0 or more", c.PollLimit)
 	}
 	if c.JoinLimit < 0 {
 		return fmt.Errorf("ROPELINE_JOIN_LIMIT %d: want 0 or more", c.JoinLimit)

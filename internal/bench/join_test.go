@@ -78,29 +78,32 @@ func BenchmarkJoin(b *testing.B) {
 // 128 connections with a bare net/http handler. It fails when Redis hears of
 // the polls.
 func BenchmarkPoll(b *testing.B) {
-	const connections, n, waiting = 128, 40_000, 100_000
+	const connections, n, waiting, fans = 128, 40_000, 100_000, 1000
 	h := openHouse(b)
 	event := h.event(b, 1)
 	path := "/events/" + string(event.ID) + "/queue"
-	load(b, h.address, 64, waiting-1, http.StatusCreated, same(post(path, h.address)))
-	fan, token := h.Fans.Mint()
-	place, err := h.Line.Join(b.Context(), event.ID, fan, nil)
-	if err != nil {
-		b.Fatal(err)
+	load(b, h.address, 64, waiting-fans, http.StatusCreated, same(post(path, h.address)))
+	polls := make([][]byte, fans) // nobody asks so often alone
+	for i := range polls {
+		fan, token := h.Fans.Mint()
+		place, err := h.Line.Join(b.Context(), event.ID, fan, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		polls[i] = []byte("GET " + path + " HTTP/1.1\r\nHost: " + h.address + "\r\nAuthorization: Bearer " + token +
+			"\r\nRopeline-Place: " + h.Line.Token(place) + "\r\n\r\n")
 	}
+	request := func(i int) []byte { return polls[i%fans] }
 	bare := serve(b, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		fmt.Fprint(w, `{"number":1}`)
 	})
-	request := []byte("GET " + path + " HTTP/1.1\r\nHost: " + h.address + "\r\nAuthorization: Bearer " + token +
-		"\r\nRopeline-Place: " + h.Line.Token(place) + "\r\n\r\n")
-
 	client := h.redis(b)
 	figures := rounds{}
 	for b.Loop() {
-		bareRate, _ := load(b, bare, connections, n, http.StatusOK, same(request))
+		bareRate, _ := load(b, bare, connections, n, http.StatusOK, request)
 		before := commands(b, client)
-		rate, p99 := load(b, h.address, connections, n, http.StatusOK, same(request))
+		rate, p99 := load(b, h.address, connections, n, http.StatusOK, request)
 		// What the node asks anyway, for the event and each tick, which counts every command of a script.
 		heard := commands(b, client) - before
 		if heard > n/20 {

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/admission"
 )
 
 // BenchmarkSockets opens 15,000 waiting sockets on a web node in a process of
@@ -60,6 +61,74 @@ func BenchmarkSockets(b *testing.B) {
 		node.Wait()
 	}
 	figures.report(b)
+}
+
+// BenchmarkStreams is BenchmarkSockets for fans whose network refuses
+// WebSockets: 5,000 event streams.
+func BenchmarkStreams(b *testing.B) {
+	const streams, warm, flow = 5_000, 200, 15 * time.Second
+	h := openHouse(b)
+	binary := build(b)
+	figures := rounds{}
+	for b.Loop() {
+		event := h.event(b, 100_000)
+		node, address := h.node(b, binary)
+		fans := h.crowd(b, event.ID, address, streams+warm)
+		for i, socket := range fans {
+			fans[i] = bytes.Replace(socket, []byte("/queue/ws "), []byte("/queue/sse "), 1) // the upgrade is ignored there
+		}
+		release := open(b, address, fans[:warm])
+		before := resident(b, node.Process.Pid)
+		releaseAll := open(b, address, fans[warm:])
+		h.rules(b, event.ID, func(r *admission.Rules) {
+			r.Paused, r.RatePerMinute, r.ShowUp, r.MaxShoppers = false, 600, time.Minute, 10_000
+		})
+		select {
+		case <-time.After(flow):
+		case <-b.Context().Done():
+		}
+		if n := nodeMetric(b, address, "ropeline_hub_sockets"); n < streams {
+			b.Errorf("%.0f streams are open", n)
+		}
+		after := resident(b, node.Process.Pid)
+		figures.add("heap-KiB/stream", nodeMetric(b, address, "go_memstats_heap_inuse_bytes")/1024/streams)
+		figures.add("stack-KiB/stream", nodeMetric(b, address, "go_memstats_stack_inuse_bytes")/1024/streams)
+		figures.add("KiB/stream", float64(after-before)/1024/streams)
+		release()
+		releaseAll()
+		node.Process.Signal(os.Interrupt)
+		node.Wait()
+	}
+	figures.report(b)
+}
+
+// open sends requests whose answers do not end, and drops what comes until the
+// returned function is called.
+func open(b *testing.B, address string, requests [][]byte) (release func()) {
+	b.Helper()
+	conns := make([]net.Conn, len(requests))
+	var reading sync.WaitGroup
+	for i, request := range requests {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			b.Fatal(err)
+		}
+		conns[i] = conn
+		if _, err := conn.Write(request); err != nil {
+			b.Fatal(err)
+		}
+		head := make([]byte, 12)
+		if _, err := io.ReadFull(conn, head); err != nil || string(head[9:]) != "200" {
+			b.Fatalf("%q %v", head, err)
+		}
+		reading.Go(func() { io.Copy(io.Discard, conn) })
+	}
+	return func() {
+		for _, conn := range conns {
+			conn.Close()
+		}
+		reading.Wait()
+	}
 }
 
 // build compiles the program.
