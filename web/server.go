@@ -227,6 +227,8 @@ func (s *Server) routes() *gin.Engine {
 	admin.PUT("/events/:event/fraud", s.handle(s.putThresholds))
 	admin.GET("/reviews", s.handle(s.listReviews))
 	admin.POST("/reviews/:order", s.handle(s.decideReview))
+	admin.GET("/reconciliations", s.handle(s.listReconciliations))
+	admin.GET("/reconciliations/:run", s.handle(s.getReconciliation))
 	admin.GET("/orders", s.handle(s.listOrders))
 	admin.GET("/orders/:order", s.handle(s.orderFile))
 	admin.POST("/orders/:order/refunds", s.handle(s.refundOrder))

@@ -9,6 +9,7 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/checkout"
 	"github.com/ropeline/ropeline/internal/redisdb"
 	"github.com/ropeline/ropeline/notify"
 )
@@ -22,10 +23,11 @@ const (
 
 // The kinds of tasks. A payload is the plain id.
 const (
-	taskClerk   = "clerk"
-	taskPayment = "payment"
-	taskRefund  = "refund"
-	taskLetter  = "letter" // payload: id, a space, the lease
+	taskClerk     = "clerk"
+	taskPayment   = "payment"
+	taskRefund    = "refund"
+	taskReconcile = "reconcile" // payload: the scope
+	taskLetter    = "letter"    // payload: id, a space, the lease
 )
 
 // turn is the longest a clerk serves before it makes room for a successor.
@@ -65,6 +67,10 @@ func (c *Client) payment(ctx context.Context, id ropeline.PaymentID) error {
 
 func (c *Client) refund(ctx context.Context, id ropeline.RefundID) error {
 	return c.enqueue(ctx, asynq.NewTask(taskRefund, []byte(id)), queuePayments, sometimes("refund", string(id)), time.Minute)
+}
+
+func (c *Client) reconcile(ctx context.Context, scope checkout.Scope) error {
+	return c.enqueue(ctx, asynq.NewTask(taskReconcile, []byte(scope)), queuePayments, sometimes(taskReconcile, string(scope)), reconcileTime)
 }
 
 func (c *Client) letter(ctx context.Context, r notify.Released) error {

@@ -33,6 +33,8 @@ func (w *Worker) do(ctx context.Context, kind, payload string) (again bool, err 
 			w.log.WarnContext(ctx, "refund not done yet", "err", err)
 		}
 		return false, err
+	case taskReconcile:
+		return false, w.reconcile(ctx, checkout.Scope(payload))
 	case taskLetter:
 		return w.letter(ctx, payload)
 	}

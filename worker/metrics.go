@@ -12,6 +12,8 @@ type metrics struct {
 	tasks   *prometheus.HistogramVec
 	retries *prometheus.CounterVec
 	batches prometheus.Histogram
+
+	differences *prometheus.CounterVec
 }
 
 func newMetrics() metrics {
@@ -23,6 +25,8 @@ func newMetrics() metrics {
 			Help: "Tasks done, by kind and whether they failed: a clerk's time in charge, a payment's or a refund's duty, a message.", Buckets: buckets}, []string{"task", "result"}),
 		retries: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ropeline_task_retries_total",
 			Help: "Tasks that were a further try at the same work."}, []string{"task"}),
+		differences: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ropeline_reconciliation_differences_total",
+			Help: "Differences between our payments and a gateway's books, by kind, and whether they were healed; a difference that stays counts in each run."}, []string{"kind", "result"}),
 		batches: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "ropeline_clerk_batch_payments",
 			Help: "Payments that a batch of a clerk left to be done; the count is all batches.", Buckets: []float64{0, 1, 4, 16, 64, 256}}),
 	}
@@ -30,7 +34,7 @@ func newMetrics() metrics {
 
 // Collectors are the metrics of the worker.
 func (w *Worker) Collectors() []prometheus.Collector {
-	return []prometheus.Collector{w.metrics.sweeps, w.metrics.tasks, w.metrics.retries, w.metrics.batches, backlog{w}}
+	return []prometheus.Collector{w.metrics.sweeps, w.metrics.tasks, w.metrics.retries, w.metrics.batches, w.metrics.differences, backlog{w}}
 }
 
 func (m metrics) done(task string, again bool, err error, begin time.Time) {

@@ -41,6 +41,12 @@ type Options struct {
 	// Refunds is how many paid orders of canceled events are ended a second, by
 	// all processes together; default 20.
 	Refunds int
+	// ReconcileOpen is how often payments that are not at their end are compared
+	// with the gateway's books, default each minute; ReconcileAll is how often
+	// all are, default each day.
+	ReconcileOpen, ReconcileAll time.Duration
+	// Keep is how long rows stay that nobody needs any more; default 30 days.
+	Keep time.Duration
 	// Sweep is the pause between two sweeps; default 1 second.
 	Sweep time.Duration
 }
@@ -54,6 +60,15 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Refunds <= 0 {
 		o.Refunds = 20
+	}
+	if o.ReconcileOpen <= 0 {
+		o.ReconcileOpen = time.Minute
+	}
+	if o.ReconcileAll <= 0 {
+		o.ReconcileAll = 24 * time.Hour
+	}
+	if o.Keep <= 0 {
+		o.Keep = 30 * 24 * time.Hour
 	}
 	if o.Sweep <= 0 {
 		o.Sweep = time.Second
@@ -135,6 +150,8 @@ func (w *Worker) Run(ctx context.Context) error {
 		{"clerks' dues", w.options.Sweep, w.sweepDues},
 		{"payments", w.options.Sweep, w.sweepPayments},
 		{"refunds", w.options.Sweep, w.sweepRefunds},
+		{"prune", prunePause, w.prune},
+		{"reconciliations", w.options.Sweep, w.sweepReconciliations},
 		{"cancellations", time.Second, w.sweepCancellations},
 		{"sandbox webhooks", deliveryPause, w.deliver},
 		{"letters", letterPause, w.releaseLetters},

@@ -49,6 +49,9 @@ const (
 	EventChanged  Kind = "EventChanged"
 	EventCanceled Kind = "EventCanceled"
 	FraudReviewed Kind = "FraudReviewed"
+
+	// ReconciliationAlert: the gateway's books differ, and the house cannot heal it.
+	ReconciliationAlert Kind = "ReconciliationAlert"
 )
 
 // kind is what is known of one: the version of its schema, and its payload.
@@ -83,6 +86,7 @@ var kinds = map[Kind]kind{
 	EventChanged:        {1, Change{}},
 	EventCanceled:       {1, Cancellation{}},
 	FraudReviewed:       {1, Review{}},
+	ReconciliationAlert: {1, Alert{}},
 }
 
 // Reservations are those that one batch of the clerk decided or ended alike:
@@ -196,6 +200,16 @@ type Cancellation struct {
 	Reason string `json:"reason,omitempty"` // the organizer's words
 }
 
+// Alert is the payload of ReconciliationAlert.
+type Alert struct {
+	Run        int64  `json:"run"`
+	Difference string `json:"difference"` // its kind
+	Subject    string `json:"subject"`    // our payment, or what the gateway calls it
+	Ref        string `json:"ref"`
+	Detail     string `json:"detail"`
+	Why        string `json:"why"` // it was not healed
+}
+
 // Review is the payload of FraudReviewed.
 type Review struct {
 	Order    ropeline.OrderID   `json:"order"`
@@ -228,7 +242,7 @@ func (e Event) Validate() error {
 		return fmt.Errorf("outbox: %q is no kind of domain event", e.Kind)
 	case e.Version < 1 || e.Version > known.version:
 		return fmt.Errorf("outbox: %s has no version %d", e.Kind, e.Version)
-	case e.Event == "" || e.Subject == "":
+	case e.Event == "" && e.Kind != ReconciliationAlert || e.Subject == "":
 		return fmt.Errorf("outbox: %s without event or subject", e.Kind)
 	}
 	var fields map[string]json.RawMessage

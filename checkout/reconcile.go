@@ -1,0 +1,358 @@
+package checkout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/checkout/payment"
+)
+
+// Scope says which payments a reconciliation is about.
+type Scope string
+
+// The scopes. ScopeOpen is quick and often: payments that are not at their
+// end, and what the gateway has beside them. ScopeAll compares everything of a
+// window of time.
+const (
+	ScopeOpen Scope = "open"
+	ScopeAll  Scope = "all"
+)
+
+// DifferenceKind is how our books differ from a gateway's.
+type DifferenceKind string
+
+// The kinds.
+const (
+	MissingWebhook  DifferenceKind = "missing_webhook"      // it knows more than we were told
+	UnknownCapture  DifferenceKind = "unknown_capture"      // money was taken there, and we do not have it down
+	OrphanIntent    DifferenceKind = "orphan_authorization" // nobody waits for it: without a row here, or its payment has ended
+	DoubleCharge    DifferenceKind = "double_charge"        // two captured for one order
+	NotCaptured     DifferenceKind = "not_captured"         // ours by our books only
+	UnknownToThem   DifferenceKind = "unknown_at_gateway"
+	OtherAmount     DifferenceKind = "other_amount"
+	UnknownRefund   DifferenceKind = "unknown_refund"  // more went back there than here, or less
+	UnknownPayments DifferenceKind = "unknown_payment" // money for a payment that we never had
+)
+
+// Difference is one of them, and what was done about it.
+type Difference struct {
+	Kind    DifferenceKind `json:"kind"`
+	Subject string         `json:"subject"`
+	Ref     string         `json:"ref"`
+	Detail  string         `json:"detail"`
+	Healed  bool           `json:"healed"`
+	Why     string         `json:"why,omitempty"` // it was not
+	At      time.Time      `json:"at"`
+}
+
+// Reconciliation is the report of one run over one gateway.
+type Reconciliation struct {
+	ID          int64        `json:"id"`
+	Scope       Scope        `json:"kind"`
+	Provider    string       `json:"provider"`
+	Since       time.Time    `json:"since"`
+	StartedAt   time.Time    `json:"started_at"`
+	FinishedAt  *time.Time   `json:"finished_at"`
+	Seen        int          `json:"seen"`
+	Ours        int          `json:"ours"`
+	Healed      int          `json:"healed"`
+	Alerts      int          `json:"alerts"`
+	Error       string       `json:"error,omitempty"`
+	Differences []Difference `json:"differences,omitempty"`
+}
+
+const (
+	mostOpen    = 48 * time.Hour   // how far back ScopeOpen lists; what is older is asked for one by one
+	listMargin  = 10 * time.Minute // of clocks that differ
+	compareSize = 100
+	mostAsked   = 1000 // payments asked for one by one in a run
+)
+
+// Reconcile compares our payments with each gateway's books, heals what can be
+// healed, and writes a report for each. What it heals it leaves to the usual
+// duties, so it is idempotent, and two runs at once do no harm. window is how
+// far back ScopeAll looks.
+func (c *Checkout) Reconcile(ctx context.Context, scope Scope, window time.Duration) (reports []Reconciliation, err error) {
+	for _, gateway := range c.gateways {
+		r := &reconciling{Checkout: c, gateway: gateway, seen: map[string]bool{}}
+		r.report.Scope, r.report.Provider = scope, gateway.Name()
+		failed := r.run(ctx, window)
+		if failed != nil {
+			r.report.Error = failed.Error()
+			err = errors.Join(err, fmt.Errorf("reconciliation with %s: %w", gateway.Name(), failed))
+		}
+		err = errors.Join(err, r.finish(context.WithoutCancel(ctx)))
+		reports = append(reports, r.report)
+	}
+	return reports, err
+}
+
+// reconciling is one run over one gateway.
+type reconciling struct {
+	*Checkout
+	gateway payment.Provider
+	report  Reconciliation
+	seen    map[string]bool // refs
+	trouble error           // what could not be healed this time
+}
+
+func (r *reconciling) run(ctx context.Context, window time.Duration) error {
+	window = max(window, 0)
+	if r.report.Scope == ScopeOpen {
+		window = mostOpen
+	}
+	err := r.pool.QueryRow(ctx, `
+		insert into reconciliations (kind, provider, since)
+		select $1, $2, greatest(now() - $3::interval, case when $1 = 'open' then coalesce((
+			select min(created_at) from payments where provider = $2 and state in ('created', 'pending', 'authorized')), now()) end)
+		returning id, since, started_at`, r.report.Scope, r.report.Provider, window).
+		Scan(&r.report.ID, &r.report.Since, &r.report.StartedAt)
+	if err != nil {
+		return err
+	}
+	var page []payment.Object
+	for object, err := range r.gateway.Intents(ctx, payment.Query{Since: r.report.Since.Add(-listMargin)}) {
+		if err != nil {
+			return err
+		}
+		r.report.Seen++
+		r.seen[object.Ref] = true
+		if page = append(page, object); len(page) == compareSize {
+			if err := r.compare(ctx, page); err != nil {
+				return err
+			}
+			page = page[:0]
+		}
+	}
+	if err := r.compare(ctx, page); err != nil {
+		return err
+	}
+	if err := r.askForRest(ctx); err != nil {
+		return err
+	}
+	return errors.Join(r.doubles(ctx), r.trouble)
+}
+
+// booked is a payment of ours beside what the gateway says.
+type booked struct {
+	id       ropeline.PaymentID
+	ref, key string
+	state    PaymentState
+	duty     Duty
+	amount   ropeline.Money
+	accepted bool
+	refunded int64 // done
+	refunds  int   // under way
+}
+
+const bookedColumns = `p.id, coalesce(p.provider_ref, ''), p.idempotency_key, p.state, coalesce(p.duty, ''), p.amount_minor, p.currency, o.accepted_at is not null,
+	(select coalesce(sum(f.amount_minor), 0) from refunds f where f.payment_id = p.id and f.state = 'done')::bigint,
+	(select count(*) from refunds f where f.payment_id = p.id and f.state in ('created', 'transit'))::int`
+
+func scanBooked(row pgx.CollectableRow) (b booked, err error) {
+	return b, row.Scan(&b.id, &b.ref, &b.key, &b.state, &b.duty, &b.amount.Minor, &b.amount.Currency, &b.accepted, &b.refunded, &b.refunds)
+}
+
+// compare looks at a page of the gateway's intents.
+func (r *reconciling) compare(ctx context.Context, page []payment.Object) error {
+	if len(page) == 0 {
+		return nil
+	}
+	ids, refs := make([]string, len(page)), make([]string, len(page))
+	for i, object := range page {
+		ids[i], refs[i] = string(object.PaymentID), object.Ref
+	}
+	rows, err := r.pool.Query(ctx, "select "+bookedColumns+` from payments p join orders o on o.id = p.order_id
+		where p.provider = $1 and (p.id = any($2) or p.provider_ref = any($3))`, r.report.Provider, ids, refs)
+	if err != nil {
+		return err
+	}
+	all, err := pgx.CollectRows(rows, scanBooked)
+	if err != nil {
+		return err
+	}
+	known := make(map[string]booked, 2*len(all))
+	for _, b := range all {
+		known[string(b.id)] = b
+		if b.ref != "" {
+			known[b.ref] = b
+		}
+	}
+	for _, object := range page {
+		b, ours := known[object.Ref]
+		if !ours && object.PaymentID != "" {
+			b, ours = known[string(object.PaymentID)]
+		}
+		switch {
+		case ours:
+			r.report.Ours++
+			err = r.judge(ctx, b, object)
+		case object.PaymentID != "":
+			err = r.stray(ctx, string(object.PaymentID), object, UnknownPayments)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judge compares one payment with its intent, and heals what differs.
+func (r *reconciling) judge(ctx context.Context, b booked, object payment.Object) error {
+	if b.ref != "" && b.ref != object.Ref {
+		return r.stray(ctx, string(b.id), object, DoubleCharge)
+	}
+	told, captured := paymentStateOf(object.Status), object.Status == payment.StatusCaptured
+	authorized := object.Status == payment.StatusAuthorized
+	detail := fmt.Sprintf("here %s, there %s", b.state, object.Status)
+	learn := func(kind DifferenceKind) error {
+		return r.note(ctx, kind, string(b.id), object.Ref, detail, func() error {
+			return r.learn(ctx, b.id, news{gateway: r.report.Provider, object: object, asked: r.report.StartedAt})
+		})
+	}
+	switch {
+	case object.Amount != b.amount:
+		return r.alert(ctx, OtherAmount, string(b.id), object.Ref, fmt.Sprintf("here %s, there %s", b.amount, object.Amount), "a person must say which is right")
+	case b.state == PaymentConfirmed && !captured:
+		return r.alert(ctx, NotCaptured, string(b.id), object.Ref, detail, "the money is not there, and tickets may be")
+	case b.state == PaymentConfirmed && b.refunds == 0 && object.Refunded != b.refunded:
+		return r.alert(ctx, UnknownRefund, string(b.id), object.Ref,
+			fmt.Sprintf("%d given back by our books, %d by the gateway's", b.refunded, object.Refunded), "it was not asked for here")
+	case b.state == PaymentConfirmed:
+		return nil
+	case b.state == PaymentCanceled || b.state == PaymentFailed:
+		switch {
+		case captured && object.Refunded < object.Amount.Minor && b.refunds == 0 && b.refunded == 0:
+			return learn(UnknownCapture)
+		case authorized:
+			return r.cancel(ctx, string(b.id), object, b.key+":cancel", detail)
+		}
+		return nil
+	case captured && b.state != PaymentAuthorized:
+		return learn(UnknownCapture)
+	case captured && b.duty == DutyNone, authorized && b.state == PaymentAuthorized && b.duty == DutyNone:
+		kind := MissingWebhook
+		if captured {
+			kind = UnknownCapture
+		}
+		return r.note(ctx, kind, string(b.id), object.Ref, detail+", and owed nothing", func() error {
+			duty := DutySettle
+			if b.accepted {
+				duty = DutyCapture
+			}
+			_, err := r.pool.Exec(ctx, "update payments set duty = $2, duty_at = now(), attempts = 0 where id = $1 and duty is null and state = 'authorized'", b.id, duty)
+			return err
+		})
+	case told != b.state && b.state != PaymentAuthorized && told != PaymentPending, b.state == PaymentAuthorized && (told == PaymentCanceled || told == PaymentFailed):
+		return learn(MissingWebhook)
+	}
+	return nil
+}
+
+// stray ends an intent that names a payment of ours without being the one in
+// our books: money that was taken goes back, what was only authorized is let go.
+func (r *reconciling) stray(ctx context.Context, subject string, object payment.Object, kind DifferenceKind) error {
+	switch object.Status {
+	case payment.StatusCanceled, payment.StatusFailed:
+		return nil
+	case payment.StatusCaptured:
+		rest := object.Amount
+		if rest.Minor -= object.Refunded; rest.Minor <= 0 {
+			return nil
+		}
+		if kind == UnknownPayments {
+			return r.alert(ctx, kind, subject, object.Ref, fmt.Sprintf("%s taken", object.Amount), "there is no order that it could be for")
+		}
+		return r.note(ctx, kind, subject, object.Ref, fmt.Sprintf("%s taken once more", rest), func() error {
+			call, cancel := context.WithTimeout(ctx, gatewayTime)
+			defer cancel()
+			_, err := r.gateway.Refund(call, object.Ref, rest, "reconcile:"+object.Ref+":refund")
+			return err
+		})
+	}
+	return r.cancel(ctx, subject, object, "reconcile:"+object.Ref+":cancel", fmt.Sprintf("%s, and not in our books", object.Status))
+}
+
+func (r *reconciling) cancel(ctx context.Context, subject string, object payment.Object, key, detail string) error {
+	return r.note(ctx, OrphanIntent, subject, object.Ref, detail, func() error {
+		call, cancel := context.WithTimeout(ctx, gatewayTime)
+		defer cancel()
+		_, err := r.gateway.Cancel(call, object.Ref, key)
+		return err
+	})
+}
+
+// askForRest asks for payments that the list did not hold: those that are not
+// at their end, and in a full run all of its time.
+func (r *reconciling) askForRest(ctx context.Context) error {
+	rows, err := r.pool.Query(ctx, "select "+bookedColumns+` from payments p join orders o on o.id = p.order_id
+		where p.provider = $1 and p.provider_ref is not null and p.created_at < $2::timestamptz - $3::interval and (
+			p.state in ('created', 'pending', 'authorized') or $4 = 'all' and p.created_at >= $5)
+		order by p.created_at`, r.report.Provider, r.report.StartedAt, listMargin, r.report.Scope, r.report.Since)
+	if err != nil {
+		return err
+	}
+	all, err := pgx.CollectRows(rows, scanBooked)
+	if err != nil {
+		return err
+	}
+	asked := 0
+	for _, b := range all {
+		if r.seen[b.ref] {
+			continue
+		}
+		if asked++; asked > mostAsked {
+			return fmt.Errorf("more than %d payments are not in the gateway's list", mostAsked)
+		}
+		call, cancel := context.WithTimeout(ctx, gatewayTime)
+		object, err := r.gateway.Get(call, b.ref)
+		cancel()
+		r.report.Ours++
+		switch {
+		case payment.Permanent(err):
+			err = r.alert(ctx, UnknownToThem, string(b.id), b.ref, fmt.Sprintf("here %s", b.state), "the gateway has no such intent")
+		case err == nil:
+			err = r.judge(ctx, b, object)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// doubles finds orders with two confirmed payments; the later one goes back.
+func (r *reconciling) doubles(ctx context.Context) error {
+	rows, err := r.pool.Query(ctx, `
+		select b.id, coalesce(b.provider_ref, '') from payments a join payments b on b.order_id = a.order_id and (b.created_at, b.id) > (a.created_at, a.id)
+		where b.provider = $1 and a.state = 'confirmed' and b.state = 'confirmed' and b.amount_minor > 0 and b.created_at >= $2
+			and not exists (select from refunds f where f.payment_id = b.id and f.state <> 'failed')`, r.report.Provider, r.report.Since)
+	if err != nil {
+		return err
+	}
+	type double struct {
+		ID  ropeline.PaymentID
+		Ref string
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[double])
+	if err != nil {
+		return err
+	}
+	for _, d := range all {
+		if err := r.note(ctx, DoubleCharge, string(d.ID), d.Ref, "a second payment of its order", func() error {
+			_, err := r.pool.Exec(ctx, `
+				insert into refunds (id, payment_id, idempotency_key, state, amount_minor, currency, reason)
+				select $2, id, idempotency_key || ':refund', 'created', amount_minor, currency, 'charged twice' from payments where id = $1
+				on conflict (idempotency_key) do nothing`, d.ID, ropeline.NewID[ropeline.RefundID]())
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,46 @@
+package web_test
+
+import (
+	"net/http"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/checkout"
+)
+
+func TestReconciliationsByTheAPI(t *testing.T) {
+	h := openHouse(t)
+	session := h.organizer(t)
+	if got := h.ask(t, "GET", "/admin/reconciliations", ""); got.status != http.StatusUnauthorized {
+		t.Errorf("%d", got.status)
+	}
+	reports, err := h.checkout.Reconcile(t.Context(), checkout.ScopeAll, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := decode[struct {
+		Reconciliations []struct {
+			ID   int64
+			Kind string
+		}
+	}](t, h.ask(t, "GET", "/admin/reconciliations", "", session), http.StatusOK)
+	if len(list.Reconciliations) != 1 || list.Reconciliations[0].ID != reports[0].ID || list.Reconciliations[0].Kind != "all" {
+		t.Errorf("%+v", list)
+	}
+	one := decode[struct {
+		Healed int
+		Seen   int
+	}](t, h.ask(t, "GET", "/admin/reconciliations/"+strconv.FormatInt(reports[0].ID, 10), "", session), http.StatusOK)
+	if one.Healed != 0 {
+		t.Errorf("%+v", one)
+	}
+	for path, code := range map[string]ropeline.Code{
+		"/admin/reconciliations/99999": ropeline.CodeNotFound, "/admin/reconciliations/x": ropeline.CodeNotFound, "/admin/reconciliations?before=x": ropeline.CodeInvalidRequest,
+	} {
+		if got := h.ask(t, "GET", path, "", session); got.code(t) != string(code) {
+			t.Errorf("%s: %d %s", path, got.status, got.body)
+		}
+	}
+}
