@@ -43,7 +43,7 @@ func TestAlertsOfOneAddressAreFew(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return fmt.Sprint(len(all), all[0].To)
+		return fmt.Sprintf("%d %s", len(all), all[0].To)
 	}
 	if got := waiting(); got != "3 b@example.com" {
 		t.Error(got)

@@ -39,30 +39,23 @@ func (n *Notify) Deliver(ctx context.Context, r Released) (Outcome, error) {
 	return Outcome{Kind: notice.Kind, Attempts: attempts, State: state}, err
 }
 
-// begin makes the message ours to send.
+// begin makes the message ours to send, in one statement: messages go out while
+// others sell.
 func (n *Notify) begin(ctx context.Context, r Released) (notice Notice, attempts int, found bool, err error) {
-	err = pgx.BeginFunc(ctx, n.pool, func(tx pgx.Tx) error {
-		var state State
-		var data []byte
-		err := tx.QueryRow(ctx, `
-			select state, id, dedupe, kind, channel, recipient, coalesce(event_id, ''), subject, data, bulk from notifications
-			where id = $1 and lease = $2 for update`, r.ID, r.Lease).
-			Scan(&state, &notice.ID, &notice.Dedupe, &notice.Kind, &notice.Channel, &notice.To, &notice.Event, &notice.Subject, &data, &notice.Bulk)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(move(state, StateSending), json.Unmarshal(data, &notice.Data)); err != nil {
-			return err
-		}
-		found = true
-		return tx.QueryRow(ctx, `
-			update notifications set state = $2, attempts = attempts + 1, due_at = clock_timestamp() + $3::interval, changed_at = now()
-			where id = $1 returning attempts`, r.ID, StateSending, n.options.Grip).Scan(&attempts)
-	})
-	return notice, attempts, found && err == nil, err
+	var data []byte
+	err = n.pool.QueryRow(ctx, `
+		update notifications set state = $3, attempts = attempts + 1, due_at = clock_timestamp() + $4::interval, changed_at = now()
+		where id = $1 and lease = $2 and state = any($5)
+		returning id, dedupe, kind, channel, recipient, coalesce(event_id, ''), subject, data, bulk, attempts`,
+		r.ID, r.Lease, StateSending, n.options.Grip, before(StateSending)).
+		Scan(&notice.ID, &notice.Dedupe, &notice.Kind, &notice.Channel, &notice.To, &notice.Event, &notice.Subject, &data, &notice.Bulk, &attempts)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return notice, 0, false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &notice.Data)
+	}
+	return notice, attempts, err == nil, err
 }
 
 // send writes the message and hands it over. It is given less time than its

@@ -33,3 +33,14 @@ func move(from, to State) error {
 	}
 	return fmt.Errorf("notify: a message may not go from %q to %q", from, to)
 }
+
+// before lists the states that may become another.
+func before(to State) []State {
+	var from []State
+	for state, next := range moves {
+		if slices.Contains(next, to) {
+			from = append(from, state)
+		}
+	}
+	return from
+}
