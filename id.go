@@ -12,18 +12,22 @@ import (
 // without padding): 48 bits of Unix milliseconds, then 80 random bits. They
 // sort by their time of birth, as ULIDs do.
 type (
-	EventID       string
-	VenueID       string
-	TicketTypeID  string
-	FanID         string
-	AccountID     string
-	OrderID       string
-	PaymentID     string
-	RefundID      string
-	DisputeID     string
-	TicketID      string
-	ReservationID string // see NewReservationID: it names its event
+	EventID        string
+	VenueID        string
+	TicketTypeID   string
+	FanID          string
+	AccountID      string
+	OrganizationID string
+	OrderID        string
+	PaymentID      string
+	RefundID       string
+	DisputeID      string
+	TicketID       string
+	ReservationID  string // see NewReservationID: it names its event
 )
+
+// HouseOrganization is the house's own organization, which every house has.
+const HouseOrganization OrganizationID = "00000000000000000000000000"
 
 const idLength = 26
 

@@ -81,19 +81,20 @@ type Venue struct {
 
 // Event is something that tickets are sold for.
 type Event struct {
-	ID          EventID      `json:"id"`
-	Name        string       `json:"name"`
-	Description string       `json:"description"`
-	Venue       Venue        `json:"venue"`
-	StartsAt    time.Time    `json:"starts_at"`
-	LobbyAt     *time.Time   `json:"lobby_at,omitempty"`    // the lobby opens; nil: no lobby, no draw
-	DropAt      time.Time    `json:"drop_at"`               // the lobby closes, the line opens and admission begins
-	DrawnAt     *time.Time   `json:"drawn_at,omitempty"`    // the draw was done
-	ClosesAt    time.Time    `json:"closes_at"`             // the sale ends
-	OnePer      OnePer       `json:"one_per"`               // whom one number is for
-	CanceledAt  *time.Time   `json:"canceled_at,omitempty"` // it does not take place
-	LimitAcross Across       `json:"limit_across"`          // which identities count as one fan for the limits
-	TicketTypes []TicketType `json:"ticket_types"`
+	ID           EventID        `json:"id"`
+	Name         string         `json:"name"`
+	Description  string         `json:"description"`
+	Venue        Venue          `json:"venue"`
+	StartsAt     time.Time      `json:"starts_at"`
+	LobbyAt      *time.Time     `json:"lobby_at,omitempty"`    // the lobby opens; nil: no lobby, no draw
+	DropAt       time.Time      `json:"drop_at"`               // the lobby closes, the line opens and admission begins
+	DrawnAt      *time.Time     `json:"drawn_at,omitempty"`    // the draw was done
+	ClosesAt     time.Time      `json:"closes_at"`             // the sale ends
+	OnePer       OnePer         `json:"one_per"`               // whom one number is for
+	Organization OrganizationID `json:"organization"`          // whose event it is
+	CanceledAt   *time.Time     `json:"canceled_at,omitempty"` // it does not take place
+	LimitAcross  Across         `json:"limit_across"`          // which identities count as one fan for the limits
+	TicketTypes  []TicketType   `json:"ticket_types"`
 }
 
 // OnePer is whom one number in the line of an event is for.

@@ -34,15 +34,18 @@ func (c *Catalog) Create(ctx context.Context, tx pgx.Tx, event ropeline.Event) (
 	if event.OnePer == "" {
 		event.OnePer = ropeline.OnePerFan
 	}
+	if event.Organization == "" {
+		event.Organization = ropeline.HouseOrganization
+	}
 	event.Venue.ID = ropeline.NewID[ropeline.VenueID]()
 	if _, err := tx.Exec(ctx, `insert into venues (id, name, address, city, time_zone) values ($1, $2, $3, $4, $5)`,
 		event.Venue.ID, event.Venue.Name, event.Venue.Address, event.Venue.City, event.Venue.TimeZone); err != nil {
 		return ropeline.Event{}, ropeline.Unavailable(err)
 	}
 	if _, err := tx.Exec(ctx, `
-		insert into events (id, venue_id, name, description, starts_at, lobby_at, drop_at, closes_at, one_per, limit_across)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		event.ID, event.Venue.ID, event.Name, event.Description, event.StartsAt, event.LobbyAt, event.DropAt, event.ClosesAt, event.OnePer, event.LimitAcross); err != nil {
+		insert into events (id, venue_id, name, description, starts_at, lobby_at, drop_at, closes_at, one_per, limit_across, organization_id)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		event.ID, event.Venue.ID, event.Name, event.Description, event.StartsAt, event.LobbyAt, event.DropAt, event.ClosesAt, event.OnePer, event.LimitAcross, event.Organization); err != nil {
 		return ropeline.Event{}, ropeline.Unavailable(err)
 	}
 	types := make([]ropeline.TicketType, len(event.TicketTypes))
@@ -61,7 +64,7 @@ func (c *Catalog) Create(ctx context.Context, tx pgx.Tx, event ropeline.Event) (
 }
 
 const selectEvents = `
-	select e.id, e.name, e.description, e.starts_at, e.lobby_at, e.drop_at, e.closes_at, e.one_per, e.limit_across, e.canceled_at, d.done_at,
+	select e.id, e.name, e.description, e.starts_at, e.lobby_at, e.drop_at, e.closes_at, e.one_per, e.limit_across, e.organization_id, e.canceled_at, d.done_at,
 	       v.id, v.name, v.address, v.city, v.time_zone
 	from events e join venues v on v.id = e.venue_id left join draws d on d.event_id = e.id `
 
@@ -94,6 +97,11 @@ func (c *Catalog) List(ctx context.Context, after Cursor, limit int) ([]ropeline
 		after.DropAt, after.ID, limit)
 }
 
+// ListOf is List of the events of some organizations.
+func (c *Catalog) ListOf(ctx context.Context, organizations []ropeline.OrganizationID, limit int) ([]ropeline.Event, error) {
+	return c.query(ctx, selectEvents+`where e.organization_id = any($1) order by e.drop_at desc, e.id desc limit $2`, organizations, limit)
+}
+
 // Live lists the events whose line moves: the drop has come, or comes within
 // the lead, and the sale has not ended more than a minute ago.
 func (c *Catalog) Live(ctx context.Context, lead time.Duration) ([]ropeline.EventID, error) {
@@ -116,7 +124,7 @@ func (c *Catalog) query(ctx context.Context, sql string, args ...any) ([]ropelin
 	}
 	events, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (ropeline.Event, error) {
 		var e ropeline.Event
-		err := row.Scan(&e.ID, &e.Name, &e.Description, &e.StartsAt, &e.LobbyAt, &e.DropAt, &e.ClosesAt, &e.OnePer, &e.LimitAcross, &e.CanceledAt, &e.DrawnAt,
+		err := row.Scan(&e.ID, &e.Name, &e.Description, &e.StartsAt, &e.LobbyAt, &e.DropAt, &e.ClosesAt, &e.OnePer, &e.LimitAcross, &e.Organization, &e.CanceledAt, &e.DrawnAt,
 			&e.Venue.ID, &e.Venue.Name, &e.Venue.Address, &e.Venue.City, &e.Venue.TimeZone)
 		return e, err
 	})

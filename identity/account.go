@@ -22,7 +22,6 @@ const OwnerEmail = "owner@ropeline.local"
 type Account struct {
 	ID    ropeline.AccountID
 	Email string
-	Role  string // owner | organizer | fan
 }
 
 // Kinds of mail that accounts cause; see Options.Mail.
@@ -40,6 +39,9 @@ type Options struct {
 	// Adopt gives what was bought with a verified address to its account, in
 	// the transaction that verifies the address. nil: nothing is adopted.
 	Adopt func(ctx context.Context, tx pgx.Tx, account ropeline.AccountID, email string) error
+	// Memory is what hashing a password takes, in KiB; 0: 19 MiB. Tests take
+	// less: a weak hash is only as good as the passwords of a test need.
+	Memory uint32
 	// PublicURL is what links in mails begin with, without a slash at the end.
 	PublicURL string
 }
@@ -55,7 +57,7 @@ type Accounts struct {
 // NewAccounts works on the house's database.
 func NewAccounts(pool *pgxpool.Pool, keys *keyring.Keyring, o Options) *Accounts {
 	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
-	return &Accounts{pool: pool, keys: keys, options: o, hasher: newHasher()}
+	return &Accounts{pool: pool, keys: keys, options: o, hasher: newHasher(o.Memory)}
 }
 
 // EnsureOwner makes the owner's account when nobody organizes yet, and returns
@@ -63,7 +65,7 @@ func NewAccounts(pool *pgxpool.Pool, keys *keyring.Keyring, o Options) *Accounts
 // start at once, exactly one makes it.
 func (a *Accounts) EnsureOwner(ctx context.Context) (password string, err error) {
 	var exists bool
-	if err := a.pool.QueryRow(ctx, "select exists (select from accounts where role <> 'fan')").Scan(&exists); err != nil {
+	if err := a.pool.QueryRow(ctx, "select exists (select from memberships)").Scan(&exists); err != nil {
 		return "", ropeline.Unavailable(err)
 	}
 	if exists {
@@ -74,19 +76,27 @@ func (a *Accounts) EnsureOwner(ctx context.Context) (password string, err error)
 	if err != nil {
 		return "", err
 	}
-	tag, err := a.pool.Exec(ctx, `
-		insert into accounts (id, email, password_hash, role) values ($1, $2, $3, 'owner')
-		on conflict do nothing`, ropeline.NewID[ropeline.AccountID](), OwnerEmail, hash)
+	var made bool
+	err = pgx.BeginFunc(ctx, a.pool, func(tx pgx.Tx) error {
+		id := ropeline.NewID[ropeline.AccountID]()
+		tag, err := tx.Exec(ctx, `insert into accounts (id, email, password_hash) values ($1, $2, $3) on conflict do nothing`, id, OwnerEmail, hash)
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+		made = true
+		return a.addMember(ctx, tx, HouseOrganization, id, RoleOwner)
+	})
 	if err != nil {
 		return "", ropeline.Unavailable(err)
 	}
-	if tag.RowsAffected() == 0 {
+	if !made {
 		return "", nil
 	}
 	return password, nil
 }
 
-// ResetOwner gives the owner a new password and ends all its sessions.
+// ResetOwner gives the owner a new password, takes its second factor away and
+// ends all its sessions.
 func (a *Accounts) ResetOwner(ctx context.Context) (password string, err error) {
 	password = randomText(12)
 	hash, err := a.hasher.hash(ctx, password)
@@ -94,13 +104,18 @@ func (a *Accounts) ResetOwner(ctx context.Context) (password string, err error) 
 		return "", err
 	}
 	err = pgx.BeginFunc(ctx, a.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `
-			insert into accounts (id, email, password_hash, role) values ($1, $2, $3, 'owner')
-			on conflict (lower(email)) do update set password_hash = excluded.password_hash, password_at = clock_timestamp()`,
-			ropeline.NewID[ropeline.AccountID](), OwnerEmail, hash); err != nil {
+		var id ropeline.AccountID
+		if err := tx.QueryRow(ctx, `
+			insert into accounts (id, email, password_hash) values ($1, $2, $3)
+			on conflict (lower(email)) do update set password_hash = excluded.password_hash, password_at = clock_timestamp(),
+				totp_secret = null, totp_since = null
+			returning id`, ropeline.NewID[ropeline.AccountID](), OwnerEmail, hash).Scan(&id); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `delete from sessions where account_id = (select id from accounts where lower(email) = $1)`, OwnerEmail)
+		if err := a.addMember(ctx, tx, HouseOrganization, id, RoleOwner); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `delete from sessions where account_id = $1`, id)
 		return err
 	})
 	if err != nil {

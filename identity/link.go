@@ -30,6 +30,8 @@ type link struct {
 	// Since is when the password was set that a reset replaces, in Unix
 	// microseconds: a later password makes the link worthless.
 	Since int64 `json:"s,omitempty"`
+	// ID is the invitation's.
+	ID string `json:"i,omitempty"`
 
 	nonce []byte
 	ends  time.Time

@@ -37,23 +37,27 @@ var today = cost{memory: 19 * 1024, time: 2, threads: 1}
 // hasher computes argon2id, a few at a time.
 type hasher struct {
 	seats chan struct{}
+	today cost
 	none  string // the hash of nobody's password, to spend the same time on
 }
 
-func newHasher() *hasher {
-	h := &hasher{seats: make(chan struct{}, atOnce)}
-	h.none = encode(make([]byte, argonSalt), make([]byte, argonKey))
+func newHasher(memory uint32) *hasher {
+	h := &hasher{seats: make(chan struct{}, atOnce), today: today}
+	if memory > 0 {
+		h.today.memory = memory
+	}
+	h.none = h.encode(make([]byte, argonSalt), make([]byte, argonKey))
 	return h
 }
 
 func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 	salt := make([]byte, argonSalt)
 	rand.Read(salt)
-	key, err := h.derive(ctx, password, salt, today)
+	key, err := h.derive(ctx, password, salt, h.today)
 	if err != nil {
 		return "", err
 	}
-	return encode(salt, key), nil
+	return h.encode(salt, key), nil
 }
 
 // check compares in constant time; an empty hash never matches.
@@ -87,9 +91,9 @@ func (h *hasher) derive(ctx context.Context, password string, salt []byte, c cos
 }
 
 // encode writes the PHC string format.
-func encode(salt, key []byte) string {
+func (h *hasher) encode(salt, key []byte) string {
 	b64 := base64.RawStdEncoding
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, today.memory, today.time, today.threads,
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, h.today.memory, h.today.time, h.today.threads,
 		b64.EncodeToString(salt), b64.EncodeToString(key))
 }
 

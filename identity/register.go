@@ -50,8 +50,9 @@ func (a *Accounts) LinkEmail(token string) (email string, fresh bool, err error)
 }
 
 // SetPassword uses a link of SendLink: it makes the account or sets its new
-// password, ends the account's other sessions and opens one. Codes:
-// link_invalid, invalid_password.
+// password, ends the account's other sessions and opens one; for an account
+// with a second factor it opens none (""). Codes: link_invalid,
+// invalid_password.
 func (a *Accounts) SetPassword(ctx context.Context, token, password, device string) (session string, account Account, ends time.Time, err error) {
 	l, err := a.parseLink(token)
 	if err == nil && l.Kind != linkVerify && l.Kind != linkReset {
@@ -71,7 +72,8 @@ func (a *Accounts) SetPassword(ctx context.Context, token, password, device stri
 		if err := use(ctx, tx, l); err != nil {
 			return err
 		}
-		if account, err = setPassword(ctx, tx, l, hash); err != nil {
+		var factor bool
+		if account, factor, err = setPassword(ctx, tx, l, hash); err != nil {
 			return err
 		}
 		if a.options.Adopt != nil {
@@ -79,7 +81,10 @@ func (a *Accounts) SetPassword(ctx context.Context, token, password, device stri
 				return err
 			}
 		}
-		session, ends, err = a.open(ctx, tx, account, device)
+		if factor { // the link is not the second factor: log in with both
+			return nil
+		}
+		session, ends, err = a.open(ctx, tx, account, device, false)
 		return err
 	})
 	if _, ours := errors.AsType[*ropeline.Error](err); err != nil && !ours {
@@ -105,24 +110,23 @@ func use(ctx context.Context, tx pgx.Tx, l link) error {
 
 // setPassword makes the account of a link to verify, or gives the account of a
 // link to reset its new password.
-func setPassword(ctx context.Context, tx pgx.Tx, l link, hash string) (Account, error) {
-	var account Account
+func setPassword(ctx context.Context, tx pgx.Tx, l link, hash string) (account Account, factor bool, err error) {
 	var since time.Time
-	err := tx.QueryRow(ctx, "select id, email, role, password_at from accounts where lower(email) = $1 for update", l.Email).
-		Scan(&account.ID, &account.Email, &account.Role, &since)
+	err = tx.QueryRow(ctx, "select id, email, password_at, totp_since is not null from accounts where lower(email) = $1 for update", l.Email).
+		Scan(&account.ID, &account.Email, &since, &factor)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows) && l.Kind == linkVerify:
-		account = Account{ID: ropeline.NewID[ropeline.AccountID](), Email: l.Email, Role: "fan"}
-		_, err := tx.Exec(ctx, "insert into accounts (id, email, password_hash, role) values ($1, $2, $3, $4)", account.ID, account.Email, hash, account.Role)
-		return account, err
+		account = Account{ID: ropeline.NewID[ropeline.AccountID](), Email: l.Email}
+		_, err := tx.Exec(ctx, "insert into accounts (id, email, password_hash) values ($1, $2, $3)", account.ID, account.Email, hash)
+		return account, false, err
 	case errors.Is(err, pgx.ErrNoRows), err == nil && (l.Kind != linkReset || since.UnixMicro() != l.Since):
-		return account, errLink()
+		return account, false, errLink()
 	case err != nil:
-		return account, err
+		return account, false, err
 	}
 	if _, err := tx.Exec(ctx, "update accounts set password_hash = $2, password_at = clock_timestamp() where id = $1", account.ID, hash); err != nil {
-		return account, err
+		return account, false, err
 	}
 	_, err = tx.Exec(ctx, "delete from sessions where account_id = $1", account.ID)
-	return account, err
+	return account, factor, err
 }

@@ -44,15 +44,17 @@ type Session struct {
 	ExpiresAt time.Time
 }
 
-// Login checks the password and opens a session. Its answer, and the time it
-// takes, do not tell whether the address has an account.
-func (a *Accounts) Login(ctx context.Context, email, password, device string) (token string, account Account, ends time.Time, err error) {
+// Login checks the password, and the code of the second factor where the
+// account has one, and opens a session. Its answer, and the time it takes, do
+// not tell whether the address has an account. Codes: unauthenticated, and
+// totp_needed when the password is right and a code is missing.
+func (a *Accounts) Login(ctx context.Context, email, password, code, device string) (token string, account Account, ends time.Time, err error) {
 	if strings.IndexByte(email, 0) >= 0 || !utf8.ValidString(email) {
 		email = "" // nobody's, and nothing that Postgres could compare
 	}
 	var hash string
-	err = a.pool.QueryRow(ctx, "select id, email, role, password_hash from accounts where lower(email) = $1",
-		strings.ToLower(strings.TrimSpace(email))).Scan(&account.ID, &account.Email, &account.Role, &hash)
+	err = a.pool.QueryRow(ctx, "select id, email, password_hash from accounts where lower(email) = $1",
+		strings.ToLower(strings.TrimSpace(email))).Scan(&account.ID, &account.Email, &hash)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return "", Account{}, ends, ropeline.Unavailable(err)
 	}
@@ -63,32 +65,73 @@ func (a *Accounts) Login(ctx context.Context, email, password, device string) (t
 	if !matches {
 		return "", Account{}, ends, ropeline.Errorf(ropeline.CodeUnauthenticated, "The e-mail address or the password is wrong.")
 	}
-	err = pgx.BeginFunc(ctx, a.pool, func(tx pgx.Tx) (err error) {
-		if account.Role == "fan" && a.options.Adopt != nil { // what was bought since, without logging in
-			if err := a.options.Adopt(ctx, tx, account.ID, account.Email); err != nil {
-				return err
-			}
-		}
-		token, ends, err = a.open(ctx, tx, account, device)
-		return err
-	})
+	token, ends, err = a.enter(ctx, account, code, device)
+	if ropeline.CodeOf(err) == ropeline.CodeTOTPNeeded && err != nil {
+		return a.signLink(link{Kind: linkHalf, Email: account.Email}, time.Now().Add(halfLife)), Account{}, ends, err
+	}
 	if err != nil {
-		return "", Account{}, ends, ropeline.Unavailable(err)
+		return "", Account{}, ends, err
 	}
 	return token, account, ends, nil
 }
 
-// open writes a new session.
-func (a *Accounts) open(ctx context.Context, tx pgx.Tx, account Account, device string) (token string, ends time.Time, err error) {
-	life := SessionLife
-	if account.Role == "fan" {
-		life = FanLife
+// LoginHalf is the second half of a Login that needed a code: half is the
+// token that Login returned with totp_needed. It works for five minutes, so
+// that the page which asks for the code need not carry the password.
+func (a *Accounts) LoginHalf(ctx context.Context, half, code, device string) (token string, account Account, ends time.Time, err error) {
+	l, err := a.parseLink(half)
+	if err != nil || l.Kind != linkHalf || code == "" {
+		return "", account, ends, ropeline.Errorf(ropeline.CodeUnauthenticated, "That took too long: log in again.")
+	}
+	account.Email = l.Email
+	if err := a.pool.QueryRow(ctx, "select id from accounts where lower(email) = $1", l.Email).Scan(&account.ID); err != nil {
+		return "", Account{}, ends, ropeline.Unavailable(err)
+	}
+	if token, ends, err = a.enter(ctx, account, code, device); err != nil {
+		return "", Account{}, ends, err
+	}
+	return token, account, ends, nil
+}
+
+const (
+	linkHalf = "half"
+	halfLife = 5 * time.Minute
+)
+
+// enter opens a session for whoever knew the password, and the code where one
+// is needed.
+func (a *Accounts) enter(ctx context.Context, account Account, code, device string) (token string, ends time.Time, err error) {
+	err = a.within(ctx, func(tx pgx.Tx) error {
+		factor, err := a.secondFactor(ctx, tx, account.ID, code)
+		if err != nil {
+			return err
+		}
+		if account.Email != OwnerEmail && a.options.Adopt != nil { // what was bought since, without logging in
+			if err := a.options.Adopt(ctx, tx, account.ID, account.Email); err != nil {
+				return err
+			}
+		}
+		token, ends, err = a.open(ctx, tx, account, device, factor)
+		return err
+	})
+	return token, ends, err
+}
+
+// open writes a new session; factor tells that a second factor was shown.
+func (a *Accounts) open(ctx context.Context, tx pgx.Tx, account Account, device string, factor bool) (token string, ends time.Time, err error) {
+	var organizes bool
+	if err := tx.QueryRow(ctx, "select exists (select from memberships where account_id = $1)", account.ID).Scan(&organizes); err != nil {
+		return "", ends, err
+	}
+	life := FanLife
+	if organizes {
+		life = SessionLife
 	}
 	ends = time.Now().Add(life).Truncate(time.Second)
 	token = a.token(account.ID, ends)
 	sum := sha256.Sum256([]byte(token))
-	_, err = tx.Exec(ctx, `insert into sessions (token_hash, account_id, expires_at, device) values ($1, $2, $3, $4)`,
-		sum[:], account.ID, ends, deviceName(device))
+	_, err = tx.Exec(ctx, `insert into sessions (token_hash, account_id, expires_at, device, totp) values ($1, $2, $3, $4, $5)`,
+		sum[:], account.ID, ends, deviceName(device), factor)
 	return token, ends, err
 }
 
@@ -140,8 +183,8 @@ func (a *Accounts) Session(ctx context.Context, token string) (Account, error) {
 	}
 	sum := sha256.Sum256([]byte(token))
 	err := a.pool.QueryRow(ctx, `
-		select a.id, a.email, a.role from sessions s join accounts a on a.id = s.account_id
-		where s.token_hash = $1 and s.expires_at > now()`, sum[:]).Scan(&account.ID, &account.Email, &account.Role)
+		select a.id, a.email from sessions s join accounts a on a.id = s.account_id
+		where s.token_hash = $1 and s.expires_at > now()`, sum[:]).Scan(&account.ID, &account.Email)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Account{}, ropeline.Errorf(ropeline.CodeUnauthenticated, "Log in first.")
 	}
@@ -170,6 +213,11 @@ func (a *Accounts) Sessions(ctx context.Context, account ropeline.AccountID) ([]
 		return nil, ropeline.Unavailable(err)
 	}
 	return sessions, nil
+}
+
+func tokenSum(token string) []byte {
+	sum := sha256.Sum256([]byte(token))
+	return sum[:]
 }
 
 // SessionID is how Sessions names the session of a token.

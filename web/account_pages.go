@@ -55,6 +55,17 @@ func loginForm(email, next string) pages.FormView {
 	}
 }
 
+// codeForm asks for the code of the second factor.
+func codeForm(action, half, next string) pages.FormView {
+	return pages.FormView{
+		Title: "Your second factor", Lead: "The six digits that your authenticator shows now, or one of your recovery codes.", Action: action, Button: "Log in", Next: next,
+		Fields: []pages.Field{
+			{Name: "half", Type: "hidden", Value: half},
+			{Name: "code", Type: "text", Label: "Code", Autocomplete: "one-time-code"},
+		},
+	}
+}
+
 // fanLoginPage: GET and POST /login.
 func (s *Server) fanLoginPage(c *gin.Context) error {
 	if c.Request.Method == http.MethodGet {
@@ -65,9 +76,12 @@ func (s *Server) fanLoginPage(c *gin.Context) error {
 		}
 		return s.form(c, loginForm("", next), nil)
 	}
-	body := loginBody{Email: c.PostForm("email"), Password: c.PostForm("password")}
+	body := postedLogin(c)
 	next := c.PostForm("next")
-	if _, _, _, err := s.logIn(c, body); err != nil {
+	if half, _, _, err := s.logIn(c, body); err != nil {
+		if ropeline.CodeOf(err) == ropeline.CodeTOTPNeeded {
+			return s.form(c, codeForm("/login", half, next), nil)
+		}
 		if asked(err) {
 			return s.form(c, loginForm(body.Email, next), err)
 		}
@@ -120,7 +134,7 @@ func (s *Server) passwordPage(c *gin.Context) error {
 	if c.Request.Method == http.MethodGet {
 		return s.form(c, view, nil)
 	}
-	_, account, _, err := s.usePasswordLink(c, link, c.PostForm("password"))
+	session, _, _, err := s.usePasswordLink(c, link, c.PostForm("password"))
 	if err != nil {
 		if asked(err) {
 			return s.form(c, view, err)
@@ -128,8 +142,8 @@ func (s *Server) passwordPage(c *gin.Context) error {
 		return err
 	}
 	to := "/account"
-	if account.Role != "fan" {
-		to = "/admin"
+	if session == "" { // the second factor is still to be shown
+		to = "/login"
 	}
 	c.Redirect(http.StatusSeeOther, to)
 	return nil
@@ -150,7 +164,7 @@ func (s *Server) fanLogout(c *gin.Context) error {
 
 // accountPage: GET /account.
 func (s *Server) accountPage(c *gin.Context) error {
-	account, err := s.signedIn(c)
+	account, err := s.actor(c)
 	if ropeline.CodeOf(err) == ropeline.CodeUnauthenticated && err != nil {
 		c.Redirect(http.StatusSeeOther, "/login?next="+url.QueryEscape("/account"))
 		return nil
@@ -163,7 +177,7 @@ func (s *Server) accountPage(c *gin.Context) error {
 		return err
 	}
 	token, _ := s.sessionToken(c)
-	view := pages.AccountView{Email: account.Email, Desk: account.Role != "fan"}
+	view := pages.AccountView{Email: account.Email, Desk: len(account.Members) > 0}
 	for _, session := range sessions {
 		view.Sessions = append(view.Sessions, pages.Session{Device: session.Device, CreatedAt: session.CreatedAt, Current: session.ID == identity.SessionID(token)})
 	}

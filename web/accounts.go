@@ -77,7 +77,7 @@ func (s *Server) usePasswordLink(c *gin.Context, link, password string) (token s
 		return "", account, ends, err
 	}
 	token, account, ends, err = s.accounts.SetPassword(c.Request.Context(), link, password, c.Request.UserAgent())
-	if err != nil {
+	if err != nil || token == "" {
 		return "", account, ends, err
 	}
 	return token, account, ends, s.keepSession(c, token, ends)

@@ -154,6 +154,7 @@ func (s *Server) createEvent(c *gin.Context) error {
 		}
 	}
 	by := account(c)
+	body.Organization = organization(c)
 	return s.once(c, "create-event:"+string(by.ID), key, body, func(ctx context.Context, tx pgx.Tx) (int, any, error) {
 		event, err := s.CreateEvent(ctx, tx, body.Event, rules, body.Draw.plan(), by.Email)
 		if err != nil {
@@ -218,6 +219,7 @@ func (s *Server) putRules(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	was := rules
 	if rules, err = body.apply(rules, event.DropAt); err != nil {
 		return err
 	}
@@ -225,6 +227,7 @@ func (s *Server) putRules(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	changed(c, newRulesView(was), newRulesView(rules))
 	c.JSON(http.StatusOK, newRulesView(rules))
 	return nil
 }

@@ -3,13 +3,13 @@ package web
 import (
 	"github.com/gin-gonic/gin"
 
-	"github.com/ropeline/ropeline/catalog"
+	"github.com/ropeline/ropeline/identity"
 	"github.com/ropeline/ropeline/web/pages"
 )
 
 // gatesPage: GET /gate, the choice of an event.
 func (s *Server) gatesPage(c *gin.Context) error {
-	events, err := s.catalog.List(c.Request.Context(), catalog.Cursor{}, eventsPerPage)
+	events, err := s.catalog.ListOf(c.Request.Context(), actorOf(c).Organizations(identity.ViewGate), eventsPerPage)
 	if err != nil {
 		return err
 	}

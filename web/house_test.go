@@ -84,7 +84,7 @@ func openHouseOn(t *testing.T, pair *engines.Pair, change ...func(*web.Options))
 	h.line = queue.New(redis, pair.Pool, keys, log)
 	h.admission = admission.New(redis, pair.Pool, keys, h.line, log)
 	h.fans = identity.NewFans(keys)
-	h.accounts = identity.NewAccounts(pair.Pool, keys, identity.Options{Mail: h.mail, Adopt: checkout.Adopt, PublicURL: "http://127.0.0.1"})
+	h.accounts = identity.NewAccounts(pair.Pool, keys, identity.Options{Memory: 64, Mail: h.mail, Adopt: checkout.Adopt, PublicURL: "http://127.0.0.1"})
 	h.checkout = checkout.New(redis, pair.Pool, keys, gateway, log, checkout.Options{
 		Wake: func(_ context.Context, event ropeline.EventID, _ int64) error {
 			parts.Go(func() {

@@ -13,15 +13,15 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/ropeline/ropeline"
-	"github.com/ropeline/ropeline/catalog"
 	"github.com/ropeline/ropeline/checkout"
+	"github.com/ropeline/ropeline/identity"
 	"github.com/ropeline/ropeline/notify"
 	"github.com/ropeline/ropeline/web/pages"
 )
 
 // loginPage: GET /admin/login.
 func (s *Server) loginPage(c *gin.Context) error {
-	if account, err := s.signedIn(c); err == nil && account.Role != "fan" {
+	if actor, err := s.actor(c); err == nil && len(actor.Members) > 0 {
 		c.Redirect(http.StatusSeeOther, ownPath(c.Query("next")))
 		return nil
 	}
@@ -35,12 +35,20 @@ func (s *Server) wrongLogin(c *gin.Context, email string, err error) error {
 // organizerPage: GET /admin.
 func (s *Server) organizerPage(c *gin.Context) error {
 	ctx := c.Request.Context()
-	events, err := s.catalog.List(ctx, catalog.Cursor{}, eventsPerPage)
+	events, err := s.catalog.ListOf(ctx, actorOf(c).Organizations(identity.ViewDesk), eventsPerPage)
 	if err != nil {
 		return err
 	}
-	page := pages.OrganizerView{Frame: pages.Frame{Organizer: account(c).Email}, Owner: account(c).Role == "owner" && s.notify != nil && s.inspector != nil,
+	page := pages.OrganizerView{Frame: pages.Frame{Organizer: account(c).Email}, Owner: identity.Authorize(actorOf(c), identity.Operate, ropeline.HouseOrganization) == nil && s.notify != nil && s.inspector != nil,
 		MailLogged: s.notify != nil && s.notify.Via(notify.Email) == "log"}
+	actor := actorOf(c)
+	for _, m := range actor.Members {
+		page.Places = append(page.Places, pages.Link{Text: m.Name, Href: "/admin/organizations/" + string(m.Organization)})
+	}
+	if len(actor.Organizations(identity.ViewAudit)) > 0 {
+		page.Places = append(page.Places, pages.Link{Text: "Changes", Href: "/admin/audit"})
+	}
+	page.Places = append(page.Places, pages.Link{Text: "Second factor", Href: "/admin/security"}, pages.Link{Text: "Gate", Href: "/gate"})
 	for _, event := range events {
 		row, err := s.row(ctx, event)
 		if err != nil {

@@ -75,8 +75,9 @@ func (s *Server) change(ctx context.Context, do func(pgx.Tx) error) error {
 // record writes to the audit log what the organizer who asks has changed.
 func (s *Server) record(c *gin.Context, tx pgx.Tx, action, object string, before, after any) error {
 	by := account(c)
-	return identity.Record(c.Request.Context(), tx, identity.Entry{
-		Account: by.ID, Actor: by.Email, Action: action, Object: object,
+	recorded(c)
+	return identity.Record(context.WithoutCancel(c.Request.Context()), tx, identity.Entry{
+		Organization: string(organization(c)), Account: by.ID, Actor: by.Email, Action: action, Object: object,
 		Address: hex.EncodeToString(s.keys.MAC(keyring.PurposeAddress, []byte(addressKey(c.ClientIP())))),
 	}, before, after)
 }

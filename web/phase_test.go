@@ -77,10 +77,10 @@ func TestPhasesByHand(t *testing.T) {
 		t.Errorf("%d changes of the schedule in the log:\n%s", n, log)
 	}
 	entries, err := h.accounts.Audit(t.Context(), identityFilter(event.ID), 10)
-	if err != nil || len(entries) != 4 {
+	if err != nil || len(entries) != 5 {
 		t.Fatalf("%+v %v", entries, err)
 	}
-	for i, action := range []string{"event.phase.close", "event.phase.drop", "event.phase.move", "event.phase.lobby"} {
+	for i, action := range []string{"event.phase.close", "event.phase.drop", "event.phase.move", "event.phase.lobby", "event.steer PUT"} {
 		e := entries[i]
 		if e.Action != action || e.Actor != "owner@ropeline.local" || string(e.Before) == string(e.After) || len(e.Before) == 0 || e.Address == "" {
 			t.Errorf("entry %d: %+v", i, e)

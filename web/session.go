@@ -13,11 +13,11 @@ import (
 	"github.com/ropeline/ropeline/identity"
 )
 
-const accountKey = "ropeline.account"
-
 type loginBody struct {
 	Email    string `json:"email"`
 	Password string `json:"password"`
+	Code     string `json:"code"` // of the second factor, where there is one
+	Half     string `json:"-"`    // of a form that asks for the code
 }
 
 // logIn checks a log-in's attempt and opens a session: the old one ends, so
@@ -29,9 +29,13 @@ func (s *Server) logIn(c *gin.Context, body loginBody) (token string, account id
 	if err := mayTry(c, s.attempts.fromAddress, s.attempts.toEmail, body.Email); err != nil {
 		return "", account, ends, err
 	}
-	token, account, ends, err = s.accounts.Login(c.Request.Context(), body.Email, body.Password, c.Request.UserAgent())
+	if body.Half != "" {
+		token, account, ends, err = s.accounts.LoginHalf(c.Request.Context(), body.Half, body.Code, c.Request.UserAgent())
+	} else {
+		token, account, ends, err = s.accounts.Login(c.Request.Context(), body.Email, body.Password, body.Code, c.Request.UserAgent())
+	}
 	if err != nil {
-		return "", account, ends, err
+		return token, account, ends, err // with totp_needed, the token is for codeForm
 	}
 	return token, account, ends, s.keepSession(c, token, ends)
 }
@@ -52,13 +56,16 @@ func (s *Server) login(c *gin.Context) error {
 	var body loginBody
 	form := isForm(c.Request)
 	if form {
-		body.Email, body.Password = c.PostForm("email"), c.PostForm("password")
+		body = postedLogin(c)
 	} else if err := readJSON(c, &body); err != nil {
 		return err
 	}
-	_, account, _, err := s.logIn(c, body)
+	half, account, _, err := s.logIn(c, body)
 	if form && ropeline.CodeOf(err) == ropeline.CodeUnauthenticated && err != nil {
 		return s.wrongLogin(c, body.Email, err)
+	}
+	if form && ropeline.CodeOf(err) == ropeline.CodeTOTPNeeded && err != nil {
+		return s.form(c, codeForm("/admin/login", half, c.PostForm("next")), nil)
 	}
 	if err != nil {
 		return err
@@ -67,8 +74,12 @@ func (s *Server) login(c *gin.Context) error {
 		c.Redirect(http.StatusSeeOther, ownPath(c.PostForm("next")))
 		return nil
 	}
-	c.JSON(http.StatusOK, gin.H{"email": account.Email, "role": account.Role})
+	c.JSON(http.StatusOK, gin.H{"email": account.Email})
 	return nil
+}
+
+func postedLogin(c *gin.Context) loginBody {
+	return loginBody{Email: c.PostForm("email"), Password: c.PostForm("password"), Code: c.PostForm("code"), Half: c.PostForm("half")}
 }
 
 // logout: POST /admin/logout.
@@ -94,29 +105,6 @@ func (s *Server) endSession(c *gin.Context) error {
 	return nil
 }
 
-// organizersOnly lets signed-in organizers through; a browser is sent to the
-// sign-in page.
-func (s *Server) organizersOnly(c *gin.Context) {
-	account, err := s.signedIn(c)
-	if err == nil && account.Role == "fan" {
-		err = ropeline.Errorf(ropeline.CodeForbidden, "This account organizes nothing here.")
-	}
-	switch {
-	case err == nil:
-		c.Set(accountKey, account)
-		c.Next()
-	case ropeline.CodeOf(err) == ropeline.CodeUnauthenticated && c.Request.Method == http.MethodGet && wantsPage(c.Request):
-		to := "/admin/login"
-		if c.Request.URL.Path != "/admin" {
-			to += "?next=" + url.QueryEscape(c.Request.URL.Path)
-		}
-		c.Redirect(http.StatusSeeOther, to)
-		c.Abort()
-	default:
-		s.fail(c, err)
-	}
-}
-
 // signedIn finds whose session comes with the request, and that it has not
 // been ended; code unauthenticated.
 func (s *Server) signedIn(c *gin.Context) (identity.Account, error) {
@@ -138,11 +126,6 @@ func (s *Server) sessionToken(c *gin.Context) (string, bool) {
 		return "", false
 	}
 	return cookie.Value, true
-}
-
-// account is who passed organizersOnly.
-func account(c *gin.Context) identity.Account {
-	return c.MustGet(accountKey).(identity.Account)
 }
 
 // sessionCookie has the __Host- prefix wherever cookies are Secure.

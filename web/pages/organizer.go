@@ -22,7 +22,8 @@ type OrganizerView struct {
 	Events []OrganizerRow
 	// Owner: messages and background work are shown to the owner.
 	Owner      bool
-	MailLogged bool // no mail server is configured
+	MailLogged bool   // no mail server is configured
+	Places     []Link // organizations, and what else there is
 }
 
 // OrganizerRow is one event in numbers.

@@ -149,6 +149,24 @@ func scenes(s sayings) []scene {
 	add("form, none", 200, func(r *Renderer, w http.ResponseWriter) error {
 		return r.Form(w, FormView{Title: s.name, Lead: s.text})
 	})
+	person := Person{ID: s.token, Email: s.name, Role: "owner", TOTP: true}
+	add("people", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.People(w, PeopleView{Frame: desk, ID: s.token, Name: s.name, Owner: true, Me: s.token, Members: []Person{person}, Invitations: []Person{person},
+			Keys: []Key{{ID: s.token, Name: s.name, Prefix: s.token, Scopes: []string{"event.view"}, LastUsed: &noon}, {Name: s.name}}, Roles: []string{"owner", "viewer"}, Scopes: []string{"event.view"}})
+	})
+	add("people, looking", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.People(w, PeopleView{Frame: desk, ID: s.token, Name: s.name, Members: []Person{person}, TOTPRequired: true})
+	})
+	add("security", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.Security(w, SecurityView{Frame: desk, Wanted: true})
+	})
+	add("security, in force", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.Security(w, SecurityView{Frame: desk, TOTP: true, Codes: 1})
+	})
+	add("audit", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.Audit(w, AuditView{Frame: desk, Object: s.token, Actor: s.name, Entries: []AuditEntry{{noon, s.name, s.text, s.token, s.text, s.text}}, Next: "/admin/audit?before=7"})
+	})
+	add("audit, nothing", 200, func(r *Renderer, w http.ResponseWriter) error { return r.Audit(w, AuditView{Frame: desk}) })
 	add("account", 200, func(r *Renderer, w http.ResponseWriter) error {
 		return r.Account(w, AccountView{Frame: frame, Email: s.name, Desk: true, Sessions: []Session{{s.text, noon, true}, {"", noon, false}}})
 	})
@@ -176,7 +194,7 @@ func scenes(s sayings) []scene {
 		return r.Login(w, LoginView{Frame: frame, Email: s.name, Problem: s.text, Next: s.token})
 	})
 	add("organizer", 200, func(r *Renderer, w http.ResponseWriter) error {
-		return r.Organizer(w, OrganizerView{Frame: desk, Owner: true, MailLogged: true, Events: []OrganizerRow{{Event: event, Phase: phases[1], Waiting: 15377, Shoppers: 187, Sold: 3388, Capacity: 4700, Revenue: total}}})
+		return r.Organizer(w, OrganizerView{Frame: desk, Places: []Link{{s.name, "/admin/audit"}}, Owner: true, MailLogged: true, Events: []OrganizerRow{{Event: event, Phase: phases[1], Waiting: 15377, Shoppers: 187, Sold: 3388, Capacity: 4700, Revenue: total}}})
 	})
 	add("organizer, none", 200, func(r *Renderer, w http.ResponseWriter) error { return r.Organizer(w, OrganizerView{Frame: desk}) })
 	add("organizer event", 200, func(r *Renderer, w http.ResponseWriter) error {

@@ -31,7 +31,7 @@ const StripePolicy = "default-src 'none'; script-src 'self' https://js.stripe.co
 // names are the pages; each has a template of its name beside the layout.
 var names = []string{
 	"events", "event", "line", "fairness", "shop", "order", "sandbox_pay", "stripe_pay", "tickets",
-	"link", "confirm", "problem", "form", "account", "login", "organizer", "organizer_event",
+	"link", "confirm", "problem", "form", "account", "people", "security", "audit", "login", "organizer", "organizer_event",
 	"gates", "gate", "reviews", "notifications", "queues",
 }
 
