@@ -111,6 +111,19 @@ func accountRequired() error {
 	return ropeline.Errorf(ropeline.CodeAccountRequired, "One number is for one account here: log in, and come back.")
 }
 
+// orderHolder and ticketHolder are holder for an order and a ticket.
+func (s *Server) orderHolder(c *gin.Context, id ropeline.OrderID) (ropeline.FanID, error) {
+	return s.holder(c, func(account ropeline.AccountID) (ropeline.FanID, bool, error) {
+		return s.checkout.OrderFan(c.Request.Context(), id, account)
+	})
+}
+
+func (s *Server) ticketHolder(c *gin.Context, id ropeline.TicketID) (ropeline.FanID, error) {
+	return s.holder(c, func(account ropeline.AccountID) (ropeline.FanID, bool, error) {
+		return s.checkout.TicketFan(c.Request.Context(), id, account)
+	})
+}
+
 // fanOrMint is actingFan, but gives an identity to somebody who shows none, or
 // in a cookie one that is not ours, where no account is needed. The token is ""
 // when the fan had one already.

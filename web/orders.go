@@ -172,9 +172,7 @@ func (s *Server) orderOf(c *gin.Context) (checkout.Order, error) {
 	if err != nil {
 		return checkout.Order{}, ropeline.Errorf(ropeline.CodeOrderNotFound, "There is no such order.")
 	}
-	fan, err := s.holder(c, func(account ropeline.AccountID) (ropeline.FanID, bool, error) {
-		return s.checkout.OrderFan(c.Request.Context(), id, account)
-	})
+	fan, err := s.orderHolder(c, id)
 	if err != nil {
 		return checkout.Order{}, err
 	}
@@ -236,9 +234,7 @@ func (s *Server) ticketQR(c *gin.Context) error {
 	if err != nil {
 		return ropeline.Errorf(ropeline.CodeTicketNotFound, "There is no such ticket.")
 	}
-	fan, err := s.holder(c, func(account ropeline.AccountID) (ropeline.FanID, bool, error) {
-		return s.checkout.TicketFan(c.Request.Context(), id, account)
-	})
+	fan, err := s.ticketHolder(c, id)
 	if err != nil {
 		return err
 	}

@@ -16,14 +16,14 @@ import (
 
 // ticketPDF: GET /tickets/{id}.pdf, a fan's ticket to print or to keep.
 func (s *Server) ticketPDF(c *gin.Context) error {
-	fan, err := s.fan(c)
-	if err != nil {
-		return err
-	}
 	name, pdf := strings.CutSuffix(c.Param("ticket"), ".pdf")
 	id, err := ropeline.ParseID[ropeline.TicketID](name)
 	if err != nil || !pdf {
 		return ropeline.Errorf(ropeline.CodeTicketNotFound, "There is no such ticket.")
+	}
+	fan, err := s.ticketHolder(c, id)
+	if err != nil {
+		return err
 	}
 	ticket, err := s.checkout.Ticket(c.Request.Context(), id, fan)
 	if err != nil {
@@ -34,13 +34,13 @@ func (s *Server) ticketPDF(c *gin.Context) error {
 
 // orderPDF: GET /orders/{id}/tickets.pdf, a page for each ticket of an order.
 func (s *Server) orderPDF(c *gin.Context) error {
-	fan, err := s.fan(c)
-	if err != nil {
-		return err
-	}
 	id, err := ropeline.ParseID[ropeline.OrderID](c.Param("order"))
 	if err != nil {
 		return ropeline.Errorf(ropeline.CodeOrderNotFound, "There is no such order.")
+	}
+	fan, err := s.orderHolder(c, id)
+	if err != nil {
+		return err
 	}
 	order, err := s.checkout.Order(c.Request.Context(), id, fan)
 	if err != nil {
