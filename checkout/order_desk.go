@@ -35,9 +35,9 @@ type OrderCursor struct {
 }
 
 // Orders lists orders for an organizer, the newest first, after a cursor: of
-// one event, or with "" of all. query finds by the id of an order, ticket, fan
+// one event, or with "" of all events of the organizations (nil: of every one). query finds by the id of an order, ticket, fan
 // or payment, or by the beginning of an e-mail address.
-func (c *Checkout) Orders(ctx context.Context, event ropeline.EventID, query string, after OrderCursor, limit int) ([]OrderLine, error) {
+func (c *Checkout) Orders(ctx context.Context, event ropeline.EventID, organizations []ropeline.OrganizationID, query string, after OrderCursor, limit int) ([]OrderLine, error) {
 	query = strings.ToLower(strings.TrimSpace(query))
 	where := "true"
 	switch _, err := ropeline.ParseID[ropeline.OrderID](query); {
@@ -60,8 +60,8 @@ func (c *Checkout) Orders(ctx context.Context, event ropeline.EventID, query str
 			(select coalesce(sum(f.amount_minor), 0) from refunds f where f.payment_id = p.id and f.state <> 'failed')::bigint,
 			p.state, coalesce(o.risk_decision, 'undecided'), (select count(*) from tickets t where t.order_id = o.id and t.state <> 'revoked')::int, o.created_at
 		from orders o cross join lateral (select id, state from payments where order_id = o.id order by created_at desc limit 1) p
-		where ($1 = '' or o.event_id = $1) and `+where+` and ($3::timestamptz is null or (o.created_at, o.id) < ($3, $4))
-		order by o.created_at desc, o.id desc limit $5`, event, query, before, after.Order, limit)
+		where ($1 = '' or o.event_id = $1) and ($6::text[] is null or o.event_id in (select id from events where organization_id = any($6))) and `+where+` and ($3::timestamptz is null or (o.created_at, o.id) < ($3, $4))
+		order by o.created_at desc, o.id desc limit $5`, event, query, before, after.Order, limit, organizations)
 	if err != nil {
 		return nil, ropeline.Unavailable(err)
 	}

@@ -105,8 +105,8 @@ var owners = map[string]string{
 	"refund":  "select e.organization_id from refunds r join payments p on p.id = r.payment_id join events e on e.id = p.event_id where r.id = $1",
 }
 
-// organizationOf tells whose the object of a request is. A path without an
-// object means the organization that ?organization= names, or else the first
+// organizationOf tells whose the object of a request is, in its path or in
+// ?event=. A request without an object means the organization that ?organization= names, or else the first
 // in which the actor may do it.
 func (s *Server) organizationOf(c *gin.Context, actor identity.Actor, action identity.Action) (ropeline.OrganizationID, error) {
 	if action == identity.Self {
@@ -126,6 +126,10 @@ func (s *Server) organizationOf(c *gin.Context, actor identity.Actor, action ide
 		if id := c.Param(param); id != "" {
 			return s.ownerOf(c.Request.Context(), c, query, id)
 		}
+	}
+	if id, err := ropeline.ParseID[ropeline.EventID](c.Query("event")); err == nil {
+		event, err := s.catalog.Event(c.Request.Context(), id)
+		return event.Organization, err
 	}
 	if id := c.Query("organization"); id != "" {
 		return ropeline.OrganizationID(id), nil

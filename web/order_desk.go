@@ -13,6 +13,7 @@ import (
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/checkout"
+	"github.com/ropeline/ropeline/identity"
 )
 
 const ordersPerPage = 50
@@ -49,7 +50,7 @@ func (s *Server) listOrders(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	lines, err := s.checkout.Orders(c.Request.Context(), event, query, after, ordersPerPage)
+	lines, err := s.checkout.Orders(c.Request.Context(), event, actorOf(c).Organizations(identity.ViewOrders), query, after, ordersPerPage)
 	if err != nil {
 		return err
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ropeline/ropeline"
-	"github.com/ropeline/ropeline/catalog"
 	"github.com/ropeline/ropeline/checkout"
+	"github.com/ropeline/ropeline/identity"
 	"github.com/ropeline/ropeline/web/pages"
 )
 
@@ -61,7 +61,7 @@ func newReviewView(r checkout.Reviewed) reviewView {
 func (s *Server) listReviews(c *gin.Context) error {
 	ctx := c.Request.Context()
 	page := wantsPage(c.Request)
-	events, err := s.catalog.List(ctx, catalog.Cursor{}, eventsPerPage)
+	events, err := s.catalog.ListOf(ctx, actorOf(c).Organizations(identity.Review), eventsPerPage)
 	if err != nil {
 		return err
 	}

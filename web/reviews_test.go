@@ -173,6 +173,7 @@ func TestDeviceCookieIsGivenOnce(t *testing.T) {
 func TestBadReviews(t *testing.T) {
 	h, event, desk := scoring(t)
 	nobody := "/admin/reviews/" + ropeline.NewID[string]()
+	bought := "/admin/reviews/" + h.join(t, event.ID).enter(t).buy(t, event, "buyer@example.org")
 	for _, c := range []struct {
 		method, path, body string
 		status             int
@@ -184,10 +185,10 @@ func TestBadReviews(t *testing.T) {
 		{"GET", "/admin/reviews?event=" + string(event.ID) + "&after=LTEuMA", "", 400},
 		{"POST", "/admin/reviews/x", `{"decision":"approve"}`, 404},
 		{"POST", nobody, `{"decision":"approve"}`, 404},
-		{"POST", nobody, `{"decision":"maybe"}`, 400},
-		{"POST", nobody, `{"decision":"approve","note":"\u0000"}`, 400},
-		{"POST", nobody, `{"decision":"approve","note":"` + strings.Repeat("x", 1001) + `"}`, 400},
-		{"POST", nobody, `{`, 400},
+		{"POST", bought, `{"decision":"maybe"}`, 400},
+		{"POST", bought, `{"decision":"approve","note":"\u0000"}`, 400},
+		{"POST", bought, `{"decision":"approve","note":"` + strings.Repeat("x", 1001) + `"}`, 400},
+		{"POST", bought, `{`, 400},
 		{"PUT", "/admin/events/" + string(event.ID) + "/fraud", `{"review_at":2}`, 422},
 		{"PUT", "/admin/events/" + string(event.ID) + "/fraud", `{"review_at":0.9,"reject_at":0.1}`, 422},
 		{"PUT", "/admin/events/" + string(event.ID) + "/fraud", `{"at_deadline":"later"}`, 422},
