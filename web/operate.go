@@ -5,16 +5,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/jackc/pgx/v5"
-
-	"github.com/ropeline/ropeline"
 )
-
-// ownersOnly: queues and messages are of all events, so they are the owner's.
-func (s *Server) ownersOnly(c *gin.Context) {
-	if account(c).Role != "owner" {
-		s.fail(c, ropeline.Errorf(ropeline.CodeForbidden, "Only the owner of the house may look at its queues and messages."))
-	}
-}
 
 // audited does something in a transaction that also writes down who did it.
 func (s *Server) audited(c *gin.Context, action, object string, do func(context.Context, pgx.Tx) error) error {
