@@ -44,6 +44,8 @@ func TestBadInput(t *testing.T) {
 		AdmittedAt: time.Now().Add(-time.Hour), ShopUntil: time.Now().Add(-time.Minute)})
 
 	gate := "/admin/events/" + string(event.ID)
+	bought := h.join(t, event.ID).enter(t).buy(t, event, "a@b.example")
+
 	before := h.rows(t)
 	big := `{"items":"` + strings.Repeat("x", 10<<20) + `"}`
 	for _, c := range []struct {
