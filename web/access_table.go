@@ -39,6 +39,8 @@ var access = map[string]identity.Action{
 	"POST /admin/notifications":               identity.Operate,
 	"GET /admin/queues":                       identity.Operate,
 	"POST /admin/queues/:queue":               identity.Operate,
+	"GET /admin/reconciliations":              identity.Operate,
+	"GET /admin/reconciliations/:run":         identity.Operate,
 
 	"POST /admin/events/:event/checkins":       identity.CheckIn,
 	"GET /admin/events/:event/checkins":        identity.ViewGate,
