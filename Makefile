@@ -6,6 +6,7 @@ export PATH := $(PATH):/usr/local/go/bin
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -X github.com/ropeline/ropeline/internal/app.Version=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+BENCH ?= .
 BENCHTIME ?= 2s
 
 .PHONY: run test bench screenshots check build setup setup-tests clean
@@ -19,9 +20,9 @@ test: setup-tests
 	@go build -buildvcs=false -o bin/withengines ./internal/engines/withengines
 	./bin/withengines go test -race -timeout 10m ./...
 
-# Each benchmark runs beside its reference.
+# Each benchmark runs beside its reference: all, or one as in make bench BENCH='Join$$' BENCHTIME=9x
 bench: setup
-	go test -run '^$$' -bench . -benchtime $(BENCHTIME) ./internal/bench/...
+	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -timeout 2h ./internal/bench/...
 
 # The pictures of the README, as the browser tests see the pages.
 screenshots: setup-tests

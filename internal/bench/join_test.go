@@ -101,9 +101,14 @@ func BenchmarkPoll(b *testing.B) {
 	client := h.redis(b)
 	figures := rounds{}
 	for b.Loop() {
+		begin := spent(b, client)
 		bareRate, _ := load(b, bare, connections, n, http.StatusOK, request)
-		before := commands(b, client)
+		middle, before := spent(b, client), commands(b, client)
 		rate, p99 := load(b, h.address, connections, n, http.StatusOK, request)
+		end := spent(b, client)
+		figures.add("cpu-us/bare", float64((middle-begin).Microseconds())/n)
+		figures.add("cpu-us/poll", float64((end-middle).Microseconds())/n)
+		figures.add("x-bare-cpu", float64(middle-begin)/float64(end-middle))
 		// What the node asks anyway, for the event and each tick, which counts every command of a script.
 		heard := commands(b, client) - before
 		if heard > n/20 {
