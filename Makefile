@@ -1,4 +1,4 @@
-# The words of this house: make run · test · bench · screenshots · check · build
+# The words of this house: make run · test · bench · compare · screenshots · check · build
 
 SHELL := /bin/sh
 export PATH := $(PATH):/usr/local/go/bin
@@ -9,7 +9,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BENCH ?= .
 BENCHTIME ?= 2s
 
-.PHONY: run test bench screenshots check build setup setup-tests clean
+.PHONY: run test bench compare screenshots check build setup setup-tests clean
 
 # The product, alive: engines, a demo event and its crowd. Ctrl-C stops it, and the data are kept.
 run: setup build
@@ -23,6 +23,12 @@ test: setup-tests
 # Each benchmark runs beside its reference: all, or one as in make bench BENCH='Join$$' BENCHTIME=9x
 bench: setup
 	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -timeout 2h ./internal/bench/...
+
+# Another system beside ours: the same workloads against every system that a spec describes, e.g.
+#   make compare SPECS="loadtest/specs/ropeline.yaml mine.yaml" SET="--set event=… --set ticket_type=…"
+SPECS ?= loadtest/specs/ropeline.yaml
+compare: build
+	./bin/loadtest measure $(SPECS) $(SET)
 
 # The pictures of the README, as the browser tests see the pages.
 screenshots: setup-tests

@@ -28,7 +28,7 @@ type Ticked struct {
 // Tick admits once. Any number of nodes may tick an event at any time. It
 // restores a lost line and lost rules by the way.
 func (a *Admission) Tick(ctx context.Context, event ropeline.EventID) (Ticked, error) {
-	return a.tick(ctx, event, rand.Text(), "")
+	return a.tick(ctx, event, rand.Text(), ownClock())
 }
 
 // tick runs the script under an operation id; a reply that was lost is asked

@@ -34,6 +34,7 @@ type service struct {
 	token  string
 	fence  int64
 	report func(Batch)
+	late   *ledger // only where a test has taken the fence away
 }
 
 // Serve is the clerk: it takes the event's lease, serves until the mailbox has
@@ -201,6 +202,7 @@ func (s *service) batch(ctx context.Context, envelopes []envelope) (answers stri
 	if err != nil {
 		return "", false, err
 	}
+	s.overtaken(ctx, pooled.Conn(), d.ledger)
 	if s.report != nil {
 		s.report(d.ledger.summary(s.event, version, len(told)))
 	}

@@ -17,7 +17,9 @@ import (
 func (c *Checkout) write(ctx context.Context, conn *pgx.Conn, event ropeline.EventID, l *ledger) (version int64, err error) {
 	batch := &pgx.Batch{}
 	l.queueReservations(batch, event)
-	l.queueStock(batch)
+	if !l.tear(batch) {
+		l.queueStock(batch)
+	}
 	l.queueChanges(batch, event)
 	l.queueDecisions(batch, event)
 	l.queueOrders(batch)

@@ -20,7 +20,8 @@ import (
 	"github.com/ropeline/ropeline/loadtest/tally"
 )
 
-// settling is how long, beyond the holds, payments may take to come to rest.
+// settling is how long, beyond the holds, payments may take to come to rest; less
+// where holds are short.
 const settling = 30 * time.Second
 
 // The files of a run's directory, beside the parts' records.
@@ -79,7 +80,7 @@ func (r *runCommand) conclude(ctx context.Context, s *scenario.Scenario, h *hous
 	}
 	if h.database != "" {
 		// Holds end by themselves, and money that is on its way arrives.
-		if err := judge.Held(ctx, h.database, h.event, s.Event.Hold+settling); err != nil {
+		if err := judge.Held(ctx, h.database, h.event, s.Event.Hold+max(10*time.Second, min(settling, 3*s.Event.Hold))); err != nil {
 			return fmt.Errorf("--verify-database: %w", err)
 		}
 		verdicts, err := judge.Database(ctx, h.database, h.event, s.Slack)

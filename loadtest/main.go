@@ -22,6 +22,7 @@ type cli struct {
 	Compare *compareCommand `arg:"subcommand:compare" help:"show two runs side by side"`
 	Trace   *traceCommand   `arg:"subcommand:trace" help:"make traces of arrivals, and look at them"`
 	Plan    *planCommand    `arg:"subcommand:plan" help:"forecast a drop without a server"`
+	Measure *measureCommand `arg:"subcommand:measure" help:"measure join, poll, socket and reserve of any system that a spec file describes"`
 	Part    *partCommand    `arg:"subcommand:part" help:"one process of a run (started by run)"`
 }
 
@@ -61,6 +62,8 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 		err = c.Trace.run(stdout)
 	case c.Plan != nil:
 		err = c.Plan.run(stdout)
+	case c.Measure != nil:
+		err = c.Measure.run(ctx, stdout, stderr)
 	case c.Part != nil:
 		err = c.Part.run(ctx, stdin, stdout, stderr)
 	default:

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -51,6 +52,13 @@ type partJob struct {
 	Dir                 string
 }
 
+// A part with so many fans collects its garbage earlier: what waits should
+// weigh little, and time is there.
+const (
+	manyFans  = 2000
+	thriftyGC = 40
+)
+
 type partCommand struct{}
 
 // partFile is the record of one part.
@@ -85,6 +93,9 @@ func (j partJob) run(ctx context.Context, watch record.Sink, stderr io.Writer) (
 	defer func() { err = errors.Join(err, stream.Flush(), file.Close()) }()
 	c := j.crowd()
 	c.Record, c.Watch = stream, watch
+	if j.Fans/j.Parts > manyFans {
+		defer debug.SetGCPercent(debug.SetGCPercent(thriftyGC))
+	}
 	if j.Verbose {
 		c.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}

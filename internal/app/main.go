@@ -30,6 +30,7 @@ type commands struct {
 	Audit   *auditCommand   `arg:"subcommand:audit" help:"hold an event's rows to the invariants of stock and money"`
 	Keys    *keysCommand    `arg:"subcommand:keys" help:"list the keys that sign tickets and passes, or make a new one"`
 	Fraud   *fraudCommand   `arg:"subcommand:fraud" help:"fit, judge and feed the model that orders are scored with"`
+	Trace   *traceCommand   `arg:"subcommand:trace" help:"write when an event's fans came, as a trace for loadtest"`
 	Engines *enginesCommand `arg:"subcommand:engines" help:"run private engines alone, for a house of several processes; obeys lines on stdin"`
 	Health  *healthCommand  `arg:"subcommand:health" help:"ask a running program whether it is ready"`
 	Verify  *verifyCommand  `arg:"subcommand:verify" help:"check what a house has published, without asking it"`
@@ -96,6 +97,8 @@ func run(ctx context.Context, c commands, stdout, stderr io.Writer) error {
 		return err
 	}
 	switch {
+	case c.Trace != nil:
+		return exportTrace(ctx, c.Config, c.Trace.Event, stdout, newLog(c.Config, stderr))
 	case c.Engines != nil:
 		return runEngines(ctx, c.Config, os.Stdin, stdout, newLog(c.Config, stderr))
 	case c.Serve != nil:

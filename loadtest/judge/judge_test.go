@@ -100,6 +100,7 @@ func TestWhatLooksWrongAndIsNot(t *testing.T) {
 			{Fan: 1, T: 4e6, Step: record.StepEnd, Outcome: record.Waiting},
 		}, "I4"},
 		{"as many as the rule allows", paced(5, 0.2, 12), ""},
+		{"a pass that is told again after the line was rebuilt", append(paced(5, 0.2, 12), word(3, 30, poll, in, 2, 3, 0, 70)), ""},
 		{"one more than the rule allows", paced(6, 0.2, 12), "I3"},
 		{"a little faster than the rule allows, for long", paced(5, 0.19, 40), "I3"},
 	} {

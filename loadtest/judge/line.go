@@ -181,8 +181,15 @@ func (l *line) pace(run *record.RunFacts, stays []*stay) (f finding) {
 		return f
 	}
 	var in []*stay
+	type pass struct {
+		fanNumber
+		until int64
+	}
+	counted := make(map[pass]bool) // a pass outlives its epoch, and is told again in the next
 	for _, s := range stays {
-		if s.passUntil > 0 {
+		one := pass{fanNumber{s.fan, s.number}, s.passUntil}
+		if s.passUntil > 0 && !counted[one] {
+			counted[one] = true
 			in = append(in, s)
 		}
 	}
