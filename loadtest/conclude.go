@@ -63,7 +63,7 @@ func (l *houseLog) close() error {
 }
 
 // conclude reads tickets at the gate, asks the database, and reports.
-func (r *runCommand) conclude(ctx context.Context, s *scenario.Scenario, h *house, organizer *crowd.Organizer, j partJob, log *houseLog, note string, stdout, stderr io.Writer) error {
+func (r *runCommand) conclude(ctx context.Context, s *scenario.Scenario, h *house, organizer *crowd.Organizer, j partJob, log *houseLog, notes []string, stdout, stderr io.Writer) error {
 	ctx = context.WithoutCancel(ctx) // who stops a run still wants to know
 	if organizer != nil && s.Gate > 0 {
 		tickets := &purse{most: s.Gate}
@@ -99,8 +99,10 @@ func (r *runCommand) conclude(ctx context.Context, s *scenario.Scenario, h *hous
 	if err != nil {
 		return err
 	}
-	if note != "" {
-		summary.Notes = append(summary.Notes, note)
+	for _, note := range notes {
+		if note != "" {
+			summary.Notes = append(summary.Notes, note)
+		}
 	}
 	if err := writeReports(j.Dir, summary); err != nil {
 		return err
