@@ -110,12 +110,16 @@ func TestPeopleAreTold(t *testing.T) {
 	if m := p.about("e is canceled")[0]; !strings.Contains(m.Text, "The hall is flooded.") {
 		t.Error(m.Text)
 	}
-	var rows, ids int
-	must(t, o.pair.Pool.QueryRow(t.Context(), "select count(*), count(distinct id) from notifications where state = 'sent'").Scan(&rows, &ids))
-	if p.mu.Lock(); rows != len(p.got) || rows != 10 {
-		t.Errorf("%d rows, %d messages", rows, len(p.got))
+	within(t, 20*time.Second, "all written down", func() bool {
+		var rows int
+		must(t, o.pair.Pool.QueryRow(t.Context(), "select count(*) from notifications where state = 'sent'").Scan(&rows))
+		return rows == 10
+	})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.got) != 10 {
+		t.Errorf("%d messages", len(p.got))
 	}
-	p.mu.Unlock()
 }
 
 // Who asked is told once when few are ahead, and not while many are.
@@ -194,12 +198,15 @@ func TestBacklogIsMeasured(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(w.Collectors()...)
 	registry.MustRegister(l.Notify.Collectors()...)
-	families, err := registry.Gather()
-	must(t, err)
 	names := map[string]bool{}
-	for _, f := range families {
-		names[f.GetName()] = true
-	}
+	within(t, 20*time.Second, "the message counted", func() bool {
+		families, err := registry.Gather()
+		must(t, err)
+		for _, f := range families {
+			names[f.GetName()] = true
+		}
+		return names["ropeline_notifications_total"]
+	})
 	for _, name := range []string{"ropeline_queue_tasks", "ropeline_queue_oldest_seconds", "ropeline_queue_processed_total", "ropeline_owed", "ropeline_owed_oldest_seconds",
 		"ropeline_refunds_failed", "ropeline_outbox_waiting", "ropeline_outbox_oldest_seconds", "ropeline_notifications", "ropeline_notifications_oldest_seconds", "ropeline_notifications_total"} {
 		if !names[name] {
