@@ -123,9 +123,9 @@ func scenes(s sayings) []scene {
 			return r.SandboxPay(w, SandboxView{Frame: frame, Ref: s.token, ClientSecret: s.token, Order: "0dq3k5m2p8r7t1v9b4c6f0h0d1", EventName: s.name, Items: items, Total: total, State: state, Deadline: noon.Add(time.Minute), Cards: []SandboxCard{{"4242424242424242", "US", "normal"}}})
 		})
 	}
-	for _, state := range []string{"pending", "authorized"} {
-		add("stripe "+state, 200, func(r *Renderer, w http.ResponseWriter) error {
-			return r.StripePay(w, StripeView{Frame: frame, Key: s.token, ClientSecret: s.token, Order: "0dq3k5m2p8r7t1v9b4c6f0h0d1", EventName: s.name, Items: items, Total: total, State: state, Failure: s.text, Deadline: noon.Add(time.Minute)})
+	for _, failure := range []string{"", s.text} {
+		add("stripe "+failure, 200, func(r *Renderer, w http.ResponseWriter) error {
+			return r.StripePay(w, StripeView{Frame: frame, Key: s.token, ClientSecret: s.token, Order: "0dq3k5m2p8r7t1v9b4c6f0h0d1", EventName: s.name, Items: items, Total: total, Failure: failure, Deadline: noon.Add(time.Minute)})
 		})
 	}
 	add("tickets", 200, func(r *Renderer, w http.ResponseWriter) error {

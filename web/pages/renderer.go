@@ -24,8 +24,8 @@ const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 // StripePolicy is Policy for the one page with something from elsewhere: the
 // card form is Stripe's, in frames of its own, and so are the card's data
 // (https://docs.stripe.com/security/guide#content-security-policy).
-const StripePolicy = "default-src 'none'; script-src 'self' https://js.stripe.com; style-src 'self'; img-src 'self' data:; " +
-	"connect-src 'self' https://api.stripe.com; frame-src https://js.stripe.com https://hooks.stripe.com; " +
+const StripePolicy = "default-src 'none'; script-src 'self' https://js.stripe.com https://*.js.stripe.com; style-src 'self'; img-src 'self' data:; " +
+	"connect-src 'self' https://api.stripe.com; frame-src https://js.stripe.com https://*.js.stripe.com https://hooks.stripe.com; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // names are the pages; each has a template of its name beside the layout.

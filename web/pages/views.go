@@ -163,7 +163,6 @@ type StripeView struct {
 	EventName    string
 	Items        []Item
 	Total        ropeline.Money
-	State        string // of the payment, as in Payment
 	Failure      string // why the last attempt was declined
 	Deadline     time.Time
 }
@@ -361,11 +360,6 @@ func (o Offer) OpensAt() time.Time {
 
 // Over tells whether the payment can no longer be made here.
 func (v SandboxView) Over() bool {
-	return v.State != "created" && v.State != "pending"
-}
-
-// Over tells whether the payment can no longer be made here.
-func (v StripeView) Over() bool {
 	return v.State != "created" && v.State != "pending"
 }
 
