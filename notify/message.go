@@ -32,11 +32,12 @@ const (
 	EventCanceled  Kind = "event_canceled"
 	Verify         Kind = "verify" // a new account's address
 	Reset          Kind = "reset"  // a forgotten password
+	Invite         Kind = "invite" // into an organization; Note says by whom and as what
 )
 
 // Kinds lists all kinds.
 func Kinds() []Kind {
-	return []Kind{Tickets, PaymentFailed, PaymentRefused, Refunded, TurnNear, EventChanged, EventCanceled, Verify, Reset}
+	return []Kind{Tickets, PaymentFailed, PaymentRefused, Refunded, TurnNear, EventChanged, EventCanceled, Verify, Reset, Invite}
 }
 
 // Notice is a message to be sent: to whom, and about what. What it says is

@@ -29,6 +29,7 @@ var words = map[Kind]string{
 	EventCanceled:  "%s is canceled",
 	Verify:         "Confirm your e-mail address",
 	Reset:          "Set a new password",
+	Invite:         "You are invited",
 }
 
 var (

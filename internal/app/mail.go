@@ -97,6 +97,9 @@ func (a *App) mail(ctx context.Context, kind, to string, data map[string]string)
 		notice.Kind = notify.Verify
 	case identity.MailReset:
 		notice.Kind = notify.Reset
+	case identity.MailInvitation:
+		notice.Kind = notify.Invite
+		notice.Data.Note = data["by"] + " invites you to " + data["organization"] + ", as " + data["role"] + "."
 	default:
 		return fmt.Errorf("app: there is no mail of the kind %q", kind)
 	}
