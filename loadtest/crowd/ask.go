@@ -40,7 +40,8 @@ func (f *fan) askOnce(ctx context.Context, r request, mark func(*record.Observat
 	late := f.lateness()
 	sent := r
 	sent.header = r.header.Clone()
-	a := f.client.do(ctx, sent)
+	var a answer
+	deep(func() { a = f.client.do(ctx, sent) })
 	if a.status == 0 && ctx.Err() != nil {
 		return a // we hung up ourselves: not a fact about the server
 	}

@@ -49,7 +49,7 @@ type Crowd struct {
 	MaxConns    int         // HTTP connections at once, all addresses together; 0: 128. WebSockets come on top.
 	Addresses   int         // of 127.0.0.0/8 that the fans come from; 0: the system's choice
 	Part, Parts int         // of a crowd that several processes share: this one has every Parts-th fan, from Part on
-	Unjudged    bool        // the record is judged later
+	Unjudged    bool        // the record is judged and counted later: the result is empty
 	AllowRemote bool        // without it, only loopback addresses are dialled
 	Record      record.Sink // sees every observation; nil: none. See Writer and Memory.
 	Log         *slog.Logger
@@ -133,9 +133,8 @@ func (c Crowd) Run(ctx context.Context) (*Result, error) {
 	defer s.close()
 
 	judging, counts := judge.New(), tally.New()
-	s.sinks = append(s.sinks, counts)
 	if !c.Unjudged {
-		s.sinks = append(s.sinks, judging)
+		s.sinks = append(s.sinks, judging, counts)
 	}
 	if c.Record != nil {
 		s.sinks = append(s.sinks, c.Record)

@@ -75,5 +75,17 @@ func (s *scene) clientOf(index int, bot bool) (nodes []*client, first int) {
 	return nodes, index % len(nodes)
 }
 
+// deep runs f on a goroutine of its own and waits for it. What calls deep makes
+// a stack grow, and only the collector makes it small again; a fan's own stack,
+// of which there are thousands that wait, stays as it is.
+func deep(f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	<-done
+}
+
 // Chance is the source that the arrivals of a crowd of this seed are drawn from.
 func Chance(seed uint64) *rand.Rand { return chance(seed, -1) }

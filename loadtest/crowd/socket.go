@@ -79,7 +79,9 @@ func (f *fan) hearAll(ctx context.Context, w *wire, until time.Time) ending {
 func (f *fan) frame(raw []byte) (over, ok bool) {
 	var told ropeline.Status
 	o := record.Observation{Fan: f.index, T: f.scene.since(time.Now()), Step: record.StepFrame, Conn: f.conn}
-	if err := json.Unmarshal(raw, &told); err != nil {
+	var err error
+	deep(func() { err = json.Unmarshal(raw, &told) })
+	if err != nil {
 		o.Code = "bad_frame"
 		f.scene.see(o)
 		return false, false
@@ -103,7 +105,10 @@ func (f *fan) open(ctx context.Context) ending {
 		path += "?offset=" + url.QueryEscape(f.status.Offset)
 	}
 	late := f.lateness()
-	w, a := f.client.openWire(ctx, path, f.header(), stream)
+	var w *wire
+	var a answer
+	header := f.header()
+	deep(func() { w, a = f.client.openWire(ctx, path, header, stream) })
 	if w == nil && ctx.Err() != nil {
 		return broken
 	}

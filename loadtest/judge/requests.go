@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"fmt"
 	"net/http"
 
 	"github.com/ropeline/ropeline/loadtest/record"
@@ -83,15 +84,32 @@ func (e *effects) verdicts(*record.RunFacts) []Verdict {
 
 // door judges I11: every trick is refused, and no fan has a reservation who
 // was not let in.
+//
+// A fan's own pass, shown again after the visit, is refused as long as Redis
+// remembers that it was used. After a loss the house takes it once more by
+// design (see package admission), so in a run with two epochs that counts for
+// nothing.
 type door struct {
 	finding
-	inside map[int]bool
+	inside      map[int]bool
+	first, last int64 // epochs that were seen
+	replayed    string
 }
 
 func newDoor() *door { return &door{inside: make(map[int]bool)} }
 
 func (d *door) see(_ *record.RunFacts, o record.Observation) {
+	if o.Line != nil {
+		if d.first == 0 {
+			d.first = o.Line.Epoch
+		}
+		d.first, d.last = min(d.first, o.Line.Epoch), max(d.last, o.Line.Epoch)
+	}
 	switch {
+	case o.Trick == record.TrickReplayedPass && o.OK():
+		if d.replayed == "" {
+			d.replayed = fmt.Sprintf("at %s fan %d entered with its pass again, after the visit was over, and got %d", at(o.T), o.Fan, o.Status)
+		}
 	case o.Step == record.StepEnter && o.OK():
 		d.inside[o.Fan] = true
 	case o.Step == record.StepIntrude && o.Trick != record.TrickOtherBody:
@@ -109,7 +127,11 @@ func (d *door) see(_ *record.RunFacts, o record.Observation) {
 }
 
 func (d *door) verdicts(*record.RunFacts) []Verdict {
-	return []Verdict{d.verdict("I11", "nobody reserves without a pass that admission gave")}
+	found := d.finding
+	if d.replayed != "" && d.first == d.last {
+		found.breaks("%s", d.replayed)
+	}
+	return []Verdict{found.verdict("I11", "nobody reserves without a pass that admission gave")}
 }
 
 // saysNo: an answer that says no. One that says "later" proves nothing.

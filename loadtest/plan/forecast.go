@@ -89,6 +89,7 @@ type sim struct {
 	joined  []int32 // by fan: the tick
 	kinds   []int8  // by fan: the ticket type held
 	count   []int8  // by fan: the tickets held
+	gone    []uint8 // by fan: the ticket types that were sold out when it came, as bits
 	waiting int
 
 	shoppers, holding, noShows int64
@@ -116,7 +117,7 @@ func (f *Fans) Forecast(h House) *Forecast {
 	s := &sim{
 		Fans: f, house: h,
 		out:   &Forecast{Rules: h.Rules, Waits: hdrhistogram.New(1, int64(24*time.Hour/time.Millisecond), 3), Width: time.Second},
-		state: make([]uint8, n), joined: make([]int32, n), kinds: make([]int8, n), count: make([]int8, n), line: make([]int32, 0, n),
+		state: make([]uint8, n), joined: make([]int32, n), kinds: make([]int8, n), count: make([]int8, n), gone: make([]uint8, n), line: make([]int32, 0, n),
 	}
 	for _, t := range h.Types {
 		s.left = append(s.left, t.Capacity)
@@ -155,7 +156,7 @@ func (s *sim) run() {
 				s.out.Told++
 				continue
 			}
-			s.state[fan], s.joined[fan] = isWaiting, int32(s.now)
+			s.state[fan], s.joined[fan], s.gone[fan] = isWaiting, int32(s.now), s.soldOutTypes()
 			s.waiting++
 			if p := s.fans[fan].patience; p > 0 {
 				s.after(p, fan, leaves)
@@ -301,13 +302,24 @@ func (s *sim) happen(h happening) {
 	}
 }
 
-// reserve takes what the fan likes, or one of what is left.
+// soldOutTypes are those of the first eight of which nothing is left, as bits.
+func (s *sim) soldOutTypes() (gone uint8) {
+	for i, left := range s.left {
+		if left == 0 && i < 8 {
+			gone |= 1 << i
+		}
+	}
+	return gone
+}
+
+// reserve takes what the fan likes by what it knew when it came, or else one
+// of what is left.
 func (s *sim) reserve(fan int32, f *drawn) {
-	quantity := int(f.quantity)
+	quantity, gone := int(f.quantity), s.gone[fan]
 	for range 3 {
 		pick := int(f.taste * float32(len(s.left)))
 		for range s.left {
-			if s.left[pick] > 0 {
+			if gone&(1<<(pick%8)) == 0 {
 				break
 			}
 			pick = (pick + 1) % len(s.left)
@@ -319,7 +331,7 @@ func (s *sim) reserve(fan int32, f *drawn) {
 			s.hold(fan, f, pick, quantity)
 			return
 		}
-		quantity = 1
+		quantity, gone = 1, s.soldOutTypes() // it looks again
 		if s.free == 0 {
 			break
 		}
