@@ -67,7 +67,7 @@ func create[T any](ctx context.Context, f *fan, r request, key string, facts fun
 		r.header = f.header()
 	}
 	r.header.Set("Idempotency-Key", key)
-	send := func() (T, answer) {
+	send := func(f *fan) (T, answer) {
 		var got T
 		one := r
 		one.into = &got
@@ -75,15 +75,18 @@ func create[T any](ctx context.Context, f *fan, r request, key string, facts fun
 		return got, a
 	}
 	if !f.plan.repeats {
-		return send()
+		return send(f)
 	}
 	var (
 		wg     sync.WaitGroup
 		second T
 		again  answer
 	)
-	wg.Go(func() { second, again = send() })
-	first, a := send()
+	// The repetition has a state of its own: when it is due, and its node.
+	twin := *f
+	twin.due, twin.rng = time.Time{}, rand.New(rand.NewPCG(f.rng.Uint64(), f.rng.Uint64()))
+	wg.Go(func() { second, again = send(&twin) })
+	first, a := send(f)
 	wg.Wait()
 	if !a.ok() && again.ok() {
 		return second, again
