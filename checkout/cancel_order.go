@@ -26,16 +26,14 @@ func (c *Checkout) CancelOrder(ctx context.Context, tx pgx.Tx, order ropeline.Or
 	if err != nil {
 		return err
 	}
-	switch d.orderState {
-	case OrderCanceled:
-		return nil
-	case OrderExpired:
-		return ropeline.Errorf(ropeline.CodeOrderEnded, "The order has run out; money that comes late is given back or honoured by itself.")
+	wish, giveBack, err := decideCancel(d.orderState)
+	if err != nil || !wish {
+		return err
 	}
 	_, err = tx.Exec(ctx, `
 		update orders set cancel_at = clock_timestamp(), cancel_by = $2, cancel_reason = $3, message = $3, cancel_restock = $4
 		where id = $1 and cancel_at is null`, order, by, reason, restock)
-	if err != nil || d.orderState != OrderPaid {
+	if err != nil || !giveBack {
 		return err
 	}
 	return c.cancelPaid(ctx, tx, d)
@@ -59,9 +57,12 @@ func (c *Checkout) cancelPaid(ctx context.Context, tx pgx.Tx, d refundDesk) erro
 	if d.amount.Minor > d.given {
 		_, _, err = c.AskRefund(ctx, tx, q)
 	} else {
-		var tickets []ropeline.TicketID
-		if _, tickets, err = d.choose(ctx, tx, q, 0); err == nil {
-			err = c.voidTickets(ctx, tx, d, tickets, "", q)
+		var issued []issuedTicket
+		if issued, err = ticketsToRefund(ctx, tx, d.order); err == nil {
+			var tickets []ropeline.TicketID
+			if _, tickets, err = d.choose(q, issued, 0); err == nil {
+				err = c.voidTickets(ctx, tx, d, tickets, "", q)
+			}
 		}
 	}
 	if err != nil {

@@ -117,13 +117,17 @@ func (c *Checkout) read(ctx context.Context, conn *pgx.Conn, event ropeline.Even
 func (c *Checkout) queueClaims(batch *pgx.Batch, d *desk, event ropeline.EventID) {
 	l := d.ledger
 	batch.Queue(`
-		select p.id, p.duty, o.id, o.state, o.reservation_id, coalesce(p.verdict->>'decision', 'undecided'), o.address_key, p.card_fingerprint
+		select p.id, p.state, p.duty, o.id, o.state, o.reservation_id, coalesce(p.verdict->>'decision', 'undecided'),
+			coalesce((p.verdict->>'review_seconds')::bigint, 0), o.address_key, p.card_fingerprint
 		from payments p join orders o on o.id = p.order_id
 		where `+owedToClerk+" order by p.duty_at limit $2 for update of p skip locked", event, dueLimit).
 		Query(func(rows pgx.Rows) error {
 			var err error
 			d.claims, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (k claim, err error) {
-				return k, row.Scan(&k.payment, &k.duty, &k.order, &k.orderState, &k.reservation, &k.risk, &k.address, &k.card)
+				var seconds int64
+				err = row.Scan(&k.payment, &k.state, &k.duty, &k.order, &k.orderState, &k.reservation, &k.risk, &seconds, &k.address, &k.card)
+				k.review = time.Duration(seconds) * time.Second
+				return k, err
 			})
 			return err
 		})

@@ -89,20 +89,24 @@ func (l *ledger) queueStock(batch *pgx.Batch) {
 // has waited for that, so these statements see it.
 func (l *ledger) queueOrders(batch *pgx.Batch) {
 	for _, end := range []struct {
-		reservation ReservationState
-		order       OrderState
-		kind        string
-	}{{ReservationExpired, OrderExpired, "OrderExpired"}, {ReservationReleased, OrderCanceled, "OrderCanceled"}} {
+		order OrderState
+		kind  string
+	}{{OrderExpired, "OrderExpired"}, {OrderCanceled, "OrderCanceled"}} {
 		var ids []string
 		for _, e := range l.changed {
-			if e.State == end.reservation {
+			if order, ends := orderAfter(e.State); ends && order == end.order {
 				ids = append(ids, string(e.ID))
 			}
 		}
 		if len(ids) == 0 {
 			continue
 		}
-		// A payment of an expired order is left open: the money may come yet.
+		var open []string // payments in these states are let go
+		for state := range paymentMoves {
+			if letsGo(end.order, state) {
+				open = append(open, string(state))
+			}
+		}
 		batch.Queue(`
 			with ended as (
 				update orders set state = $2::text, ended_at = $3::timestamptz, accepted_at = null
@@ -110,36 +114,33 @@ func (l *ledger) queueOrders(batch *pgx.Batch) {
 				returning id, event_id, fan_id, reservation_id
 			), void as (
 				update payments p set duty = 'void', duty_at = $3::timestamptz, attempts = 0 from ended
-				where p.order_id = ended.id and $2::text = 'canceled' and p.state in ('created', 'pending', 'authorized')
+				where p.order_id = ended.id and p.state = any($5)
 			)
 			insert into outbox (event_id, kind, subject, payload)
 			select event_id, $4::text, id, jsonb_build_object('order', id, 'fan', fan_id, 'reservation', reservation_id) from ended`,
-			ids, string(end.order), l.now, end.kind)
+			ids, string(end.order), l.now, end.kind, open)
 	}
 	l.queueVerdicts(batch, slices.Concat(l.accepted, l.refused))
-	if len(l.accepted) > 0 {
-		payments, orders := split(l.accepted)
-		batch.Queue(`
-			update payments set duty = case when verdict->>'decision' = 'review' then 'review' else 'capture' end, attempts = 0,
-				duty_at = $2::timestamptz + case when verdict->>'decision' = 'review' then (verdict->>'review_seconds')::bigint else 0 end * interval '1 second'
-			where id = any($1)`, payments, l.now)
-		batch.Queue("update orders set accepted_at = $2 where id = any($1)", orders, l.now)
-	}
-	if len(l.refused) > 0 {
-		payments, _ := split(l.refused)
-		for _, c := range l.refused {
-			if c.reason != nil {
-				batch.Queue("update orders set reason = $2, message = $3 where id = $1", c.order, c.reason.Code, c.reason.Message)
-			}
+	if duties := l.duties(); len(duties) > 0 {
+		payments, next, at := make([]string, len(duties)), make([]string, len(duties)), make([]time.Time, len(duties))
+		for i, d := range duties {
+			payments[i], next[i], at[i] = string(d.payment), string(d.duty), d.at
 		}
-		batch.Queue("update payments set duty = 'void', duty_at = $2, attempts = 0 where id = any($1)", payments, l.now)
+		batch.Queue(`
+			update payments p set duty = nullif(u.duty, ''), duty_at = u.at, attempts = 0
+			from unnest($1::text[], $2::text[], $3::timestamptz[]) as u(id, duty, at) where p.id = u.id`, payments, next, at)
+	}
+	if len(l.accepted) > 0 {
+		batch.Queue("update orders set accepted_at = $2 where id = any($1)", ordersOf(l.accepted), l.now)
+	}
+	for _, c := range l.refused {
+		if c.reason != nil {
+			batch.Queue("update orders set reason = $2, message = $3 where id = $1", c.order, c.reason.Code, c.reason.Message)
+		}
 	}
 	if len(l.unwound) > 0 {
-		payments, orders := split(l.unwound)
-		// Money that is still reserved is of an order that a review rejected.
-		batch.Queue("update payments set duty = case when state = 'authorized' then 'void' end, duty_at = $2, attempts = 0 where id = any($1)", payments, l.now)
 		// A late order whose capture failed stays expired; its stock is back.
-		batch.Queue("update orders set accepted_at = null where id = any($1) and state = 'expired'", orders)
+		batch.Queue("update orders set accepted_at = null where id = any($1) and state = 'expired'", ordersOf(l.unwound))
 	}
 }
 
@@ -189,11 +190,11 @@ func newsOf(entries []*entry, state ReservationState) []outbox.Reservation {
 	return news
 }
 
-func split(claims []claim) (payments, orders []string) {
+func ordersOf(claims []claim) (orders []string) {
 	for _, c := range claims {
-		payments, orders = append(payments, string(c.payment)), append(orders, string(c.order))
+		orders = append(orders, string(c.order))
 	}
-	return payments, orders
+	return orders
 }
 
 func compare[S ~string](a, b S) int {

@@ -118,9 +118,7 @@ func (c *Checkout) takeUp(ctx context.Context, id ropeline.PaymentID, ours bool)
 // look reads the news that a gateway has told of.
 func (c *Checkout) look(ctx context.Context, o owed) error {
 	n := news{gateway: o.provider, asked: o.now, looks: o.looks}
-	call, cancel := context.WithTimeout(ctx, gatewayTime)
-	defer cancel()
-	err := c.ask(call, o.gateway, o.ref, &n)
+	err := n.ask(ctx, o.gateway, o.ref, gatewayTime)
 	if payment.Permanent(err) {
 		c.log.WarnContext(ctx, "the gateway does not know what it told of", "payment", o.payment, "ref", o.ref, "err", err)
 		_, err = c.pool.Exec(ctx, "update payments set look_at = null where id = $1 and look_at = $2", o.payment, o.looks)
@@ -135,67 +133,37 @@ func (c *Checkout) look(ctx context.Context, o owed) error {
 // open creates the intent. The key was written with the row, so a call whose
 // answer was lost is repeated without a second intent.
 func (c *Checkout) open(ctx context.Context, o owed) error {
-	object, err := c.create(ctx, o)
-	if payment.Permanent(err) {
-		c.log.ErrorContext(ctx, "gateway refuses the payment", "payment", o.payment, "err", err)
-		object = payment.Object{Status: payment.StatusFailed, Decline: reason(err)}
-	} else if err != nil {
+	object, err := o.askCreate(ctx)
+	if err != nil {
 		return err
 	}
+	if object.Status == payment.StatusFailed {
+		c.log.ErrorContext(ctx, "gateway refuses the payment", "payment", o.payment, "reason", object.Decline)
+	}
 	return c.observe(ctx, o, object)
-}
-
-func (c *Checkout) create(ctx context.Context, o owed) (payment.Object, error) {
-	ctx, cancel := context.WithTimeout(ctx, gatewayTime)
-	defer cancel()
-	return o.gateway.Create(ctx, payment.Intent{
-		PaymentID: o.payment, OrderID: o.order, EventID: o.event, Amount: o.amount, Email: o.email, IdempotencyKey: o.key,
-	})
 }
 
 // watch asks the gateway how a pending payment stands, and gives it up when
 // its order has ended long ago.
 func (c *Checkout) watch(ctx context.Context, o owed) error {
 	n := news{gateway: o.provider, asked: o.now}
-	call, cancel := context.WithTimeout(ctx, gatewayTime)
-	defer cancel()
-	if err := c.ask(call, o.gateway, o.ref, &n); err != nil {
+	if err := n.ask(ctx, o.gateway, o.ref, gatewayTime); err != nil {
 		return err
 	}
 	if err := c.learn(ctx, o.payment, n); err != nil {
 		return err
 	}
-	if o.orderEnd != nil && o.now.Sub(*o.orderEnd) > c.options.Abandon {
-		_, err := c.pool.Exec(ctx, "update payments set duty = 'void', duty_at = now(), attempts = 0 where id = $1 and duty = 'watch'", o.payment)
-		return err
-	}
-	pause := min(c.options.Watch<<min(o.attempts, 10), 10*max(c.options.Watch, time.Minute))
-	_, err := c.pool.Exec(ctx, "update payments set duty_at = now() + $2::interval where id = $1 and duty = 'watch'", o.payment, pause)
+	next, pause := o.afterWatch(c.options)
+	_, err := c.pool.Exec(ctx, `
+		update payments set duty = $2, duty_at = now() + $3::interval, attempts = case when $2 = 'void' then 0 else attempts end
+		where id = $1 and duty = 'watch'`, o.payment, string(next), pause)
 	return err
-}
-
-func (c *Checkout) get(ctx context.Context, o owed) (payment.Object, error) {
-	ctx, cancel := context.WithTimeout(ctx, gatewayTime)
-	defer cancel()
-	return o.gateway.Get(ctx, o.ref)
 }
 
 // capture takes the money of an accepted order and issues its tickets.
 func (c *Checkout) capture(ctx context.Context, o owed) (paid bool, err error) {
 	if o.provider != NoProvider {
-		call, cancel := context.WithTimeout(ctx, gatewayTime)
-		defer cancel()
-		object, err := o.gateway.Capture(call, o.ref, o.key+":capture")
-		if payment.Permanent(err) {
-			// Refused for good, unless somebody else has captured it.
-			why := reason(err)
-			if object, err = c.get(ctx, o); err != nil {
-				return false, err
-			}
-			if object.Status == payment.StatusAuthorized {
-				object.Status, object.Decline = payment.StatusFailed, why
-			}
-		}
+		object, err := o.askCapture(ctx)
 		if err != nil {
 			return false, err
 		}
@@ -214,24 +182,18 @@ func (c *Checkout) capture(ctx context.Context, o owed) (paid bool, err error) {
 // in one transaction. It does nothing when that was done before.
 func (c *Checkout) recordPaid(ctx context.Context, tx pgx.Tx, o owed) (bool, error) {
 	var state PaymentState
-	var duty *Duty
+	var duty Duty
 	var orderState OrderState
 	var items []byte
 	var now time.Time
 	err := tx.QueryRow(ctx, `
-		select p.state, p.duty, o.state, r.items, clock_timestamp()
+		select p.state, coalesce(p.duty, ''), o.state, r.items, clock_timestamp()
 		from payments p join orders o on o.id = p.order_id join reservations r on r.id = o.reservation_id
 		where p.id = $1 for update of p, o`, o.payment).Scan(&state, &duty, &orderState, &items, &now)
 	if err != nil {
 		return false, err
 	}
-	if state == PaymentConfirmed {
-		return false, nil
-	}
-	if duty == nil || *duty != DutyCapture {
-		return false, fmt.Errorf("its duty has changed while it was captured")
-	}
-	if err := errors.Join(paymentMoves.move(state, PaymentConfirmed), orderMoves.move(orderState, OrderPaid)); err != nil {
+	if news, err := decidePaid(state, duty, orderState); !news || err != nil {
 		return false, err
 	}
 	var bought []ReservedItem
@@ -254,40 +216,9 @@ func (c *Checkout) recordPaid(ctx context.Context, tx pgx.Tx, o owed) (bool, err
 // void lets the money of a payment go that will not be used. One that was
 // captured all the same is given back.
 func (c *Checkout) void(ctx context.Context, o owed) error {
-	if o.provider == NoProvider {
-		return c.observe(ctx, o, payment.Object{Status: payment.StatusCanceled})
-	}
-	if o.ref == "" {
-		// The gateway may have opened it and the answer was lost; the same key
-		// finds it.
-		object, err := c.create(ctx, o)
-		if payment.Permanent(err) {
-			return c.observe(ctx, o, payment.Object{Status: payment.StatusFailed, Decline: reason(err)})
-		}
-		if err != nil {
-			return err
-		}
-		o.ref = object.Ref
-	}
-	call, cancel := context.WithTimeout(ctx, gatewayTime)
-	defer cancel()
-	object, err := o.gateway.Cancel(call, o.ref, o.key+":cancel")
-	if payment.Permanent(err) {
-		object, err = c.get(ctx, o)
-	}
+	object, err := o.askVoid(ctx)
 	if err != nil {
 		return err
 	}
-	switch object.Status {
-	case payment.StatusCanceled, payment.StatusFailed, payment.StatusCaptured:
-		return c.observe(ctx, o, object)
-	}
-	return fmt.Errorf("the gateway says it is still %s", object.Status)
-}
-
-func reason(err error) string {
-	if e, ok := errors.AsType[*payment.Error](err); ok {
-		return e.Reason
-	}
-	return ""
+	return c.observe(ctx, o, object)
 }

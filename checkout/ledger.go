@@ -75,11 +75,13 @@ type entry struct {
 // claim is a payment that needs the clerk, with its order.
 type claim struct {
 	payment     ropeline.PaymentID
+	state       PaymentState
 	duty        Duty
 	order       ropeline.OrderID
 	orderState  OrderState
 	reservation ropeline.ReservationID
 	risk        RiskDecision
+	review      time.Duration // how long a review may take
 	address     string
 	card        string
 	reason      *ropeline.Error // why it is refused, for the fan; nil: the order ended before

@@ -147,22 +147,14 @@ func (c *Checkout) place(ctx context.Context, tx pgx.Tx, p Placing) (placing, er
 		}
 		return placing{}, err
 	}
-	switch {
-	case r.Fan != fan:
-		return placing{}, errNoReservation
-	case order != "" && usedKey == key && string(usedHash) == string(hash):
-		return placing{order: order}, nil
-	case order != "" && usedKey == key:
-		return placing{}, errKeyReused
-	case order != "":
-		return placing{}, ropeline.Errorf(ropeline.CodeOrderExists, "This reservation has an order already.")
-	case r.State == ReservationExpired, r.State == ReservationHeld && !now.Before(r.Deadline):
-		return placing{}, ropeline.Errorf(ropeline.CodeReservationExpired, "The reservation has run out.")
-	case r.State != ReservationHeld:
-		return placing{}, ropeline.Errorf(ropeline.CodeReservationEnded, "The reservation has ended: it is %s.", r.State)
+	var known *knownOrder
+	if order != "" {
+		known = &knownOrder{key: usedKey, same: string(usedHash) == string(hash)}
 	}
-	if canceled {
-		return placing{}, ropeline.Errorf(ropeline.CodeSaleClosed, "The event was canceled.")
+	if again, refusal := decidePlace(r, fan, now, known, key, canceled); refusal != nil {
+		return placing{}, refusal
+	} else if again {
+		return placing{order: order}, nil
 	}
 	if across.Address() {
 		if err := c.checkAddress(ctx, tx, r, AddressKey(p.Email)); err != nil {
@@ -170,6 +162,34 @@ func (c *Checkout) place(ctx context.Context, tx pgx.Tx, p Placing) (placing, er
 		}
 	}
 	return c.insertOrder(ctx, tx, r, p, hash)
+}
+
+// knownOrder is the order that a reservation has already.
+type knownOrder struct {
+	key  string
+	same bool // it was asked for with the same words
+}
+
+// decidePlace says whether a reservation may be ordered: anew, or again with
+// the same key, which gives the order that is there.
+func decidePlace(r Reservation, fan ropeline.FanID, now time.Time, known *knownOrder, key string, canceled bool) (again bool, refusal error) {
+	switch {
+	case r.Fan != fan:
+		return false, errNoReservation
+	case known != nil && known.key == key && known.same:
+		return true, nil
+	case known != nil && known.key == key:
+		return false, errKeyReused
+	case known != nil:
+		return false, ropeline.Errorf(ropeline.CodeOrderExists, "This reservation has an order already.")
+	case r.State == ReservationExpired, r.State == ReservationHeld && !now.Before(r.Deadline):
+		return false, ropeline.Errorf(ropeline.CodeReservationExpired, "The reservation has run out.")
+	case r.State != ReservationHeld:
+		return false, ropeline.Errorf(ropeline.CodeReservationEnded, "The reservation has ended: it is %s.", r.State)
+	case canceled:
+		return false, ropeline.Errorf(ropeline.CodeSaleClosed, "The event was canceled.")
+	}
+	return false, nil
 }
 
 func (c *Checkout) insertOrder(ctx context.Context, tx pgx.Tx, r Reservation, asked Placing, hash []byte) (placing, error) {

@@ -204,85 +204,36 @@ func (r *reconciling) compare(ctx context.Context, page []payment.Object) error 
 
 // judge compares one payment with its intent, and heals what differs.
 func (r *reconciling) judge(ctx context.Context, b booked, object payment.Object) error {
-	if b.ref != "" && b.ref != object.Ref {
-		return r.stray(ctx, string(b.id), object, DoubleCharge)
-	}
-	told, captured := paymentStateOf(object.Status), object.Status == payment.StatusCaptured
-	authorized := object.Status == payment.StatusAuthorized
-	detail := fmt.Sprintf("here %s, there %s", b.state, object.Status)
-	learn := func(kind DifferenceKind) error {
-		return r.note(ctx, kind, string(b.id), object.Ref, detail, func() error {
-			return r.learn(ctx, b.id, news{gateway: r.report.Provider, object: object, asked: r.report.StartedAt})
-		})
-	}
-	switch {
-	case object.Amount != b.amount:
-		return r.alert(ctx, OtherAmount, string(b.id), object.Ref, fmt.Sprintf("here %s, there %s", b.amount, object.Amount), "a person must say which is right")
-	case b.state == PaymentConfirmed && !captured:
-		return r.alert(ctx, NotCaptured, string(b.id), object.Ref, detail, "the money is not there, and tickets may be")
-	case b.state == PaymentConfirmed && b.refunds == 0 && object.Refunded != b.refunded:
-		return r.alert(ctx, UnknownRefund, string(b.id), object.Ref,
-			fmt.Sprintf("%d given back by our books, %d by the gateway's", b.refunded, object.Refunded), "it was not asked for here")
-	case b.state == PaymentConfirmed:
-		return nil
-	case b.state == PaymentCanceled || b.state == PaymentFailed:
-		switch {
-		case captured && object.Refunded < object.Amount.Minor && b.refunds == 0 && b.refunded == 0:
-			return learn(UnknownCapture)
-		case authorized:
-			return r.cancel(ctx, string(b.id), object, b.key+":cancel", detail)
-		}
-		return nil
-	case captured && b.state != PaymentAuthorized:
-		return learn(UnknownCapture)
-	case captured && b.duty == DutyNone, authorized && b.state == PaymentAuthorized && b.duty == DutyNone:
-		kind := MissingWebhook
-		if captured {
-			kind = UnknownCapture
-		}
-		return r.note(ctx, kind, string(b.id), object.Ref, detail+", and owed nothing", func() error {
-			duty := DutySettle
-			if b.accepted {
-				duty = DutyCapture
-			}
-			_, err := r.pool.Exec(ctx, "update payments set duty = $2, duty_at = now(), attempts = 0 where id = $1 and duty is null and state = 'authorized'", b.id, duty)
-			return err
-		})
-	case told != b.state && b.state != PaymentAuthorized && told != PaymentPending, b.state == PaymentAuthorized && (told == PaymentCanceled || told == PaymentFailed):
-		return learn(MissingWebhook)
-	}
-	return nil
+	return r.heal(ctx, string(b.id), object, b.differs(object))
 }
 
 // stray ends an intent that names a payment of ours without being the one in
-// our books: money that was taken goes back, what was only authorized is let go.
+// our books.
 func (r *reconciling) stray(ctx context.Context, subject string, object payment.Object, kind DifferenceKind) error {
-	switch object.Status {
-	case payment.StatusCanceled, payment.StatusFailed:
-		return nil
-	case payment.StatusCaptured:
-		rest := object.Amount
-		if rest.Minor -= object.Refunded; rest.Minor <= 0 {
-			return nil
-		}
-		if kind == UnknownPayments {
-			return r.alert(ctx, kind, subject, object.Ref, fmt.Sprintf("%s taken", object.Amount), "there is no order that it could be for")
-		}
-		return r.note(ctx, kind, subject, object.Ref, fmt.Sprintf("%s taken once more", rest), func() error {
-			call, cancel := context.WithTimeout(ctx, gatewayTime)
-			defer cancel()
-			_, err := r.gateway.Refund(call, object.Ref, rest, "reconcile:"+object.Ref+":refund")
-			return err
-		})
-	}
-	return r.cancel(ctx, subject, object, "reconcile:"+object.Ref+":cancel", fmt.Sprintf("%s, and not in our books", object.Status))
+	return r.heal(ctx, subject, object, strays(object, kind))
 }
 
-func (r *reconciling) cancel(ctx context.Context, subject string, object payment.Object, key, detail string) error {
-	return r.note(ctx, OrphanIntent, subject, object.Ref, detail, func() error {
+// heal does what a finding asks for, and notes it.
+func (r *reconciling) heal(ctx context.Context, subject string, object payment.Object, f finding) error {
+	switch f.remedy {
+	case remedyNone:
+		return nil
+	case remedyPerson:
+		return r.alert(ctx, f.kind, subject, object.Ref, f.detail, f.why)
+	}
+	return r.note(ctx, f.kind, subject, object.Ref, f.detail, func() (err error) {
 		call, cancel := context.WithTimeout(ctx, gatewayTime)
 		defer cancel()
-		_, err := r.gateway.Cancel(call, object.Ref, key)
+		switch f.remedy {
+		case remedyLearn:
+			return r.learn(ctx, ropeline.PaymentID(subject), news{gateway: r.report.Provider, object: object, asked: r.report.StartedAt})
+		case remedyOwe:
+			_, err = r.pool.Exec(ctx, "update payments set duty = $2, duty_at = now(), attempts = 0 where id = $1 and duty is null and state = 'authorized'", subject, f.duty)
+		case remedyCancel:
+			_, err = r.gateway.Cancel(call, object.Ref, f.key)
+		case remedyRefund:
+			_, err = r.gateway.Refund(call, object.Ref, f.amount, f.key)
+		}
 		return err
 	})
 }

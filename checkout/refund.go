@@ -58,24 +58,13 @@ func (c *Checkout) PerformRefund(ctx context.Context, id ropeline.RefundID) erro
 }
 
 func (c *Checkout) recordRefund(ctx context.Context, id ropeline.RefundID, event ropeline.EventID, from RefundState, refund payment.Refund) error {
-	var steps []RefundState
-	switch refund.Status {
-	case payment.RefundFailed:
-		steps = []RefundState{RefundFailed}
-	case payment.RefundDone:
-		steps = []RefundState{RefundTransit, RefundDone}
-	default:
-		steps = []RefundState{RefundTransit}
+	steps, err := refundSteps(from, refund.Status)
+	if err != nil {
+		return err
 	}
 	return pgx.BeginFunc(ctx, c.pool, func(tx pgx.Tx) error {
 		batch := &pgx.Batch{}
 		for _, next := range steps {
-			if next == from {
-				continue // it is there already
-			}
-			if err := refundMoves.move(from, next); err != nil {
-				return err
-			}
 			kind := outbox.RefundChanged
 			if next == RefundDone {
 				kind = outbox.Refunded
@@ -92,4 +81,28 @@ func (c *Checkout) recordRefund(ctx context.Context, id ropeline.RefundID, event
 		}
 		return tx.SendBatch(ctx, batch).Close()
 	})
+}
+
+// refundSteps are the states that a refund goes through to what the gateway
+// says, one by one; none when it is there already.
+func refundSteps(from RefundState, told payment.RefundStatus) (steps []RefundState, err error) {
+	var way []RefundState
+	switch told {
+	case payment.RefundFailed:
+		way = []RefundState{RefundFailed}
+	case payment.RefundDone:
+		way = []RefundState{RefundTransit, RefundDone}
+	default:
+		way = []RefundState{RefundTransit}
+	}
+	for _, next := range way {
+		if next == from {
+			continue
+		}
+		if err := refundMoves.move(from, next); err != nil {
+			return nil, err
+		}
+		steps, from = append(steps, next), next
+	}
+	return steps, nil
 }

@@ -46,36 +46,20 @@ type Refunding struct {
 // Errors: order_not_found, not_refundable (nothing was captured, or a ticket's
 // money went back before), refund_too_high, ticket_not_found, invalid_request.
 func (c *Checkout) AskRefund(ctx context.Context, tx pgx.Tx, q Refunding) (Refund, []ropeline.TicketID, error) {
-	if err := checkReason(q.Reason); err != nil {
+	if err := q.check(); err != nil {
 		return Refund{}, nil, err
-	}
-	whole := q.Minor == 0 && len(q.Tickets) == 0
-	switch {
-	case q.Minor < 0:
-		return Refund{}, nil, ropeline.Errorf(ropeline.CodeInvalidRequest, "amount must be more than nothing.")
-	case q.Restock && !whole && len(q.Tickets) == 0:
-		return Refund{}, nil, ropeline.Errorf(ropeline.CodeInvalidRequest, "restock needs tickets: an amount alone revokes none.")
 	}
 	d, err := lockRefund(ctx, tx, q.Order)
 	if err != nil {
 		return Refund{}, nil, err
 	}
-	if d.state != PaymentConfirmed || d.amount.Minor == 0 {
-		return Refund{}, nil, ropeline.Errorf(ropeline.CodeNotRefundable, "No money of this order has been taken.")
-	}
-	rest := d.amount.Minor - d.given
-	minor, tickets, err := d.choose(ctx, tx, q, rest)
+	issued, err := ticketsToRefund(ctx, tx, q.Order)
 	if err != nil {
 		return Refund{}, nil, err
 	}
-	switch {
-	case rest <= 0:
-		return Refund{}, nil, ropeline.Errorf(ropeline.CodeNotRefundable, "The whole payment has gone back already.")
-	case minor > rest:
-		return Refund{}, nil, ropeline.Errorf(ropeline.CodeRefundTooHigh, "%s of this payment can still be given back.",
-			ropeline.Money{Minor: rest, Currency: d.amount.Currency})
-	case minor <= 0:
-		return Refund{}, nil, ropeline.Errorf(ropeline.CodeNotRefundable, "These tickets cost nothing.")
+	minor, tickets, err := d.decide(q, issued)
+	if err != nil {
+		return Refund{}, nil, err
 	}
 	r := Refund{ID: ropeline.NewID[ropeline.RefundID](), Payment: d.payment, State: RefundCreated, Reason: q.Reason, By: q.By,
 		Amount: ropeline.Money{Minor: minor, Currency: d.amount.Currency}}
@@ -127,55 +111,16 @@ func lockRefund(ctx context.Context, tx pgx.Tx, order ropeline.OrderID) (d refun
 	return d, tx.QueryRow(ctx, "select coalesce(sum(amount_minor), 0) from refunds where payment_id = $1 and state <> 'failed'", d.payment).Scan(&d.given)
 }
 
-// choose finds what is given back and which tickets end with it. A ticket
-// whose refund failed for good may be named again.
-func (d refundDesk) choose(ctx context.Context, tx pgx.Tx, q Refunding, rest int64) (minor int64, tickets []ropeline.TicketID, err error) {
-	if q.Minor > 0 && len(q.Tickets) == 0 {
-		return q.Minor, nil, nil
-	}
+func ticketsToRefund(ctx context.Context, tx pgx.Tx, order ropeline.OrderID) ([]issuedTicket, error) {
 	rows, err := tx.Query(ctx, `
 		select t.id, t.ticket_type_id, f.id is not null from tickets t left join refunds f on f.id = t.refund_id and f.state <> 'failed'
-		where t.order_id = $1 order by t.id for update of t`, q.Order)
+		where t.order_id = $1 order by t.id for update of t`, order)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
-	wanted := map[ropeline.TicketID]bool{}
-	for _, id := range q.Tickets {
-		wanted[id] = true
-	}
-	var id ropeline.TicketID
-	var kind ropeline.TicketTypeID
-	var gone bool
-	var twice error
-	_, err = pgx.ForEachRow(rows, []any{&id, &kind, &gone}, func() error {
-		switch {
-		case len(q.Tickets) > 0 && !wanted[id], len(q.Tickets) == 0 && gone:
-			return nil
-		case gone:
-			twice = ropeline.Errorf(ropeline.CodeNotRefundable, "The money of a ticket that is named went back already.")
-		}
-		delete(wanted, id)
-		tickets = append(tickets, id)
-		for _, item := range d.items {
-			if item.TicketType == kind {
-				minor += item.UnitMinor
-			}
-		}
-		return nil
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (t issuedTicket, err error) {
+		return t, row.Scan(&t.id, &t.kind, &t.gone)
 	})
-	switch {
-	case err != nil:
-		return 0, nil, err
-	case twice != nil:
-		return 0, nil, twice
-	case len(q.Tickets) > 0 && len(wanted) > 0:
-		return 0, nil, errNoTicket
-	case q.Minor > 0:
-		return q.Minor, tickets, nil
-	case len(q.Tickets) == 0:
-		return rest, tickets, nil
-	}
-	return minor, tickets, nil
 }
 
 // voidTickets revokes the tickets of a refund, and asks the clerk to put their

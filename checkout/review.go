@@ -104,19 +104,10 @@ func (c *Checkout) Review(ctx context.Context, tx pgx.Tx, order ropeline.OrderID
 		return r, ropeline.Errorf(ropeline.CodeOrderNotFound, "There is no such order to review.")
 	case err != nil:
 		return r, err
-	case r.Decision == decision:
-		return r, nil
-	case r.Decision != RiskReview:
-		return r, ropeline.Errorf(ropeline.CodeReviewDecided, "%s has decided already: %s.", r.By, r.Decision)
-	case duty != DutyReview:
-		return r, ropeline.Errorf(ropeline.CodeReviewDecided, "The order has ended meanwhile.")
 	}
-	if err := riskMoves.move(r.Decision, decision); err != nil {
+	next, err := decideReview(r, duty, decision)
+	if err != nil || next == DutyNone {
 		return r, err
-	}
-	next := DutyCapture
-	if decision == RiskReject {
-		next = DutyUnwind
 	}
 	batch := &pgx.Batch{}
 	batch.Queue("update payments set duty = $2, duty_at = now(), attempts = 0 where id = $1", pay, next)
@@ -132,6 +123,26 @@ func (c *Checkout) Review(ctx context.Context, tx pgx.Tx, order ropeline.OrderID
 	}
 	r.Decision, r.By, r.Note, r.New = decision, by, note, true
 	return r, nil
+}
+
+// decideReview says what is owed to a payment after the decision about its
+// order; nothing new when the same was decided before.
+func decideReview(r Reviewed, duty Duty, decision RiskDecision) (Duty, error) {
+	switch {
+	case r.Decision == decision:
+		return DutyNone, nil
+	case r.Decision != RiskReview:
+		return DutyNone, ropeline.Errorf(ropeline.CodeReviewDecided, "%s has decided already: %s.", r.By, r.Decision)
+	case duty != DutyReview:
+		return DutyNone, ropeline.Errorf(ropeline.CodeReviewDecided, "The order has ended meanwhile.")
+	}
+	if err := riskMoves.move(r.Decision, decision); err != nil {
+		return DutyNone, err
+	}
+	if decision == RiskReject {
+		return DutyUnwind, nil
+	}
+	return DutyCapture, nil
 }
 
 // ReviewDone hurries what a decision has made due; without it a sweep finds it

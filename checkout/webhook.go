@@ -49,9 +49,7 @@ func (c *Checkout) Webhook(ctx context.Context, header http.Header, body []byte)
 	if seen {
 		return nil
 	}
-	quick, cancel := context.WithTimeout(ctx, askTime)
-	err = c.ask(quick, gateway, event.Ref, &n)
-	cancel()
+	err = n.ask(ctx, gateway, event.Ref, askTime)
 	switch {
 	case payment.Permanent(err):
 		c.log.WarnContext(ctx, "webhook about an intent that the gateway does not know", "kind", event.Kind, "ref", event.Ref)
@@ -73,20 +71,6 @@ func (c *Checkout) parseWebhook(header http.Header, body []byte) (payment.Provid
 		return gateway, event, err
 	}
 	return nil, payment.Event{}, payment.ErrSignature
-}
-
-// ask hears from a gateway how an intent stands.
-func (c *Checkout) ask(ctx context.Context, gateway payment.Provider, ref string, n *news) (err error) {
-	if n.object, err = gateway.Get(ctx, ref); err != nil || !n.object.Disputed {
-		return err
-	}
-	for dispute, err := range gateway.Disputes(ctx, payment.Query{Intent: ref}) {
-		if err != nil {
-			return err
-		}
-		n.disputes = append(n.disputes, dispute)
-	}
-	return nil
 }
 
 // lookLater notes that a payment has news. The message names the payment for
