@@ -204,7 +204,15 @@ func (r *reconciling) compare(ctx context.Context, page []payment.Object) error 
 
 // judge compares one payment with its intent, and heals what differs.
 func (r *reconciling) judge(ctx context.Context, b booked, object payment.Object) error {
-	return r.heal(ctx, string(b.id), object, b.differs(object))
+	object, f, err := b.judge(object, func() (payment.Object, error) {
+		call, cancel := context.WithTimeout(ctx, gatewayTime)
+		defer cancel()
+		return r.gateway.Get(call, object.Ref)
+	})
+	if err != nil {
+		return err
+	}
+	return r.heal(ctx, string(b.id), object, f)
 }
 
 // stray ends an intent that names a payment of ours without being the one in

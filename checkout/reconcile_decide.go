@@ -30,6 +30,22 @@ type finding struct {
 	amount ropeline.Money // of remedyRefund
 }
 
+// judge compares a payment with its intent as a list told it. The list may be
+// older than our row, and a payment captured or given back in between would look
+// as if its money were missing: before a person is called, the gateway is asked
+// once more.
+func (b booked) judge(listed payment.Object, again func() (payment.Object, error)) (payment.Object, finding, error) {
+	f := b.differs(listed)
+	if f.remedy != remedyPerson {
+		return listed, f, nil
+	}
+	now, err := again()
+	if err != nil {
+		return now, finding{}, err
+	}
+	return now, b.differs(now), nil
+}
+
 // differs compares a payment with its intent.
 func (b booked) differs(object payment.Object) finding {
 	if b.ref != "" && b.ref != object.Ref {
