@@ -40,7 +40,7 @@ type simReservation struct {
 type simOrder struct {
 	id          ropeline.OrderID
 	reservation *simReservation
-	email, key  string
+	key         string
 	state       OrderState
 	accepted    bool
 	ended       *time.Time

@@ -120,9 +120,9 @@ func next(list *[]error) (err error) {
 }
 
 var (
-	notNow  = &smtpserver.SMTPError{Code: 451, EnhancedCode: smtpserver.EnhancedCode{4, 3, 0}, Message: "try again later"}
-	never   = &smtpserver.SMTPError{Code: 550, EnhancedCode: smtpserver.EnhancedCode{5, 1, 1}, Message: "no such mailbox"}
-	stalled = errors.New("the answer never comes")
+	notNow     = &smtpserver.SMTPError{Code: 451, EnhancedCode: smtpserver.EnhancedCode{4, 3, 0}, Message: "try again later"}
+	never      = &smtpserver.SMTPError{Code: 550, EnhancedCode: smtpserver.EnhancedCode{5, 1, 1}, Message: "no such mailbox"}
+	errStalled = errors.New("the answer never comes")
 )
 
 type mailSession struct {
@@ -165,7 +165,7 @@ func (s *mailSession) Data(r io.Reader) error {
 	s.mu.Lock()
 	answer := next(&s.atData)
 	cut := s.cut > 0
-	if answer == nil || answer == stalled {
+	if answer == nil || answer == errStalled {
 		s.got = append(s.got, string(body))
 	}
 	if cut {
@@ -176,7 +176,7 @@ func (s *mailSession) Data(r io.Reader) error {
 		s.conn.Conn().Close()
 		return nil
 	}
-	if answer == stalled {
+	if answer == errStalled {
 		<-s.stall
 		return notNow
 	}

@@ -279,7 +279,7 @@ func TestUnknownOutcomeIsRepeatedRecognizably(t *testing.T) {
 	h.post(h.notice(Tickets, "a"))
 	m.set(func() { m.cut = 1 })
 	h.only(h.deliver(), StateFailed)
-	m.set(func() { m.atData = []error{stalled} }) // a server too slow to be waited for
+	m.set(func() { m.atData = []error{errStalled} }) // a server too slow to be waited for
 	h.only(h.again(), StateFailed)
 	h.only(h.again(), StateSent)
 	got := m.messages()

@@ -137,7 +137,7 @@ func openSMTP(t *testing.T) bench {
 		sender: m.sender(), to: "fan@example.com", got: m.messages, knowsID: true,
 		sayNotNow: func() { m.set(func() { m.atRcpt = append(m.atRcpt, notNow) }) },
 		sayNever:  func() { m.set(func() { m.atRcpt = append(m.atRcpt, never) }) },
-		hang:      func() { m.set(func() { m.atData = append(m.atData, stalled) }) },
+		hang:      func() { m.set(func() { m.atData = append(m.atData, errStalled) }) },
 	}
 }
 

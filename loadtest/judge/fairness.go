@@ -44,7 +44,7 @@ type fairness struct{ fans map[int]*entry }
 type entry struct {
 	came, letIn   int64 // T of the first word, the pass's end; letIn 0: never
 	epoch, number int64
-	lobby, bot    bool
+	lobby         bool
 	tickets       int
 	is            string
 }
