@@ -33,6 +33,8 @@ func (w *world) push(letters ...letter) {
 	name := fmt.Sprintf("clerk %d", w.clerks)
 	fate := w.fate("wake " + name)
 	if !w.calm && w.cast.has(deaths) && fate.IntN(20) == 0 {
+		w.tell(name, "is not woken")
+		w.clerkFell = w.now
 		return
 	}
 	w.enter(name, time.Duration(fate.IntN(30))*time.Millisecond, false, (*actor).serve)

@@ -31,7 +31,7 @@ type world struct {
 	*books
 	*mailroom
 	gateway   *simGateway
-	clerkFell time.Time // when a clerk last died or fell asleep
+	clerkFell time.Time // when a clerk last died or fell asleep, or was not woken
 	clerks    int
 	messages  int
 }
