@@ -5,7 +5,7 @@
 //
 // The quick way is asynq: a push that finds nobody serving enqueues a clerk's
 // task, a clerk's commit enqueues the payments that it has decided. The sure
-// way is the sweeps: each second they look in Postgres (and at each mailbox)
+// way is the sweeps: twice a second they look in Postgres (and at each mailbox)
 // for what is due. A task is only a hint, so no task is retried by asynq, and a
 // task that is lost costs a second. asynq's own recovery of a dead worker's
 // tasks takes 75 seconds and more; nothing here waits for it.
