@@ -59,6 +59,7 @@ const (
 	CodeOrderEnded         Code = "order_ended"
 	CodeRulesConflict      Code = "rules_conflict"
 	CodePhaseConflict      Code = "phase_conflict"
+	CodeEventConflict      Code = "event_conflict"
 	CodeAlreadySet         Code = "already_set"
 	CodeLastOwner          Code = "last_owner"
 	CodeReviewDecided      Code = "review_decided"

@@ -70,16 +70,20 @@ const selectEvents = `
 
 // Event returns one event, at most a second old. Capacities are not filled in.
 func (c *Catalog) Event(ctx context.Context, id ropeline.EventID) (ropeline.Event, error) {
-	return c.cache.get(id, func() (ropeline.Event, error) {
-		events, err := c.query(ctx, selectEvents+`where e.id = $1`, id)
-		if err != nil {
-			return ropeline.Event{}, err
-		}
-		if len(events) == 0 {
-			return ropeline.Event{}, ropeline.Errorf(ropeline.CodeEventNotFound, "There is no such event.")
-		}
-		return events[0], nil
-	})
+	return c.cache.get(id, func() (ropeline.Event, error) { return c.Current(ctx, id) })
+}
+
+// Current is Event by the database, for what is kept longer than a second: a
+// message that tells of a change must not tell what was before.
+func (c *Catalog) Current(ctx context.Context, id ropeline.EventID) (ropeline.Event, error) {
+	events, err := c.query(ctx, selectEvents+`where e.id = $1`, id)
+	if err != nil {
+		return ropeline.Event{}, err
+	}
+	if len(events) == 0 {
+		return ropeline.Event{}, ropeline.Errorf(ropeline.CodeEventNotFound, "There is no such event.")
+	}
+	return events[0], nil
 }
 
 // Cursor is where a page of the list begins; its zero value is the start.

@@ -11,7 +11,7 @@ import (
 )
 
 // Changed tells how often an event's name, description, time or venue was
-// changed, and when last; the database counts it (see migrations).
+// changed, or it was canceled, and when last; the database counts it (see migrations).
 func (c *Catalog) Changed(ctx context.Context, id ropeline.EventID) (sequence int, at time.Time, err error) {
 	err = c.pool.QueryRow(ctx, "select sequence, changed_at from events where id = $1", id).Scan(&sequence, &at)
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -23,22 +23,17 @@ func validate(e ropeline.Event) error {
 	invalid := func(format string, args ...any) error {
 		return ropeline.Errorf(ropeline.CodeInvalidRequest, format, args...)
 	}
+	if err := validateDetails(Details{Name: e.Name, Description: e.Description, StartsAt: e.StartsAt, Venue: e.Venue}); err != nil {
+		return err
+	}
 	switch {
-	case !text(e.Name, 1, 200):
-		return invalid("The event needs a name of 1 to 200 characters.")
-	case !text(e.Description, 0, 10_000):
-		return invalid("The description is longer than 10,000 characters.")
-	case !text(e.Venue.Name, 1, 200):
-		return invalid("The venue needs a name of 1 to 200 characters.")
-	case !text(e.Venue.Address, 0, 500) || !text(e.Venue.City, 0, 200):
-		return invalid("The venue's address or city is too long.")
-	case e.DropAt.IsZero() || e.ClosesAt.IsZero() || e.StartsAt.IsZero():
-		return invalid("drop_at, closes_at and starts_at are required.")
+	case e.DropAt.IsZero() || e.ClosesAt.IsZero():
+		return invalid("drop_at and closes_at are required.")
 	case e.LobbyAt != nil && !e.LobbyAt.Before(e.DropAt):
 		return invalid("lobby_at must come before drop_at.")
 	case !e.ClosesAt.After(e.DropAt):
 		return invalid("closes_at must come after drop_at.")
-	case e.DropAt.Year() > 9999 || e.ClosesAt.Year() > 9999 || e.StartsAt.Year() > 9999:
+	case e.DropAt.Year() > 9999 || e.ClosesAt.Year() > 9999:
 		return invalid("A date lies too far ahead.")
 	case e.OnePer != "" && e.OnePer != ropeline.OnePerFan && e.OnePer != ropeline.OnePerAccount:
 		return invalid("one_per must be \"fan\" or \"account\".")
@@ -46,9 +41,6 @@ func validate(e ropeline.Event) error {
 		return invalid("limit_across must be none, address, card or both.")
 	case len(e.TicketTypes) == 0 || len(e.TicketTypes) > mostTypes:
 		return invalid("The event needs 1 to %d ticket types.", mostTypes)
-	}
-	if _, err := time.LoadLocation(e.Venue.TimeZone); err != nil || e.Venue.TimeZone == "" {
-		return invalid("The venue's time_zone must be an IANA name such as Europe/Vienna.")
 	}
 	for _, t := range e.TicketTypes {
 		switch {
@@ -69,6 +61,29 @@ func validate(e ropeline.Event) error {
 		case t.MaxPerOrder < 1 || t.MaxPerOrder > mostLimit || t.MaxPerFan < 1 || t.MaxPerFan > mostLimit:
 			return invalid("The limits of %q must be 1 to %d.", t.Name, mostLimit)
 		}
+	}
+	return nil
+}
+
+// validateDetails holds to its bounds what may change of a published event.
+func validateDetails(d Details) error {
+	invalid := func(words string) error { return ropeline.Errorf(ropeline.CodeInvalidRequest, "%s", words) }
+	switch {
+	case !text(d.Name, 1, 200):
+		return invalid("The event needs a name of 1 to 200 characters.")
+	case !text(d.Description, 0, 10_000):
+		return invalid("The description is longer than 10,000 characters.")
+	case !text(d.Venue.Name, 1, 200):
+		return invalid("The venue needs a name of 1 to 200 characters.")
+	case !text(d.Venue.Address, 0, 500) || !text(d.Venue.City, 0, 200):
+		return invalid("The venue's address or city is too long.")
+	case d.StartsAt.IsZero():
+		return invalid("starts_at is required.")
+	case d.StartsAt.Year() > 9999 || d.StartsAt.Year() < 1:
+		return invalid("A date lies too far away.")
+	}
+	if _, err := time.LoadLocation(d.Venue.TimeZone); err != nil || d.Venue.TimeZone == "" {
+		return invalid("The venue's time_zone must be an IANA name such as Europe/Vienna.")
 	}
 	return nil
 }

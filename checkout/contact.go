@@ -39,11 +39,21 @@ func (c *Checkout) contact(ctx context.Context, sql string, id any) (k Contact, 
 	return k, asError(err)
 }
 
+// Concerned lists the orders of an event that are open or have tickets that
+// let somebody in or have done so, paged like TicketHolders.
+func (c *Checkout) Concerned(ctx context.Context, event ropeline.EventID, after ropeline.OrderID, limit int) ([]Contact, error) {
+	return c.contacts(ctx, "o.state = 'pending' or exists (select from tickets t where t.order_id = o.id and t.state in ('issued', 'checked_in'))", event, after, limit)
+}
+
 // TicketHolders lists the orders of an event that have got tickets, in the
 // order of their ids; after is the last one of the page before.
 func (c *Checkout) TicketHolders(ctx context.Context, event ropeline.EventID, after ropeline.OrderID, limit int) ([]Contact, error) {
+	return c.contacts(ctx, "exists (select from tickets t where t.order_id = o.id)", event, after, limit)
+}
+
+func (c *Checkout) contacts(ctx context.Context, which string, event ropeline.EventID, after ropeline.OrderID, limit int) ([]Contact, error) {
 	rows, err := c.pool.Query(ctx, "select "+contactColumns+`o.total_minor, o.currency from orders o
-		where o.event_id = $1 and o.id > $2 and exists (select from tickets t where t.order_id = o.id) order by o.id limit $3`, event, after, limit)
+		where o.event_id = $1 and o.id > $2 and (`+which+`) order by o.id limit $3`, event, after, limit)
 	if err != nil {
 		return nil, ropeline.Unavailable(err)
 	}

@@ -75,6 +75,12 @@ func field(name string) string {
 		return "when it begins"
 	case "venue", "venue_id", "address", "city":
 		return "where it takes place"
+	case "lobby_at":
+		return "when the lobby opens"
+	case "drop_at":
+		return "when the sale begins"
+	case "closes_at":
+		return "when the sale ends"
 	case "name":
 		return "its name"
 	}

@@ -15,6 +15,8 @@ var access = map[string]identity.Action{
 	"GET /admin":                              identity.ViewDesk,
 	"POST /admin/events":                      identity.CreateEvt,
 	"GET /admin/events/:event":                identity.ViewEvent,
+	"PATCH /admin/events/:event":              identity.EditEvent,
+	"POST /admin/events/:event":               identity.EditEvent,
 	"GET /admin/events/:event/live":           identity.ViewEvent,
 	"GET /admin/events/:event/rules":          identity.ViewEvent,
 	"PUT /admin/events/:event/rules":          identity.Steer,

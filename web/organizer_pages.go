@@ -99,7 +99,10 @@ func (s *Server) organizerEventPage(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	page := pages.OrganizerEventView{Frame: pages.Frame{Organizer: account(c).Email}, Offer: offer}
+	page := pages.OrganizerEventView{Frame: pages.Frame{Organizer: account(c).Email}, Offer: offer, Changed: c.Query("changed") != ""}
+	if page.Sequence, page.Starts, err = s.changeForm(c.Request.Context(), offer.Event); err != nil {
+		return err
+	}
 	for i, r := range slices.Backward(history) {
 		row := rulesPage(newRulesView(r), offer.DropAt)
 		if i > 0 {

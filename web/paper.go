@@ -93,12 +93,17 @@ func (s *Server) calendar(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	// In this order, and past the cache: a calendar that has got the newest
+	// sequence with what was before would keep it.
 	sequence, at, err := s.catalog.Changed(c.Request.Context(), event.ID)
 	if err != nil {
 		return err
 	}
+	if event, err = s.catalog.Current(c.Request.Context(), event.ID); err != nil {
+		return err
+	}
 	var file bytes.Buffer
-	if err := paper.WriteCalendar(&file, event, paper.Change{Sequence: sequence, At: at}, s.publicURL+"/events/"+string(event.ID)); err != nil {
+	if err := paper.WriteCalendar(&file, event, paper.Change{Sequence: sequence, At: at, Canceled: event.CanceledAt != nil}, s.publicURL+"/events/"+string(event.ID)); err != nil {
 		return err
 	}
 	c.Header("Cache-Control", "public, max-age=60")

@@ -67,6 +67,7 @@ var statuses = map[ropeline.Code]int{
 	ropeline.CodeOrderExists:        http.StatusConflict,
 	ropeline.CodeOrderEnded:         http.StatusConflict,
 	ropeline.CodeRulesConflict:      http.StatusConflict,
+	ropeline.CodeEventConflict:      http.StatusConflict,
 	ropeline.CodePhaseConflict:      http.StatusConflict,
 	ropeline.CodeAlreadySet:         http.StatusConflict,
 	ropeline.CodeLastOwner:          http.StatusConflict,

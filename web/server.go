@@ -233,6 +233,8 @@ func (s *Server) routes() *gin.Engine {
 		admin.POST("/queues/:queue", s.handle(s.changeTask))
 	}
 	admin.GET("/events/:event", s.handle(s.organizerEventPage))
+	admin.PATCH("/events/:event", s.handle(s.changeEvent))
+	admin.POST("/events/:event", s.handle(s.changeEventForm))
 	admin.GET("/events/:event/live", s.handle(s.liveCounts))
 	admin.GET("/events/:event/rules", s.handle(s.getRules))
 	admin.PUT("/events/:event/rules", s.handle(s.putRules))

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/ropeline/ropeline"
@@ -75,12 +74,7 @@ func (w *Worker) noticesOf(ctx context.Context, e outbox.Event) ([]notify.Notice
 		if err != nil {
 			return nil, err
 		}
-		// When the sale opens and closes is nothing to those who have tickets.
-		change.Fields = slices.DeleteFunc(change.Fields, func(f string) bool { return f == "lobby_at" || f == "drop_at" || f == "closes_at" })
-		if len(change.Fields) == 0 && change.Note == "" {
-			return nil, nil
-		}
-		return nil, w.toHolders(ctx, e, notify.EventChanged, notify.Data{Fields: change.Fields, Note: change.Note})
+		return nil, w.tellChange(ctx, e, change)
 	case outbox.EventCanceled:
 		canceled, err := outbox.Decode[outbox.Cancellation](e)
 		if err != nil {
@@ -120,9 +114,6 @@ func (w *Worker) toHolders(ctx context.Context, e outbox.Event, kind notify.Kind
 		notices := make([]notify.Notice, len(holders))
 		for i, holder := range holders {
 			n := TicketNotice(holder, kind, string(kind)+":"+string(e.Event)+":"+string(holder.Order))
-			if kind == notify.EventChanged { // there may be several changes
-				n.Dedupe += ":" + e.At.UTC().Format(time.RFC3339Nano)
-			}
 			n.Data.Fields, n.Data.Note, n.Bulk = data.Fields, data.Note, true
 			notices[i], after = n, holder.Order
 		}
@@ -140,7 +131,11 @@ func Facts(c *checkout.Checkout, events *catalog.Catalog, publicURL string) func
 			facts.Money = *n.Data.Money
 		}
 		if n.Event != "" {
-			if facts.Event, err = events.Event(ctx, n.Event); err != nil {
+			read := events.Event
+			if n.Kind == notify.EventChanged {
+				read = events.Current
+			}
+			if facts.Event, err = read(ctx, n.Event); err != nil {
 				return facts, err
 			}
 		}

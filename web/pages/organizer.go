@@ -66,6 +66,11 @@ type OrganizerEventView struct {
 	Rules   Rules
 	History []Rules      // newest first
 	Draw    *draw.Record // nil: no lobby, no draw
+	// Sequence is how often the event was changed; Starts when it begins, as a
+	// form field has it, by the venue's clock. Changed: it was, just now.
+	Sequence int
+	Starts   string
+	Changed  bool
 }
 
 // TakesValue tells whether the draw may still be given its promised value.
