@@ -25,15 +25,16 @@ var floors = [][]string{
 
 // shared may be imported by every room and import nothing of a room.
 var shared = map[string][]string{
-	"internal/keyring":   {},
-	"internal/redisdb":   {},
-	"internal/batch":     {},
-	"internal/outbox":    {},
-	"internal/pacelog":   {"internal/keyring"},
-	"internal/safeguard": {},
-	"internal/paper":     {},
-	"internal/engines":   {"migrations"},
-	"migrations":         {},
+	"internal/keyring":     {},
+	"internal/redisdb":     {},
+	"internal/batch":       {},
+	"internal/groupcommit": {"internal/batch"},
+	"internal/outbox":      {},
+	"internal/pacelog":     {"internal/keyring"},
+	"internal/safeguard":   {},
+	"internal/paper":       {},
+	"internal/engines":     {"migrations"},
+	"migrations":           {},
 }
 
 // besides are imports that the floors do not tell of. The load tester is a

@@ -11,6 +11,7 @@ import (
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/checkout/payment"
 	"github.com/ropeline/ropeline/internal/batch"
+	"github.com/ropeline/ropeline/internal/groupcommit"
 	"github.com/ropeline/ropeline/internal/keyring"
 	"github.com/ropeline/ropeline/internal/redisdb"
 )
@@ -66,6 +67,9 @@ type Checkout struct {
 	options  Options
 
 	posts   *batch.Batcher[post, pushed]
+	nudges  *batch.Batcher[ropeline.EventID, struct{}]
+	group   *groupcommit.Group
+	reads   *groupcommit.Reads
 	waiters *waiters
 	sales   *sales
 }
@@ -78,6 +82,8 @@ func New(r *redisdb.Clients, pool *pgxpool.Pool, k *keyring.Keyring, provider pa
 		gateways: append([]payment.Provider{provider}, options.Others...), waiters: newWaiters(), sales: newSales(pool),
 	}
 	c.posts = batch.New(batch.Options{Size: batchSize, Wait: time.Millisecond, Calls: 4, Timeout: 2 * time.Second}, c.pushBatch)
+	c.nudges = batch.Open(batch.Options{Size: batchSize, Wait: time.Millisecond, Calls: 1, Timeout: time.Second}, c.nudgeAll)
+	c.group, c.reads = groupcommit.New(pool), groupcommit.NewReads(pool)
 	return c
 }
 

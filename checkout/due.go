@@ -2,11 +2,11 @@ package checkout
 
 import (
 	"context"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/internal/batch"
 )
 
 // SaleStock is what is left of one sale.
@@ -76,14 +76,25 @@ func (c *Checkout) Nudge(ctx context.Context, event ropeline.EventID) error {
 	return nil
 }
 
-// nudgeSoon is Nudge after a commit: the row is what counts, and the sweep
-// finds it when the nudge fails.
+// nudgeSoon is Nudge after a commit, together with what others have committed:
+// the row is what counts, and the sweep finds it when the nudge fails.
 func (c *Checkout) nudgeSoon(ctx context.Context, event ropeline.EventID) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-	defer cancel()
-	if err := c.Nudge(ctx, event); err != nil {
+	if _, err := c.nudges.Do(context.WithoutCancel(ctx), event); err != nil {
 		c.log.WarnContext(ctx, "clerk not nudged, the sweep will", "event", event, "err", err)
 	}
+}
+
+// nudgeAll is the batcher's call: one nudge an event.
+func (c *Checkout) nudgeAll(ctx context.Context, events []ropeline.EventID) []batch.Result[struct{}] {
+	nudged := map[ropeline.EventID]error{}
+	results := make([]batch.Result[struct{}], len(events))
+	for i, event := range events {
+		if _, done := nudged[event]; !done {
+			nudged[event] = c.Nudge(ctx, event)
+		}
+		results[i].Err = nudged[event]
+	}
+	return results
 }
 
 // WakeUnserved wakes a clerk for the event if letters wait and nobody serves.

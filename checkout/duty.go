@@ -11,6 +11,7 @@ import (
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/checkout/payment"
+	"github.com/ropeline/ropeline/internal/groupcommit"
 )
 
 // Performed is what came of a payment's duty.
@@ -50,11 +51,7 @@ const gatewayTime = 10 * time.Second
 // A duty that is not due, or that another worker has taken up, is left alone.
 // What fails stays owed, and is due again after a growing pause.
 func (c *Checkout) Perform(ctx context.Context, id ropeline.PaymentID) (Performed, error) {
-	return c.perform(ctx, id, false)
-}
-
-func (c *Checkout) perform(ctx context.Context, id ropeline.PaymentID, ours bool) (Performed, error) {
-	o, found, err := c.takeUp(ctx, id, ours)
+	o, found, err := c.takeUp(id)
 	if err != nil || !found {
 		return Performed{}, err
 	}
@@ -71,7 +68,7 @@ func (c *Checkout) perform(ctx context.Context, id ropeline.PaymentID, ours bool
 	switch {
 	case err != nil || !o.due:
 	case o.duty == DutyCreate:
-		err = c.open(ctx, o)
+		_, err = c.open(ctx, o)
 	case o.duty == DutyWatch:
 		err = c.watch(ctx, o)
 	case o.duty == DutyReview:
@@ -82,37 +79,46 @@ func (c *Checkout) perform(ctx context.Context, id ropeline.PaymentID, ours bool
 		err = c.void(ctx, o)
 	}
 	if err != nil {
-		_, later := c.pool.Exec(ctx, `
-			with pause as (select now() + least(interval '0.5 seconds' * power(2, least(attempts, 10)), interval '1 minute') as until from payments where id = $1)
-			update payments set duty_at = case when $3 and duty = $2 then until else duty_at end,
-				look_at = case when look_at = $4 then until else look_at end
-			from pause where id = $1`, id, o.duty, o.due, o.looks)
-		return done, errors.Join(fmt.Errorf("payment %s, duty %q: %w", id, o.duty, err), later)
+		later := c.postpone(ctx, o)
+		return done, errors.Join(fmt.Errorf("payment %s, duty %q: %w", o.payment, o.duty, err), later)
 	}
 	return done, nil
 }
 
+// postpone makes what has failed due again after a growing pause.
+func (c *Checkout) postpone(ctx context.Context, o owed) error {
+	_, err := c.pool.Exec(ctx, `
+		with pause as (select now() + least(interval '0.5 seconds' * power(2, least(attempts, 10)), interval '1 minute') as until from payments where id = $1)
+		update payments set duty_at = case when $3 and duty = $2 then until else duty_at end,
+			look_at = case when look_at = $4 then until else look_at end
+		from pause where id = $1`, o.payment, o.duty, o.due, o.looks)
+	return err
+}
+
 // takeUp makes a due duty, and the reading of news, this worker's for a grip's
-// time. ours: the caller wrote the row and has it already.
-func (c *Checkout) takeUp(ctx context.Context, id ropeline.PaymentID, ours bool) (o owed, found bool, err error) {
-	err = c.pool.QueryRow(ctx, `
-		with p as (
-			select *, coalesce(duty in ('create', 'watch', 'review', 'capture', 'void') and (duty_at <= clock_timestamp() or $3), false) as due,
-				coalesce(look_at <= clock_timestamp(), false) as looks
-			from payments where id = $1 for update
-		)
-		update payments u set attempts = u.attempts + 1, duty_at = case when p.due then clock_timestamp() + $2::interval else u.duty_at end,
-			look_at = case when p.looks then clock_timestamp() + $2::interval else u.look_at end
-		from p join orders o on o.id = p.order_id
-		where u.id = p.id and (p.due or p.looks)
-		returning p.id, p.provider, coalesce(p.provider_ref, ''), p.idempotency_key, p.state, coalesce(p.duty, ''), p.due, case when p.looks then u.look_at end,
-			u.attempts, p.amount_minor, p.currency, o.id, o.state, o.ended_at, o.event_id, o.fan_id, o.email, clock_timestamp()`, id, c.options.Grip, ours).
-		Scan(&o.payment, &o.provider, &o.ref, &o.key, &o.state, &o.duty, &o.due, &o.looks, &o.attempts, &o.amount.Minor, &o.amount.Currency,
-			&o.order, &o.orderState, &o.orderEnd, &o.event, &o.fan, &o.email, &o.now)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return o, false, nil
-	}
-	return o, err == nil, err
+// time.
+func (c *Checkout) takeUp(id ropeline.PaymentID) (o owed, found bool, err error) {
+	err = c.group.Do(groupcommit.Part{Key: string(id), Read: func(batch *pgx.Batch) {
+		o, found = owed{}, false
+		batch.Queue(`
+			with p as (
+				select *, coalesce(duty in ('create', 'watch', 'review', 'capture', 'void') and duty_at <= clock_timestamp(), false) as due,
+					coalesce(look_at <= clock_timestamp(), false) as looks
+				from payments where id = $1 for update
+			)
+			update payments u set attempts = u.attempts + 1, duty_at = case when p.due then clock_timestamp() + $2::interval else u.duty_at end,
+				look_at = case when p.looks then clock_timestamp() + $2::interval else u.look_at end
+			from p join orders o on o.id = p.order_id
+			where u.id = p.id and (p.due or p.looks)
+			returning p.id, p.provider, coalesce(p.provider_ref, ''), p.idempotency_key, p.state, coalesce(p.duty, ''), p.due, case when p.looks then u.look_at end,
+				u.attempts, p.amount_minor, p.currency, o.id, o.state, o.ended_at, o.event_id, o.fan_id, o.email, clock_timestamp()`, id, c.options.Grip).
+			Query(func(rows pgx.Rows) error {
+				_, err := pgx.ForEachRow(rows, []any{&o.payment, &o.provider, &o.ref, &o.key, &o.state, &o.duty, &o.due, &o.looks, &o.attempts, &o.amount.Minor, &o.amount.Currency,
+					&o.order, &o.orderState, &o.orderEnd, &o.event, &o.fan, &o.email, &o.now}, func() error { found = true; return nil })
+				return err
+			})
+	}})
+	return o, found && err == nil, err
 }
 
 // look reads the news that a gateway has told of.
@@ -130,17 +136,33 @@ func (c *Checkout) look(ctx context.Context, o owed) error {
 	return c.learn(ctx, o.payment, n)
 }
 
+// openNew opens the payment of a new order, which is this caller's duty; a
+// failure leaves it to the workers.
+func (c *Checkout) openNew(ctx context.Context, p *placing) (*sight, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), gatewayTime+5*time.Second)
+	defer cancel()
+	o, err := p.owed(), error(nil)
+	if o.gateway, err = c.gateway(o.provider); err != nil {
+		return nil, err
+	}
+	s, err := c.open(ctx, o)
+	if err != nil {
+		return nil, errors.Join(err, c.postpone(ctx, o))
+	}
+	return s, nil
+}
+
 // open creates the intent. The key was written with the row, so a call whose
 // answer was lost is repeated without a second intent.
-func (c *Checkout) open(ctx context.Context, o owed) error {
+func (c *Checkout) open(ctx context.Context, o owed) (*sight, error) {
 	object, err := o.askCreate(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if object.Status == payment.StatusFailed {
 		c.log.ErrorContext(ctx, "gateway refuses the payment", "payment", o.payment, "reason", object.Decline)
 	}
-	return c.observe(ctx, o, object)
+	return c.see(ctx, o.payment, news{gateway: o.provider, object: object, asked: o.now})
 }
 
 // watch asks the gateway how a pending payment stands, and gives it up when
@@ -171,46 +193,44 @@ func (c *Checkout) capture(ctx context.Context, o owed) (paid bool, err error) {
 			return false, c.observe(ctx, o, object)
 		}
 	}
-	err = pgx.BeginFunc(ctx, c.pool, func(tx pgx.Tx) error {
-		paid, err = c.recordPaid(ctx, tx, o)
-		return err
-	})
-	return paid && err == nil, err
+	return c.recordPaid(o)
 }
 
 // recordPaid writes that the money is ours: payment, order, tickets and news
 // in one transaction. It does nothing when that was done before.
-func (c *Checkout) recordPaid(ctx context.Context, tx pgx.Tx, o owed) (bool, error) {
+func (c *Checkout) recordPaid(o owed) (paid bool, err error) {
 	var state PaymentState
 	var duty Duty
 	var orderState OrderState
 	var items []byte
 	var now time.Time
-	err := tx.QueryRow(ctx, `
-		select p.state, coalesce(p.duty, ''), o.state, r.items, clock_timestamp()
-		from payments p join orders o on o.id = p.order_id join reservations r on r.id = o.reservation_id
-		where p.id = $1 for update of p, o`, o.payment).Scan(&state, &duty, &orderState, &items, &now)
-	if err != nil {
-		return false, err
-	}
-	if news, err := decidePaid(state, duty, orderState); !news || err != nil {
-		return false, err
-	}
-	var bought []ReservedItem
-	if err := json.Unmarshal(items, &bought); err != nil {
-		return false, err
-	}
-	batch := &pgx.Batch{}
-	batch.Queue("update payments set state = $2, duty = null, changed_at = $3 where id = $1", o.payment, PaymentConfirmed, now)
-	batch.Queue("update orders set state = $2, ended_at = $3 where id = $1", o.order, OrderPaid, now)
-	issue(batch, o.order, o.event, o.fan, bought, now)
-	batch.Queue(`
-		insert into outbox (event_id, kind, subject, payload) values
-		($1, 'PaymentConfirmed', $2, jsonb_build_object('payment', $2::text, 'order', $3::text, 'amount_minor', $4::bigint, 'currency', $5::text)),
-		($1, 'OrderPaid', $3, jsonb_build_object('order', $3::text, 'fan', $6::text)),
-		($1, 'TicketIssued', $3, jsonb_build_object('order', $3::text, 'tickets', (select jsonb_agg(id order by ordinal) from tickets where order_id = $3)))`,
-		o.event, o.payment, o.order, o.amount.Minor, o.amount.Currency, o.fan)
-	return true, tx.SendBatch(ctx, batch).Close()
+	err = c.group.Do(groupcommit.Part{Key: string(o.payment), Read: func(batch *pgx.Batch) {
+		paid = false
+		batch.Queue(`
+			select p.state, coalesce(p.duty, ''), o.state, r.items, clock_timestamp()
+			from payments p join orders o on o.id = p.order_id join reservations r on r.id = o.reservation_id
+			where p.id = $1 for update of p, o`, o.payment).QueryRow(func(row pgx.Row) error { return row.Scan(&state, &duty, &orderState, &items, &now) })
+	}, Write: func(batch *pgx.Batch) error {
+		if news, err := decidePaid(state, duty, orderState); !news || err != nil {
+			return err
+		}
+		var bought []ReservedItem
+		if err := json.Unmarshal(items, &bought); err != nil {
+			return err
+		}
+		batch.Queue("update payments set state = $2, duty = null, changed_at = $3 where id = $1", o.payment, PaymentConfirmed, now)
+		batch.Queue("update orders set state = $2, ended_at = $3 where id = $1", o.order, OrderPaid, now)
+		tickets := issue(batch, o.order, o.event, o.fan, bought, now)
+		batch.Queue(`
+			insert into outbox (event_id, kind, subject, payload) values
+			($1, 'PaymentConfirmed', $2, jsonb_build_object('payment', $2::text, 'order', $3::text, 'amount_minor', $4::bigint, 'currency', $5::text)),
+			($1, 'OrderPaid', $3, jsonb_build_object('order', $3::text, 'fan', $6::text)),
+			($1, 'TicketIssued', $3, jsonb_build_object('order', $3::text, 'tickets', $7::text[]))`,
+			o.event, o.payment, o.order, o.amount.Minor, o.amount.Currency, o.fan, tickets)
+		paid = true
+		return nil
+	}})
+	return paid && err == nil, err
 }
 
 // void lets the money of a payment go that will not be used. One that was

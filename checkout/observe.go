@@ -2,13 +2,13 @@ package checkout
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/checkout/payment"
+	"github.com/ropeline/ropeline/internal/groupcommit"
 )
 
 // news is what a gateway says about a payment.
@@ -28,57 +28,80 @@ func (c *Checkout) observe(ctx context.Context, o owed, object payment.Object) e
 
 // learn writes down what is new.
 func (c *Checkout) learn(ctx context.Context, id ropeline.PaymentID, n news) error {
+	_, err := c.see(ctx, id, n)
+	return err
+}
+
+// see is learn, and returns how the payment stands now; nil for one that is not
+// ours, and for news that were told before.
+func (c *Checkout) see(ctx context.Context, id ropeline.PaymentID, n news) (*sight, error) {
 	verdict, err := c.assess(ctx, id, n.object)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var event ropeline.EventID // whose clerk has work now
-	err = pgx.BeginFunc(ctx, c.pool, func(tx pgx.Tx) error {
+	var s sight
+	var found, seen, news bool
+	err = c.group.Do(groupcommit.Part{Key: string(id), Read: func(batch *pgx.Batch) {
+		s, found, seen = sight{news: n, verdict: verdict, attempt: n.webhook != "" || n.looks != nil}, false, false
+		// The lock comes before the look at the messages: of two that tell the
+		// same, the second sees the first.
+		batch.Queue(`
+			select id, event_id, order_id, state, coalesce(duty, ''), coalesce(provider_ref, ''), client_secret, failure, amount_minor, currency, clock_timestamp()
+			from payments where id = $1 and provider = $2 for update`, id, n.gateway).Query(func(rows pgx.Rows) error {
+			_, err := pgx.ForEachRow(rows, []any{&s.payment, &s.event, &s.order, &s.state, &s.duty, &s.ref, &s.secret, &s.failure, &s.amount.Minor, &s.amount.Currency, &s.now},
+				func() error { found = true; return nil })
+			return err
+		})
 		if n.webhook != "" {
-			tag, err := tx.Exec(ctx, "insert into webhook_events (provider, event_id) values ($1, $2) on conflict do nothing", n.gateway, n.webhook)
-			if err != nil || tag.RowsAffected() == 0 {
-				return err
-			}
+			batch.Queue("select exists (select from webhook_events where provider = $1 and event_id = $2)", n.gateway, n.webhook).
+				QueryRow(func(row pgx.Row) error { return row.Scan(&seen) })
 		}
-		s := sight{news: n, verdict: verdict, attempt: n.webhook != "" || n.looks != nil}
-		err := tx.QueryRow(ctx, `
-			select id, event_id, state, coalesce(duty, ''), coalesce(provider_ref, ''), clock_timestamp()
-			from payments where id = $1 and provider = $2 for update`, id, n.gateway).
-			Scan(&s.payment, &s.event, &s.state, &s.duty, &s.ref, &s.now)
-		if errors.Is(err, pgx.ErrNoRows) {
+	}, Write: func(batch *pgx.Batch) error {
+		news = false
+		if seen {
+			return nil
+		}
+		if n.webhook != "" {
+			batch.Queue("insert into webhook_events (provider, event_id) values ($1, $2) on conflict do nothing", n.gateway, n.webhook)
+		}
+		if !found {
 			c.log.WarnContext(ctx, "the gateway tells of a payment that is not ours", "payment", id, "ref", n.object.Ref)
 			return nil
 		}
-		if err != nil {
-			return err
-		}
 		if s.ref != "" && n.object.Ref != "" && s.ref != n.object.Ref {
 			c.log.ErrorContext(ctx, "two intents for one payment", "payment", id, "known", s.ref, "told", n.object.Ref)
+			found = false
 			return nil
 		}
 		before := s.duty
 		if err := s.take(c.options.Watch); err != nil {
 			return err
 		}
-		if s.duty != before && (s.duty == DutySettle || s.duty == DutyUnwind) {
-			event = s.event
-		}
-		return s.write(ctx, tx)
-	})
-	if err == nil && event != "" {
-		c.nudgeSoon(ctx, event)
+		news = s.duty != before && (s.duty == DutySettle || s.duty == DutyUnwind)
+		s.write(batch)
+		return nil
+	}})
+	if err == nil && news {
+		c.nudgeSoon(ctx, s.event)
 	}
-	return err
+	if err != nil || !found || seen {
+		return nil, err
+	}
+	return &s, nil
 }
 
 // sight is one look at a payment: what we know, and what the gateway says.
 type sight struct {
 	payment ropeline.PaymentID
 	event   ropeline.EventID
+	order   ropeline.OrderID
+	amount  ropeline.Money
 	state   PaymentState
 	duty    Duty
 	dutyAt  time.Time // zero: as it is
 	ref     string
+	secret  string
+	failure string
 	news    news
 	now     time.Time
 	verdict []byte // of a payment that was not authorized before
@@ -86,6 +109,14 @@ type sight struct {
 
 	moves  []PaymentState // the states gone through, one by one
 	refund string         // why the money must go back
+}
+
+// stands is the state after the look.
+func (s *sight) stands() PaymentState {
+	if n := len(s.moves); n > 0 {
+		return s.moves[n-1]
+	}
+	return s.state
 }
 
 // take decides what the gateway's word changes. News older than what we know
@@ -145,26 +176,36 @@ func (s *sight) declines() int {
 	return 0
 }
 
-func (s *sight) write(ctx context.Context, tx pgx.Tx) error {
-	batch := &pgx.Batch{}
-	for _, state := range s.moves {
-		batch.Queue("update payments set state = $2, changed_at = $3 where id = $1", s.payment, state, s.now)
+// write queues what has changed; most messages tell nothing new.
+func (s *sight) write(batch *pgx.Batch) {
+	var state *PaymentState // the last move; the others are written one by one, for the history
+	for i, next := range s.moves {
+		if i < len(s.moves)-1 {
+			batch.Queue("update payments set state = $2, changed_at = $3 where id = $1", s.payment, next, s.now)
+		} else {
+			state = &next
+		}
 		batch.Queue(`
 			insert into outbox (event_id, kind, subject, payload)
-			select event_id, $2::text, id, jsonb_build_object('payment', id, 'order', order_id, 'amount_minor', amount_minor, 'currency', currency)
-			from payments where id = $1`, s.payment, paymentKinds[state])
+			values ($1, $2, $3, jsonb_build_object('payment', $3::text, 'order', $4::text, 'amount_minor', $5::bigint, 'currency', $6::text))`,
+			s.event, paymentKinds[next], s.payment, s.order, s.amount.Minor, s.amount.Currency)
 	}
 	var dutyAt *time.Time
 	if !s.dutyAt.IsZero() {
 		dutyAt = &s.dutyAt
 	}
-	batch.Queue(`
-		update payments set provider_ref = coalesce(provider_ref, nullif($2, '')),
-			client_secret = case when client_secret = '' then $3 else client_secret end,
-			failure = $4, duty = nullif($5, ''), duty_at = coalesce($6, duty_at),
-			attempts = case when $6::timestamptz is null then attempts else 0 end,
-			verdict = coalesce(verdict, $7), declines = declines + $8
-		where id = $1`, s.payment, s.news.object.Ref, s.news.object.ClientSecret, s.news.object.Decline, string(s.duty), dutyAt, s.verdict, s.declines())
+	object := s.news.object
+	if len(s.moves) > 0 || s.refund != "" || dutyAt != nil || s.verdict != nil || s.declines() > 0 || s.failure != object.Decline ||
+		s.ref == "" && object.Ref != "" || s.secret == "" && object.ClientSecret != "" {
+		batch.Queue(`
+			update payments set provider_ref = coalesce(provider_ref, nullif($2, '')),
+				client_secret = case when client_secret = '' then $3 else client_secret end,
+				failure = $4, duty = nullif($5, ''), duty_at = coalesce($6, duty_at),
+				attempts = case when $6::timestamptz is null then attempts else 0 end,
+				verdict = coalesce(verdict, $7), declines = declines + $8,
+				state = coalesce($9, state), changed_at = case when $9::text is null then changed_at else $10 end
+			where id = $1`, s.payment, object.Ref, object.ClientSecret, object.Decline, string(s.duty), dutyAt, s.verdict, s.declines(), state, s.now)
+	}
 	if s.news.looks != nil {
 		batch.Queue("update payments set look_at = null where id = $1 and look_at = $2", s.payment, s.news.looks)
 	}
@@ -175,11 +216,13 @@ func (s *sight) write(ctx context.Context, tx pgx.Tx) error {
 		// The news may be of a refund under way.
 		batch.Queue("update refunds set due_at = least(due_at, now()) where payment_id = $1 and state = 'transit'", s.payment)
 	}
-	if card, risk := s.news.object.Card, s.news.object.Risk; card != (payment.Card{}) || risk.Level != "" {
+	if card, risk := object.Card, object.Risk; card != (payment.Card{}) || risk.Level != "" {
 		batch.Queue(`
 			update payments set card_fingerprint = $2, card_brand = $3, card_last4 = $4, card_country = $5,
-				risk_score = nullif($6, -1), risk_level = $7
-			where id = $1`, s.payment, card.Fingerprint, card.Brand, card.Last4, card.Country, risk.Score, risk.Level)
+				risk_score = nullif($6::int, -1), risk_level = $7
+			where id = $1 and (card_fingerprint, card_brand, card_last4, card_country, risk_score, risk_level)
+				is distinct from ($2::text, $3::text, $4::text, $5::text, nullif($6::int, -1), $7::text)`,
+			s.payment, card.Fingerprint, card.Brand, card.Last4, card.Country, risk.Score, risk.Level)
 	}
 	if s.refund != "" {
 		batch.Queue(`
@@ -187,5 +230,4 @@ func (s *sight) write(ctx context.Context, tx pgx.Tx) error {
 			select $2, id, idempotency_key || ':refund', 'created', amount_minor, currency, $3 from payments where id = $1
 			on conflict (idempotency_key) do nothing`, s.payment, ropeline.NewID[ropeline.RefundID](), s.refund)
 	}
-	return tx.SendBatch(ctx, batch).Close()
 }

@@ -2,15 +2,14 @@ package checkout
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/internal/groupcommit"
 )
 
 // Order is a fan's purchase of a reservation.
@@ -75,170 +74,90 @@ type Placing struct {
 
 // Place is PlaceOrder with what is thought of the order.
 func (c *Checkout) Place(ctx context.Context, p Placing) (Order, error) {
-	fan, reservation, key := p.Fan, p.Reservation, p.Key
+	fan, reservation := p.Fan, p.Reservation
 	email, err := ParseEmail(p.Email)
 	if err != nil {
 		return Order{}, err
 	}
-	if err := checkKey(key); err != nil {
+	if err := checkKey(p.Key); err != nil {
 		return Order{}, err
 	}
 	p.Email = email
-	var placed placing
-	err = pgx.BeginFunc(ctx, c.pool, func(tx pgx.Tx) (err error) {
-		placed, err = c.place(ctx, tx, p)
-		return err
-	})
+	o, err := c.writeOrder(ctx, p)
 	if err != nil {
 		return Order{}, asError(err)
 	}
 	switch {
-	case placed.payment != "" && placed.free:
+	case o.payment != "" && o.free:
 		c.nudgeSoon(ctx, reservation.Event())
-	case placed.payment != "":
+	case o.payment != "":
 		// The row is ours for a grip's time, nobody else opens the intent.
-		if _, err := c.perform(ctx, placed.payment, true); err != nil {
-			c.log.WarnContext(ctx, "payment not opened yet", "order", placed.order, "err", err)
+		opened, err := c.openNew(ctx, o)
+		if err != nil {
+			c.log.WarnContext(ctx, "payment not opened yet", "order", o.order, "err", err)
+		}
+		if opened != nil && opened.stands() == PaymentPending {
+			return o.opened(opened), nil
 		}
 	}
-	return c.Order(ctx, placed.order, fan)
+	return c.Order(ctx, o.order, fan)
 }
 
-// placing is what place did: an order, and a payment when both are new.
-type placing struct {
-	order   ropeline.OrderID
-	payment ropeline.PaymentID
-	free    bool
-}
-
-func (c *Checkout) place(ctx context.Context, tx pgx.Tx, p Placing) (placing, error) {
-	fan, reservation, email, key := p.Fan, p.Reservation, p.Email, p.Key
-	sum := sha256.Sum256([]byte(string(reservation) + "\x00" + email))
-	hash := sum[:8]
-	var r Reservation
-	var now time.Time
-	var order ropeline.OrderID
-	var usedKey string
-	var usedHash []byte
-	var across ropeline.Across
-	var canceled bool
-	batch := &pgx.Batch{}
-	// The clerk waits for this lock when the hold ends at the same moment, so
-	// a node that stalls here must lose it.
-	batch.Queue("set local idle_in_transaction_session_timeout = '3s'")
-	batch.Queue("select "+reservationColumns+" from reservations where id = $1 for update", reservation).Query(func(rows pgx.Rows) (err error) {
-		r, err = pgx.CollectExactlyOneRow(rows, scanReservation)
-		return err
-	})
-	batch.Queue("select clock_timestamp()").QueryRow(func(row pgx.Row) error { return row.Scan(&now) })
-	batch.Queue("select id, idempotency_key, request_hash from orders where reservation_id = $1", reservation).Query(func(rows pgx.Rows) error {
-		_, err := pgx.ForEachRow(rows, []any{&order, &usedKey, &usedHash}, func() error { return nil })
-		return err
-	})
-	batch.Queue("select limit_across, canceled_at is not null from events where id = $1", reservation.Event()).QueryRow(func(row pgx.Row) error {
-		if err := row.Scan(&across, &canceled); !errors.Is(err, pgx.ErrNoRows) {
+// writeOrder is the transaction of a new order, shared with other orders where the
+// event allows that.
+func (c *Checkout) writeOrder(ctx context.Context, p Placing) (*placing, error) {
+	o := c.newPlacing(p)
+	err := c.group.Do(groupcommit.Part{Key: string(p.Reservation), Read: o.read, Write: func(batch *pgx.Batch) error {
+		if err := o.judge(); err != nil || o.order != "" {
 			return err
 		}
-		return nil
-	})
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		if errors.Is(err, pgx.ErrNoRows) {
-			return placing{}, errNoReservation
+		if o.across.Address() {
+			return errAlone
 		}
-		return placing{}, err
-	}
-	var known *knownOrder
-	if order != "" {
-		known = &knownOrder{key: usedKey, same: string(usedHash) == string(hash)}
-	}
-	if again, refusal := decidePlace(r, fan, now, known, key, canceled); refusal != nil {
-		return placing{}, refusal
-	} else if again {
-		return placing{order: order}, nil
-	}
-	if across.Address() {
-		if err := c.checkAddress(ctx, tx, r, AddressKey(p.Email)); err != nil {
-			return placing{}, err
-		}
-	}
-	return c.insertOrder(ctx, tx, r, p, hash)
-}
-
-// knownOrder is the order that a reservation has already.
-type knownOrder struct {
-	key  string
-	same bool // it was asked for with the same words
-}
-
-// decidePlace says whether a reservation may be ordered: anew, or again with
-// the same key, which gives the order that is there.
-func decidePlace(r Reservation, fan ropeline.FanID, now time.Time, known *knownOrder, key string, canceled bool) (again bool, refusal error) {
-	switch {
-	case r.Fan != fan:
-		return false, errNoReservation
-	case known != nil && known.key == key && known.same:
-		return true, nil
-	case known != nil && known.key == key:
-		return false, errKeyReused
-	case known != nil:
-		return false, ropeline.Errorf(ropeline.CodeOrderExists, "This reservation has an order already.")
-	case r.State == ReservationExpired, r.State == ReservationHeld && !now.Before(r.Deadline):
-		return false, ropeline.Errorf(ropeline.CodeReservationExpired, "The reservation has run out.")
-	case r.State != ReservationHeld:
-		return false, ropeline.Errorf(ropeline.CodeReservationEnded, "The reservation has ended: it is %s.", r.State)
-	case canceled:
-		return false, ropeline.Errorf(ropeline.CodeSaleClosed, "The event was canceled.")
-	}
-	return false, nil
-}
-
-func (c *Checkout) insertOrder(ctx context.Context, tx pgx.Tx, r Reservation, asked Placing, hash []byte) (placing, error) {
-	verdict, err := asked.first()
-	if err != nil {
-		return placing{}, err
-	}
-	p := placing{order: ropeline.NewID[ropeline.OrderID](), payment: ropeline.NewID[ropeline.PaymentID]()}
-	total := r.Total()
-	p.free = total.Minor == 0
-	provider, duty, owner := c.gateways[0].Name(), DutyCreate, c.options.Grip
-	if p.free {
-		provider, duty, owner = NoProvider, DutySettle, 0
-	}
-	inserted := false
-	batch := &pgx.Batch{}
-	batch.Queue(`
-		insert into orders (id, event_id, reservation_id, fan_id, email, state, total_minor, currency, idempotency_key, request_hash, risk_score, risk_reasons, address_key)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce($12::text[], '{}'), $13) on conflict (fan_id, idempotency_key) do nothing`,
-		p.order, r.Event, r.ID, r.Fan, asked.Email, OrderPending, total.Minor, total.Currency, asked.Key, hash, verdict.score, verdict.reasons, AddressKey(asked.Email))
-	batch.Queue(`
-		insert into payments (id, order_id, event_id, provider, idempotency_key, state, amount_minor, currency, duty, duty_at)
-		select $1::text, id, event_id, $3::text, $1::text, 'created', total_minor, currency, $4::text, now() + $5::interval from orders where id = $2`,
-		p.payment, p.order, provider, duty, owner)
-	if p.free {
-		if err := paymentMoves.move(PaymentCreated, PaymentAuthorized); err != nil {
-			return placing{}, err
-		}
-		batch.Queue("update payments set state = $2, verdict = $3 where id = $1", p.payment, PaymentAuthorized, verdict.final)
-	}
-	batch.Queue(`
-		insert into outbox (event_id, kind, subject, payload)
-		select event_id, 'OrderPlaced', id, jsonb_build_object('order', id, 'fan', fan_id, 'reservation', reservation_id,
-			'total_minor', total_minor, 'currency', currency) from orders where id = $1`, p.order).
-		Exec(func(tag pgconn.CommandTag) error {
-			inserted = tag.RowsAffected() == 1
-			return nil
+		return o.write(batch)
+	}})
+	if err == errAlone {
+		err = pgx.BeginFunc(ctx, c.pool, func(tx pgx.Tx) (err error) {
+			o, err = c.place(ctx, tx, p)
+			return err
 		})
-	if asked.Record != nil {
-		asked.Record(batch, p.order)
+		return o, err
+	}
+	if err == nil {
+		err = o.done()
+	}
+	return o, err
+}
+
+// errAlone: orders of one address wait for each other, which they cannot do in
+// one transaction.
+var errAlone = errors.New("checkout: this order needs a transaction of its own")
+
+// place is writeOrder in a transaction of the caller's.
+func (c *Checkout) place(ctx context.Context, tx pgx.Tx, p Placing) (*placing, error) {
+	o := c.newPlacing(p)
+	batch := &pgx.Batch{}
+	batch.Queue("set local idle_in_transaction_session_timeout = '3s'") // see groupcommit
+	o.read(batch)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return nil, err
+	}
+	if err := o.judge(); err != nil || o.order != "" {
+		return o, err
+	}
+	if o.across.Address() {
+		if err := c.checkAddress(ctx, tx, o.reservation, AddressKey(p.Email)); err != nil {
+			return nil, err
+		}
+	}
+	batch = &pgx.Batch{}
+	if err := o.write(batch); err != nil {
+		return nil, err
 	}
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return placing{}, err
+		return nil, err
 	}
-	if !inserted {
-		// The key names an order of another reservation.
-		return placing{}, errKeyReused
-	}
-	return p, nil
+	return o, o.done()
 }
 
 // UnderReview tells whether a person looks at the order before it is charged.

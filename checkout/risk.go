@@ -86,17 +86,16 @@ func (c *Checkout) assess(ctx context.Context, id ropeline.PaymentID, object pay
 		return nil, nil
 	}
 	a := Authorized{Payment: id, Card: object.Card, Risk: object.Risk}
-	rows, err := c.pool.Query(ctx, `
-		select p.event_id, p.order_id, o.fan_id, p.declines from payments p join orders o on o.id = p.order_id
-		where p.id = $1 and p.state in ('created', 'pending')`, id)
-	if err != nil {
-		return nil, err
-	}
 	found := false
-	if _, err = pgx.ForEachRow(rows, []any{&a.Event, &a.Order, &a.Fan, &a.Declines}, func() error {
-		found = true
-		return nil
-	}); err != nil || !found {
+	err := c.reads.Do(context.WithoutCancel(ctx), func(batch *pgx.Batch) {
+		batch.Queue(`
+			select p.event_id, p.order_id, o.fan_id, p.declines from payments p join orders o on o.id = p.order_id
+			where p.id = $1 and p.state in ('created', 'pending')`, id).Query(func(rows pgx.Rows) error {
+			_, err := pgx.ForEachRow(rows, []any{&a.Event, &a.Order, &a.Fan, &a.Declines}, func() error { found = true; return nil })
+			return err
+		})
+	})
+	if err != nil || !found {
 		return nil, err
 	}
 	return c.options.Assess(ctx, a).encode()

@@ -75,8 +75,9 @@ func (c *Checkout) tickets(ctx context.Context, where string, arg any) ([]Ticket
 }
 
 // issue writes the tickets of an order that has just been paid, numbered in
-// the order of its items: a second try would hit the same numbers.
-func issue(batch *pgx.Batch, o ropeline.OrderID, event ropeline.EventID, fan ropeline.FanID, items []ReservedItem, now time.Time) {
+// the order of its items: a second try would hit the same numbers. It returns
+// their ids.
+func issue(batch *pgx.Batch, o ropeline.OrderID, event ropeline.EventID, fan ropeline.FanID, items []ReservedItem, now time.Time) []string {
 	var ids, types []string
 	for _, i := range items {
 		for range i.Quantity {
@@ -87,4 +88,5 @@ func issue(batch *pgx.Batch, o ropeline.OrderID, event ropeline.EventID, fan rop
 		insert into tickets (id, order_id, event_id, ticket_type_id, ordinal, fan_id, state, issued_at)
 		select u.id, $1, $2, u.type, u.n, $3, $4, $5 from unnest($6::text[], $7::text[]) with ordinality as u(id, type, n)`,
 		o, event, fan, TicketIssued, now, ids, types)
+	return ids
 }

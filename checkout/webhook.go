@@ -41,8 +41,10 @@ func (c *Checkout) Webhook(ctx context.Context, header http.Header, body []byte)
 	}
 	n := news{gateway: gateway.Name(), webhook: event.ID}
 	var seen bool
-	err = c.pool.QueryRow(ctx, "select exists (select from webhook_events where provider = $1 and event_id = $2), clock_timestamp()",
-		n.gateway, event.ID).Scan(&seen, &n.asked)
+	err = c.reads.Do(context.WithoutCancel(ctx), func(batch *pgx.Batch) {
+		batch.Queue("select exists (select from webhook_events where provider = $1 and event_id = $2), clock_timestamp()", n.gateway, event.ID).
+			QueryRow(func(row pgx.Row) error { return row.Scan(&seen, &n.asked) })
+	})
 	if err != nil {
 		return ropeline.Unavailable(err)
 	}
@@ -77,13 +79,17 @@ func (c *Checkout) parseWebhook(header http.Header, body []byte) (payment.Provid
 // the case that its own call was answered into the void.
 func (c *Checkout) lookLater(ctx context.Context, n news, event payment.Event) error {
 	return pgx.BeginFunc(ctx, c.pool, func(tx pgx.Tx) error {
+		// The payment's lock comes first, as in see.
+		const its = "provider = $1 and (provider_ref = $2 or id = $3 and provider_ref is null)"
+		if _, err := tx.Exec(ctx, "select from payments where "+its+" for update", n.gateway, event.Ref, event.PaymentID); err != nil {
+			return err
+		}
 		tag, err := tx.Exec(ctx, "insert into webhook_events (provider, event_id) values ($1, $2) on conflict do nothing", n.gateway, n.webhook)
 		if err != nil || tag.RowsAffected() == 0 {
 			return err
 		}
-		tag, err = tx.Exec(ctx, `
-			update payments set look_at = clock_timestamp(), provider_ref = coalesce(provider_ref, $2)
-			where provider = $1 and (provider_ref = $2 or id = $3 and provider_ref is null)`, n.gateway, event.Ref, event.PaymentID)
+		tag, err = tx.Exec(ctx, "update payments set look_at = clock_timestamp(), provider_ref = coalesce(provider_ref, $2) where "+its,
+			n.gateway, event.Ref, event.PaymentID)
 		if err == nil && tag.RowsAffected() == 0 {
 			c.log.WarnContext(ctx, "the gateway tells of a payment that is not ours", "payment", event.PaymentID, "ref", event.Ref)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/internal/groupcommit"
 	"github.com/ropeline/ropeline/internal/keyring"
 	"github.com/ropeline/ropeline/internal/redisdb"
 )
@@ -47,6 +48,7 @@ type Options struct {
 // Fraud scores orders; safe for concurrent use.
 type Fraud struct {
 	pool     *pgxpool.Pool
+	reads    *groupcommit.Reads
 	keys     *keyring.Keyring
 	model    *Model
 	log      *slog.Logger
@@ -64,7 +66,7 @@ func New(r *redisdb.Clients, pool *pgxpool.Pool, k *keyring.Keyring, model *Mode
 		options.Budget = 50 * time.Millisecond
 	}
 	return &Fraud{
-		pool: pool, keys: k, model: model, log: log, options: options, velocity: newVelocity(r), metrics: newMetrics(),
+		pool: pool, reads: groupcommit.NewReads(pool), keys: k, model: model, log: log, options: options, velocity: newVelocity(r), metrics: newMetrics(),
 		settings: remembered{seen: map[ropeline.EventID]seenSettings{}},
 	}
 }
@@ -160,8 +162,16 @@ func (f *Fraud) placed(ctx context.Context, order ropeline.OrderID) (Signals, Tr
 		traces  Traces
 	}
 	r, ok := ask(ctx, func(ctx context.Context) (r found, err error) {
-		err = f.pool.QueryRow(ctx, "select signals, traces from fraud_orders where order_id = $1", order).Scan(&r.signals, &r.traces)
-		return r, err
+		err = f.reads.Do(ctx, func(batch *pgx.Batch) {
+			batch.Queue("select signals, traces from fraud_orders where order_id = $1", order).Query(func(rows pgx.Rows) error {
+				_, err := pgx.ForEachRow(rows, []any{&r.signals, &r.traces}, func() error { return nil })
+				return err
+			})
+		})
+		if err != nil {
+			return found{}, err // r may still be written to
+		}
+		return r, nil
 	})()
 	if !ok || r.signals == nil || r.traces == nil {
 		return Signals{}, Traces{}, []string{theVisit}

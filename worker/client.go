@@ -2,8 +2,12 @@ package worker
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -21,7 +25,8 @@ const (
 	queueLetters  = "letters"
 )
 
-// The kinds of tasks. A payload is the plain id.
+// The kinds of tasks. A payload is the plain id, of payments several with
+// spaces between.
 const (
 	taskClerk     = "clerk"
 	taskPayment   = "payment"
@@ -61,8 +66,29 @@ func (c *Client) Wake(ctx context.Context, event ropeline.EventID, generation in
 	return c.enqueue(ctx, asynq.NewTask(taskClerk, []byte(event)), queueClerk, fmt.Sprintf("clerk:%s:%d", event, generation), turn)
 }
 
-func (c *Client) payment(ctx context.Context, id ropeline.PaymentID) error {
-	return c.enqueue(ctx, asynq.NewTask(taskPayment, []byte(id)), queuePayments, sometimes("payment", string(id)), time.Minute)
+// paymentsAtOnce is how many payments share a task: asynq costs a worker more
+// than a payment's own work does.
+const paymentsAtOnce = 32
+
+// payments enqueues the duties of payments; those that failed to be are found
+// by the sweep.
+func (c *Client) payments(ctx context.Context, ids []ropeline.PaymentID) error {
+	for some := range slices.Chunk(ids, paymentsAtOnce) {
+		names := make([]string, len(some))
+		for i, id := range some {
+			names[i] = string(id)
+		}
+		payload := strings.Join(names, " ")
+		name := payload
+		if len(some) > 1 {
+			sum := sha256.Sum256([]byte(payload))
+			name = hex.EncodeToString(sum[:16])
+		}
+		if err := c.enqueue(ctx, asynq.NewTask(taskPayment, []byte(payload)), queuePayments, sometimes("payment", name), time.Minute); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *Client) refund(ctx context.Context, id ropeline.RefundID) error {

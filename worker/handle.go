@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -15,6 +17,10 @@ import (
 // handle does a task. It never gives an error back to asynq, which would keep
 // the task and its id: the rows know what is still to be done.
 func (w *Worker) handle(ctx context.Context, task *asynq.Task) error {
+	if task.Type() == taskPayment {
+		w.performAll(ctx, string(task.Payload()))
+		return nil
+	}
 	begin := time.Now()
 	again, err := w.do(ctx, task.Type(), string(task.Payload()))
 	w.metrics.done(task.Type(), again, err, begin)
@@ -26,8 +32,6 @@ func (w *Worker) do(ctx context.Context, kind, payload string) (again bool, err 
 	switch kind {
 	case taskClerk:
 		return false, w.serve(ctx, ropeline.EventID(payload))
-	case taskPayment:
-		return false, w.perform(ctx, ropeline.PaymentID(payload))
 	case taskRefund:
 		if err = w.checkout.PerformRefund(ctx, ropeline.RefundID(payload)); err != nil {
 			w.log.WarnContext(ctx, "refund not done yet", "err", err)
@@ -45,17 +49,35 @@ func (w *Worker) serve(ctx context.Context, event ropeline.EventID) error {
 	err := w.checkout.Serve(ctx, event, func(b checkout.Batch) {
 		w.stock.add(b)
 		w.metrics.batches.Observe(float64(len(b.Owed)))
-		for _, id := range b.Owed {
-			if err := w.client.payment(context.WithoutCancel(ctx), id); err != nil {
-				w.log.WarnContext(ctx, "payment not enqueued, the sweep will", "payment", id, "err", err)
-				return // the others would fail as slowly
-			}
+		if err := w.client.payments(context.WithoutCancel(ctx), b.Owed); err != nil {
+			w.log.WarnContext(ctx, "payments not enqueued, the sweep will", "payments", len(b.Owed), "err", err)
 		}
 	})
 	if err != nil {
 		w.log.WarnContext(ctx, "clerk stopped, the sweep wakes another", "event", event, "err", err)
 	}
 	return err
+}
+
+// performAll does the duties of the payments of a task, as many at once as
+// calls to the gateway are allowed. What is left when ctx ends stays owed.
+func (w *Worker) performAll(ctx context.Context, payload string) {
+	var all sync.WaitGroup
+	for id := range strings.SplitSeq(payload, " ") {
+		select {
+		case w.calls <- struct{}{}:
+		case <-ctx.Done():
+			all.Wait()
+			return
+		}
+		all.Go(func() {
+			defer func() { <-w.calls }()
+			begin := time.Now()
+			err := w.perform(ctx, ropeline.PaymentID(id))
+			w.metrics.done(taskPayment, false, err, begin)
+		})
+	}
+	all.Wait()
 }
 
 func (w *Worker) perform(ctx context.Context, id ropeline.PaymentID) error {

@@ -6,11 +6,13 @@ import (
 )
 
 // loop is a sweep: what it is called in the log, the pause between two runs,
-// and one run, which returns how much it found.
+// and one run, which returns how much it found. A word in hurry (may be nil)
+// ends the pause early.
 type loop struct {
 	name    string
 	pause   time.Duration
 	runOnce func(context.Context) (int, error)
+	hurry   <-chan struct{}
 }
 
 // onceTime bounds one run of a sweep.
@@ -39,6 +41,7 @@ func (w *Worker) every(ctx context.Context, l loop) error {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
+		case <-l.hurry:
 		}
 	}
 }

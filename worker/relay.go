@@ -31,7 +31,7 @@ func (w *Worker) relays() []loop {
 	var loops []loop
 	relay := func(consumer string, take func(context.Context, []outbox.Event) error) {
 		reader := outbox.NewReader(w.pool, w.horizon, consumer, relayBatch)
-		loops = append(loops, loop{"outbox to " + consumer, relayPause, func(ctx context.Context) (int, error) { return reader.Read(ctx, take) }})
+		loops = append(loops, loop{name: "outbox to " + consumer, pause: relayPause, runOnce: func(ctx context.Context) (int, error) { return reader.Read(ctx, take) }})
 	}
 	if w.options.Sink != nil {
 		relay(consumerStream, w.options.Sink.Send)

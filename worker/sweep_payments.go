@@ -11,10 +11,5 @@ func (w *Worker) sweepPayments(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	for i, id := range ids {
-		if err := w.client.payment(ctx, id); err != nil {
-			return i, err
-		}
-	}
-	return len(ids), nil
+	return len(ids), w.client.payments(ctx, ids)
 }

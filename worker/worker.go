@@ -36,7 +36,7 @@ type Options struct {
 	PublicURL string
 	// Clerks is how many events this process may serve at once; default 64.
 	Clerks int
-	// Payments is how many calls to the gateway may be under way; default 32.
+	// Payments is how many calls to the gateway may be under way; default 64.
 	Payments int
 	// Refunds is how many paid orders of canceled events are ended a second, by
 	// all processes together; default 20.
@@ -57,7 +57,7 @@ func (o Options) withDefaults() Options {
 		o.Clerks = 64
 	}
 	if o.Payments <= 0 {
-		o.Payments = 32
+		o.Payments = 64
 	}
 	if o.Refunds <= 0 {
 		o.Refunds = 20
@@ -106,14 +106,19 @@ type Worker struct {
 	stock    *stockNews
 	horizon  *outbox.Horizon
 	http     *http.Client
+	calls    chan struct{} // a token for each payment under way
 	metrics  metrics
 }
 
 // New prepares a worker; client stays the caller's to close, after Run.
 func New(c *checkout.Checkout, r *redisdb.Clients, pool *pgxpool.Pool, client *Client, log *slog.Logger, options Options) *Worker {
+	options = options.withDefaults()
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = deliveries
 	return &Worker{
-		checkout: c, redis: r, pool: pool, client: client, log: log, options: options.withDefaults(), stock: newStockNews(), horizon: outbox.NewHorizon(pool), metrics: newMetrics(),
-		http: &http.Client{Timeout: deliveryTime, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		checkout: c, redis: r, pool: pool, client: client, log: log, options: options, stock: newStockNews(), horizon: outbox.NewHorizon(pool), metrics: newMetrics(),
+		calls: make(chan struct{}, options.Payments),
+		http:  &http.Client{Transport: transport, Timeout: deliveryTime, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
 }
 
@@ -147,16 +152,16 @@ func (w *Worker) Run(ctx context.Context) error {
 
 	g, loops := errgroup.WithContext(ctx)
 	for _, each := range append(w.relays(), []loop{
-		{"mailboxes", w.options.Sweep, w.sweepMailboxes},
-		{"clerks' dues", w.options.Sweep, w.sweepDues},
-		{"payments", w.options.Sweep, w.sweepPayments},
-		{"refunds", w.options.Sweep, w.sweepRefunds},
-		{"prune", prunePause, w.prune},
-		{"reconciliations", w.options.Sweep, w.sweepReconciliations},
-		{"cancellations", time.Second, w.sweepCancellations},
-		{"sandbox webhooks", deliveryPause, w.deliver},
-		{"letters", letterPause, w.releaseLetters},
-		{"turns", nearPause, w.sweepTurns},
+		{name: "mailboxes", pause: w.options.Sweep, runOnce: w.sweepMailboxes},
+		{name: "clerks' dues", pause: w.options.Sweep, runOnce: w.sweepDues},
+		{name: "payments", pause: w.options.Sweep, runOnce: w.sweepPayments},
+		{name: "refunds", pause: w.options.Sweep, runOnce: w.sweepRefunds},
+		{name: "prune", pause: prunePause, runOnce: w.prune},
+		{name: "reconciliations", pause: w.options.Sweep, runOnce: w.sweepReconciliations},
+		{name: "cancellations", pause: time.Second, runOnce: w.sweepCancellations},
+		{name: "sandbox webhooks", pause: deliveryPause, runOnce: w.deliver, hurry: w.webhooksDue()},
+		{name: "letters", pause: letterPause, runOnce: w.releaseLetters},
+		{name: "turns", pause: nearPause, runOnce: w.sweepTurns},
 	}...) {
 		g.Go(func() error { return w.every(loops, each) })
 	}

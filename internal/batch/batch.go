@@ -64,6 +64,15 @@ func New[Q, R any](o Options, call func(context.Context, []Q) []Result[R]) *Batc
 		waiters: sync.Pool{New: func() any { return make(chan Result[R], 1) }}}
 }
 
+// Open makes a batcher that works at once and without Run, for a room that
+// nobody runs: it has no goroutine while nobody asks. Alone is not for it.
+func Open[Q, R any](o Options, call func(context.Context, []Q) []Result[R]) *Batcher[Q, R] {
+	o.Alone = 0
+	b := New(o, call)
+	b.ctx = context.Background()
+	return b
+}
+
 // Do hands one question in and waits for its result. With a context that cannot
 // end, as context.WithoutCancel makes them, waiting costs least.
 func (b *Batcher[Q, R]) Do(ctx context.Context, question Q) (R, error) {

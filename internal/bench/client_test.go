@@ -20,11 +20,13 @@ type order struct {
 	Address     string
 	Connections int
 	N, Want     int
-	Requests    [][]byte // one for all, or one for each
+	Requests    [][]byte  // one for all, or one for each
+	Shoppers    []shopper // instead of requests: N of them, one after the other on each connection
 }
 
 type outcome struct {
 	Failure   string
+	Begun     time.Time // when the first request was sent
 	PerSecond float64
 	P99       time.Duration
 }
@@ -65,6 +67,13 @@ func load(b *testing.B, address string, connections, n, want int, request func(i
 			o.Requests = append(o.Requests, request(i))
 		}
 	}
+	result := runLoad(b, o)
+	return result.PerSecond, result.P99
+}
+
+// runLoad starts the load process and waits for what it has found.
+func runLoad(b *testing.B, o order) outcome {
+	b.Helper()
 	var in, out bytes.Buffer
 	if err := gob.NewEncoder(&in).Encode(o); err != nil {
 		b.Fatal(err)
@@ -82,7 +91,7 @@ func load(b *testing.B, address string, connections, n, want int, request func(i
 	if result.Failure != "" {
 		b.Fatal(result.Failure)
 	}
-	return result.PerSecond, result.P99
+	return result
 }
 
 // link is one connection of the load process.
@@ -90,19 +99,26 @@ type link struct {
 	fd   int
 	in   []byte
 	sent time.Time
+
+	buys int // the shopper, and what they have done
+	step int
 }
 
 func (o order) run() (result outcome) {
-	latencies := make([]time.Duration, 0, o.N)
+	total := o.N
+	if len(o.Shoppers) > 0 {
+		total *= steps
+	}
+	latencies := make([]time.Duration, 0, total)
 	links, poll, err := o.dial()
 	if err == nil {
-		next, begun := 0, time.Now()
+		next := 0
+		result.Begun = time.Now()
 		send := func(l *link) error {
-			request := o.Requests[0]
-			if len(o.Requests) > 1 {
-				request = o.Requests[next]
+			request, err := o.next(l, &next)
+			if err != nil || request == nil {
+				return err
 			}
-			next++
 			l.sent, l.in = time.Now(), l.in[:0]
 			if n, err := syscall.Write(l.fd, request); err != nil || n != len(request) {
 				return fmt.Errorf("wrote %d of %d bytes: %v", n, len(request), err)
@@ -110,33 +126,36 @@ func (o order) run() (result outcome) {
 			return nil
 		}
 		for i := range links {
-			if next < o.N && err == nil {
+			links[i].step = steps // the purchase before, as it were
+			if err == nil {
 				err = send(&links[i])
 			}
 		}
 		events := make([]syscall.EpollEvent, o.Connections)
-		for len(latencies) < o.N && err == nil {
+		for len(latencies) < total && err == nil {
 			var ready int
 			if ready, err = syscall.EpollWait(poll, events, -1); err == syscall.EINTR {
 				ready, err = 0, nil
 			}
 			for _, event := range events[:max(0, ready)] {
 				l := &links[event.Fd]
+				want := o.Want
+				if len(o.Shoppers) > 0 {
+					want = o.Shoppers[l.buys].want(l.step)
+				}
 				var whole bool
-				if whole, err = l.read(o.Want); err != nil {
+				if whole, err = l.read(want); err != nil {
 					break
 				}
 				if whole {
 					latencies = append(latencies, time.Since(l.sent))
-					if next < o.N {
-						if err = send(l); err != nil {
-							break
-						}
+					if err = send(l); err != nil {
+						break
 					}
 				}
 			}
 		}
-		result.PerSecond = float64(o.N) / time.Since(begun).Seconds()
+		result.PerSecond = float64(o.N) / time.Since(result.Begun).Seconds()
 	}
 	if err != nil {
 		return outcome{Failure: err.Error()}
@@ -144,6 +163,28 @@ func (o order) run() (result outcome) {
 	slices.Sort(latencies)
 	result.P99 = latencies[len(latencies)*99/100]
 	return result
+}
+
+// next is what a link sends now; nil: nothing is left. at counts the requests,
+// or the shoppers, that have begun.
+func (o order) next(l *link, at *int) ([]byte, error) {
+	if len(o.Shoppers) > 0 && l.step < steps-1 {
+		l.step++
+		return o.Shoppers[l.buys].request(l.step, o.Address, l.in)
+	}
+	if *at >= o.N {
+		return nil, nil
+	}
+	i := *at
+	*at++
+	if len(o.Shoppers) > 0 {
+		l.buys, l.step = i, 0
+		return o.Shoppers[i].request(0, o.Address, nil)
+	}
+	if len(o.Requests) > 1 {
+		return o.Requests[i], nil
+	}
+	return o.Requests[0], nil
 }
 
 func (o order) dial() ([]link, int, error) {

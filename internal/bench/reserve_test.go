@@ -22,7 +22,7 @@ import (
 // round sells the whole stock of a new event, and fails when it is not exactly
 // sold.
 func BenchmarkReserve(b *testing.B) {
-	const connections, n, reference = 128, 20_000, 3_000
+	const connections, n, reference = 128, 50_000, 3_000
 	h := openHouse(b)
 	figures := rounds{}
 	for b.Loop() {
@@ -43,6 +43,51 @@ func BenchmarkReserve(b *testing.B) {
 		figures.add("x-plain-sql", rate/plain)
 	}
 	figures.report(b)
+}
+
+// BenchmarkReserveEvents compares reserving on 20 events at once with reserving
+// on one, as in BenchmarkReserve, in turns.
+func BenchmarkReserveEvents(b *testing.B) {
+	const connections, n, many = 128, 20_000, 20
+	h := openHouse(b)
+	figures := rounds{}
+	measure := func(events int) float64 {
+		all := make([][][]byte, events)
+		ids := make([]ropeline.EventID, events)
+		for i := range all {
+			event := h.event(b, n/events)
+			all[i], ids[i] = reservations(h, event, n/events), event.ID
+		}
+		rate, _ := load(b, h.address, connections, n, http.StatusCreated, func(i int) []byte { return all[i%events][i/events] })
+		for _, id := range ids {
+			if held := heldTickets(b, h, id); held != n/events {
+				b.Fatalf("%d of %d tickets are held", held, n/events)
+			}
+			if violations, err := checkout.Audit(b.Context(), h.Pool(), id); err != nil || len(violations) > 0 {
+				b.Fatalf("audit: %v %v", violations, err)
+			}
+		}
+		return rate
+	}
+	measure(1) // plans, connections and tables are made by whoever comes first
+	for round := 0; b.Loop(); round++ {
+		one, twenty := inTurns(round, func() float64 { return measure(1) }, func() float64 { return measure(many) })
+		figures.add("one-event/s", one)
+		figures.add("20-events/s", twenty)
+		figures.add("x-one-event", twenty/one)
+	}
+	figures.report(b)
+}
+
+// inTurns measures two things, one after the other; in each second round the
+// other one comes first, so that neither always meets fuller tables.
+func inTurns(round int, first, second func() float64) (a, b float64) {
+	if round%2 == 0 {
+		a = first()
+		return a, second()
+	}
+	b = second()
+	return first(), b
 }
 
 // reservations are requests of so many admitted fans for one ticket each.

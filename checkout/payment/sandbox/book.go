@@ -9,6 +9,7 @@ import (
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/checkout/payment"
+	"github.com/ropeline/ropeline/internal/groupcommit"
 )
 
 // book is one intent's page in the gateway's books, open for a change.
@@ -57,16 +58,46 @@ func (g *Gateway) change(ctx context.Context, ref string, fn func(*book) error) 
 		if err != nil {
 			return err
 		}
-		before := *b
 		b.tx = tx
-		if err := fn(b); err != nil {
+		batch := &pgx.Batch{}
+		if err := b.work(fn, batch); err != nil || batch.Len() == 0 {
 			return err
 		}
-		if len(b.webhooks) == 0 && b.state == before.state {
-			return nil
-		}
-		return b.write(ctx)
+		return tx.SendBatch(ctx, batch).Close()
 	})
+	return g.changed(err)
+}
+
+// turn is change for the busy ones: the pages that are opened at the same time
+// share a transaction. fn may be called twice, and has no transaction to use.
+func (g *Gateway) turn(ref string, fn func(*book) error) error {
+	var found []*book
+	return g.changed(g.group.Do(groupcommit.Part{
+		Key: ref,
+		Read: func(batch *pgx.Batch) {
+			batch.Queue("select "+columns+" from sandbox_intents where ref = $1 for update", ref).Query(func(rows pgx.Rows) (err error) {
+				found, err = pgx.CollectRows(rows, scanBook)
+				return err
+			})
+		},
+		Write: func(batch *pgx.Batch) error {
+			if len(found) == 0 {
+				return errNoIntent
+			}
+			return found[0].work(fn, batch)
+		},
+	}))
+}
+
+// changed makes what Postgres says a transient failure, and hurries the
+// delivery of webhooks.
+func (g *Gateway) changed(err error) error {
+	if err == nil {
+		select {
+		case g.due <- struct{}{}:
+		default:
+		}
+	}
 	if err == nil || ropeline.CodeOf(err) != ropeline.CodeInternal {
 		return err
 	}
@@ -76,8 +107,15 @@ func (g *Gateway) change(ctx context.Context, ref string, fn func(*book) error) 
 	return transient(err)
 }
 
-func (b *book) write(ctx context.Context) error {
-	batch := &pgx.Batch{}
+// work lets fn change the page, and queues what has changed.
+func (b *book) work(fn func(*book) error, batch *pgx.Batch) error {
+	before := b.state
+	if err := fn(b); err != nil {
+		return err
+	}
+	if len(b.webhooks) == 0 && b.state == before {
+		return nil
+	}
 	batch.Queue(`
 		update sandbox_intents set state = $2, decline = $3, capture_fails = $4,
 			ready_at = case when $2 = 'processing' then now() + $5::interval else ready_at end,
@@ -88,7 +126,7 @@ func (b *book) write(ctx context.Context) error {
 		batch.Queue("insert into sandbox_webhooks (event_id, ref, kind, due_at) values ($1, $2, $3, now() + $4::interval)",
 			w.id, b.object.Ref, w.kind, w.in)
 	}
-	return b.tx.SendBatch(ctx, batch).Close()
+	return nil
 }
 
 type querier interface {
@@ -101,12 +139,19 @@ func read(ctx context.Context, q querier, where string, arg any) (*book, error) 
 	b := &book{}
 	err := b.scan(q.QueryRow(ctx, "select "+columns+" from sandbox_intents "+where, arg))
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, &payment.Error{Permanent: true, Reason: "no_such_intent"}
+		return nil, errNoIntent
 	}
 	if err != nil {
 		return nil, transient(err)
 	}
 	return b, nil
+}
+
+var errNoIntent = &payment.Error{Permanent: true, Reason: "no_such_intent"}
+
+func scanBook(row pgx.CollectableRow) (*book, error) {
+	b := &book{}
+	return b, b.scan(row)
 }
 
 const columns = `ref, case when state = 'processing' and ready_at <= now() then 'requires_capture' else state end,

@@ -20,10 +20,12 @@ import (
 	"errors"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/checkout/payment"
+	"github.com/ropeline/ropeline/internal/groupcommit"
 	"github.com/ropeline/ropeline/internal/keyring"
 )
 
@@ -37,6 +39,9 @@ type Gateway struct {
 	pool    *pgxpool.Pool
 	secret  []byte
 	options Options
+	group   *groupcommit.Group
+	reads   *groupcommit.Reads
+	due     chan struct{}
 }
 
 var _ payment.Provider = (*Gateway)(nil)
@@ -46,7 +51,10 @@ func New(pool *pgxpool.Pool, k *keyring.Keyring, options Options) *Gateway {
 	if options.Late <= 0 {
 		options.Late = 10*time.Minute + 2*time.Second
 	}
-	return &Gateway{pool: pool, secret: k.Secret(keyring.PurposeSandbox), options: options}
+	return &Gateway{
+		pool: pool, secret: k.Secret(keyring.PurposeSandbox), options: options,
+		group: groupcommit.New(pool), reads: groupcommit.NewReads(pool), due: make(chan struct{}, 1),
+	}
 }
 
 // Name is "sandbox".
@@ -57,15 +65,31 @@ func (g *Gateway) Create(ctx context.Context, intent payment.Intent) (payment.Ob
 	if intent.Amount.Minor <= 0 || intent.IdempotencyKey == "" {
 		return payment.Object{}, &payment.Error{Permanent: true, Reason: "amount_or_key_missing"}
 	}
-	ref := "sbx_" + token()
-	_, err := g.pool.Exec(ctx, `
-		insert into sandbox_intents (ref, idempotency_key, state, amount_minor, currency, client_secret, metadata)
-		values ($1, $2, 'requires_confirmation', $3, $4, $5, jsonb_build_object('payment', $6::text, 'order', $7::text))
-		on conflict (idempotency_key) do nothing`,
-		ref, intent.IdempotencyKey, intent.Amount.Minor, intent.Amount.Currency, ref+"_secret_"+token(),
-		intent.PaymentID, intent.OrderID)
+	made := payment.Object{
+		Ref: "sbx_" + token(), PaymentID: intent.PaymentID, Status: payment.StatusPending, Amount: intent.Amount, Risk: payment.Risk{Score: -1},
+	}
+	made.ClientSecret = made.Ref + "_secret_" + token()
+	known := true
+	err := g.group.Do(groupcommit.Part{Key: intent.IdempotencyKey, Read: func(batch *pgx.Batch) {
+		known = true
+		batch.Queue(`
+			insert into sandbox_intents (ref, idempotency_key, state, amount_minor, currency, client_secret, metadata)
+			values ($1, $2, 'requires_confirmation', $3, $4, $5, jsonb_build_object('payment', $6::text, 'order', $7::text))
+			on conflict (idempotency_key) do nothing returning created_at`,
+			made.Ref, intent.IdempotencyKey, intent.Amount.Minor, intent.Amount.Currency, made.ClientSecret, intent.PaymentID, intent.OrderID).
+			Query(func(rows pgx.Rows) error {
+				_, err := pgx.ForEachRow(rows, []any{&made.Created}, func() error {
+					known, made.Created = false, made.Created.UTC()
+					return nil
+				})
+				return err
+			})
+	}})
 	if err != nil {
 		return payment.Object{}, transient(err)
+	}
+	if !known {
+		return made, nil
 	}
 	b, err := read(ctx, g.pool, "where idempotency_key = $1", intent.IdempotencyKey)
 	if err != nil {
@@ -79,16 +103,28 @@ func (g *Gateway) Create(ctx context.Context, intent payment.Intent) (payment.Ob
 
 // Get reads an intent.
 func (g *Gateway) Get(ctx context.Context, ref string) (payment.Object, error) {
-	var object payment.Object
-	err := g.change(ctx, ref, func(b *book) error { object = b.object; return nil })
-	return object, err
+	var found []*book
+	err := g.reads.Do(ctx, func(batch *pgx.Batch) {
+		batch.Queue("select "+columns+" from sandbox_intents where ref = $1", ref).Query(func(rows pgx.Rows) (err error) {
+			found, err = pgx.CollectRows(rows, scanBook)
+			return err
+		})
+	})
+	if err != nil {
+		return payment.Object{}, transient(err)
+	}
+	if len(found) == 0 {
+		return payment.Object{}, errNoIntent
+	}
+	return found[0].object, nil
 }
 
 // Capture takes the money of an authorized intent.
 func (g *Gateway) Capture(ctx context.Context, ref, key string) (payment.Object, error) {
 	var object payment.Object
 	var refused error
-	err := g.change(ctx, ref, func(b *book) error {
+	err := g.turn(ref, func(b *book) error {
+		refused = nil
 		switch {
 		case b.object.Status == payment.StatusCaptured:
 		case b.object.Status == payment.StatusAuthorized && b.captureFails:
@@ -136,7 +172,7 @@ func (g *Gateway) ConfirmCard(ctx context.Context, ref, clientSecret, outcome, n
 		return payment.Object{}, err
 	}
 	var object payment.Object
-	err = g.change(ctx, ref, func(b *book) error {
+	err = g.turn(ref, func(b *book) error {
 		if !hmac.Equal([]byte(clientSecret), []byte(b.object.ClientSecret)) {
 			return ropeline.Errorf(ropeline.CodeForbidden, "This payment belongs to someone else.")
 		}

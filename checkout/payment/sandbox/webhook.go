@@ -103,9 +103,13 @@ func (g *Gateway) Claim(ctx context.Context, limit int) ([]Delivery, error) {
 	})
 }
 
-// Delivered notes that the receiver took a webhook.
-func (g *Gateway) Delivered(ctx context.Context, seq int64) error {
-	_, err := g.pool.Exec(ctx, "update sandbox_webhooks set delivered_at = now() where seq = $1 and delivered_at is null", seq)
+// Due gets a word when webhooks may have become due through this process; it is
+// a hint, whoever misses it looks again a moment later.
+func (g *Gateway) Due() <-chan struct{} { return g.due }
+
+// Delivered notes that the receiver took these webhooks.
+func (g *Gateway) Delivered(ctx context.Context, seqs ...int64) error {
+	_, err := g.pool.Exec(ctx, "update sandbox_webhooks set delivered_at = now() where seq = any($1) and delivered_at is null", seqs)
 	return err
 }
 
