@@ -129,7 +129,7 @@ func oneEach(t *testing.T, app *App, stock int) ropeline.Event {
 }
 
 // TestWorkerKilled kills with SIGKILL, at random moments of a sale, the worker
-// whose clerk has committed last; another worker is there, and a new one comes
+// whose clerk serves; another worker is there, and a new one comes
 // for the dead. Each time reservations go on within 5 s, and nothing is sold
 // twice. ROPELINE_KILLS says how many times, ROPELINE_SEED when.
 func TestWorkerKilled(t *testing.T) {
@@ -155,13 +155,7 @@ func TestWorkerKilled(t *testing.T) {
 		case <-time.After(time.Duration(dice.Int64N(int64(time.Second)))):
 		case <-t.Context().Done():
 		}
-		var name string
-		err := pair.Pool.QueryRow(t.Context(), `
-			select application_name from pg_stat_activity
-			where datname = current_database() and application_name like 'worker %' and query = 'commit' order by state_change desc limit 1`).Scan(&name)
-		if err != nil {
-			t.Fatal(err)
-		}
+		name := busiest(t, pair)
 		before := sale.longest.Swap(0)
 		workers[name].Process.Kill()
 		workers[name].Wait()
@@ -172,6 +166,26 @@ func TestWorkerKilled(t *testing.T) {
 		sale.longest.Store(max(before, silence))
 	}
 	sale.stop(5 * time.Second)
+}
+
+// busiest is the worker whose clerk serves: of nine looks, the one that was most
+// often the last to commit. The other one commits too, but ten times a second.
+func busiest(t *testing.T, pair *engines.Pair) (name string) {
+	t.Helper()
+	seen := map[string]int{}
+	for range 9 {
+		var last string
+		err := pair.Pool.QueryRow(t.Context(), `
+			select application_name from pg_stat_activity
+			where datname = current_database() and application_name like 'worker %' and query = 'commit' order by state_change desc limit 1`).Scan(&last)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen[last]++; seen[last] > seen[name] {
+			name = last
+		}
+	}
+	return name
 }
 
 // fromEnv is a number that a longer run of a test sets.
