@@ -3,38 +3,48 @@ package worker
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/ropeline/ropeline/checkout/payment/sandbox"
+	"github.com/ropeline/ropeline/internal/batch"
 )
 
 const (
 	deliveryPause = 100 * time.Millisecond
-	deliveryBatch = 128
 	deliveryTime  = 5 * time.Second // for one webhook
-	deliveries    = 64              // under way at once
+	deliveries    = 128             // under way at once
 )
 
 // deliver posts the sandbox's due webhooks, as a gateway outside would: what
-// is not taken with a 2xx comes again, later and later.
+// is not taken with a 2xx comes again, later and later. It takes no more than
+// may be under way, and does not wait for their answers.
 func (w *Worker) deliver(ctx context.Context) (found int, err error) {
 	if w.options.Sandbox == nil || w.options.PublicURL == "" {
 		return 0, nil
 	}
 	for {
-		due, err := w.options.Sandbox.Claim(ctx, deliveryBatch)
-		if err == nil {
-			err = w.deliverAll(ctx, due)
+		free := cap(w.posts) - len(w.posts)
+		if free < deliveries/4 {
+			return found, nil // whoever ends hurries the next run
+		}
+		due, err := w.options.Sandbox.Claim(ctx, free)
+		if err != nil {
+			return found, err
+		}
+		for _, d := range due {
+			w.posts <- struct{}{}
+			w.posting.Go(func() {
+				w.deliverOne(context.WithoutCancel(ctx), d)
+				<-w.posts
+				w.options.Sandbox.Hurry()
+			})
 		}
 		found += len(due)
-		if err != nil || len(due) < deliveryBatch {
-			return found, err
+		if len(due) < free {
+			return found, nil
 		}
 	}
 }
@@ -47,31 +57,26 @@ func (w *Worker) webhooksDue() <-chan struct{} {
 	return w.options.Sandbox.Due()
 }
 
-func (w *Worker) deliverAll(ctx context.Context, due []sandbox.Delivery) error {
-	var g errgroup.Group
-	g.SetLimit(deliveries)
-	taken := make([]bool, len(due))
-	for i, d := range due {
-		g.Go(func() error {
-			if err := w.post(ctx, d); err != nil {
-				w.log.DebugContext(ctx, "webhook not taken", "seq", d.Seq, "err", err)
-				return w.options.Sandbox.Refused(ctx, d.Seq)
-			}
-			taken[i] = true
-			return nil
-		})
+func (w *Worker) deliverOne(ctx context.Context, d sandbox.Delivery) {
+	err := w.post(ctx, d)
+	if err == nil {
+		_, err = w.delivered.Do(ctx, d.Seq)
+	} else {
+		w.log.DebugContext(ctx, "webhook not taken", "seq", d.Seq, "err", err)
+		err = w.options.Sandbox.Refused(ctx, d.Seq)
 	}
-	err := g.Wait()
-	var seqs []int64
-	for i, d := range due {
-		if taken[i] {
-			seqs = append(seqs, d.Seq)
-		}
+	if err != nil {
+		w.log.WarnContext(ctx, "a webhook comes once more than it must", "seq", d.Seq, "err", err)
 	}
-	if len(seqs) == 0 {
-		return err
+}
+
+// noteDelivered is a batcher's call: one statement for the webhooks that were
+// taken at the same time.
+func (w *Worker) noteDelivered(ctx context.Context, seqs []int64) []batch.Result[struct{}] {
+	if err := w.options.Sandbox.Delivered(ctx, seqs...); err != nil {
+		return batch.Fail[struct{}](len(seqs), err)
 	}
-	return errors.Join(err, w.options.Sandbox.Delivered(ctx, seqs...))
+	return make([]batch.Result[struct{}], len(seqs))
 }
 
 func (w *Worker) post(ctx context.Context, d sandbox.Delivery) error {

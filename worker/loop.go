@@ -7,13 +7,15 @@ import (
 
 // loop is a sweep: what it is called in the log, the pause between two runs,
 // and one run, which returns how much it found. A word in hurry (may be nil)
-// ends the pause early.
+// ends the pause early, but for hurryPause, in which more may come.
 type loop struct {
 	name    string
 	pause   time.Duration
 	runOnce func(context.Context) (int, error)
 	hurry   <-chan struct{}
 }
+
+const hurryPause = 5 * time.Millisecond
 
 // onceTime bounds one run of a sweep.
 const onceTime = 10 * time.Second
@@ -42,6 +44,11 @@ func (w *Worker) every(ctx context.Context, l loop) error {
 			return nil
 		case <-ticker.C:
 		case <-l.hurry:
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(hurryPause):
+			}
 		}
 	}
 }

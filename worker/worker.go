@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -14,6 +15,7 @@ import (
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/checkout"
 	"github.com/ropeline/ropeline/checkout/payment/sandbox"
+	"github.com/ropeline/ropeline/internal/batch"
 	"github.com/ropeline/ropeline/internal/outbox"
 	"github.com/ropeline/ropeline/internal/redisdb"
 )
@@ -107,7 +109,11 @@ type Worker struct {
 	horizon  *outbox.Horizon
 	http     *http.Client
 	calls    chan struct{} // a token for each payment under way
-	metrics  metrics
+
+	posts     chan struct{} // a token for each webhook under way
+	posting   sync.WaitGroup
+	delivered *batch.Batcher[int64, struct{}]
+	metrics   metrics
 }
 
 // New prepares a worker; client stays the caller's to close, after Run.
@@ -115,11 +121,13 @@ func New(c *checkout.Checkout, r *redisdb.Clients, pool *pgxpool.Pool, client *C
 	options = options.withDefaults()
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = deliveries
-	return &Worker{
+	w := &Worker{
 		checkout: c, redis: r, pool: pool, client: client, log: log, options: options, stock: newStockNews(), horizon: outbox.NewHorizon(pool), metrics: newMetrics(),
-		calls: make(chan struct{}, options.Payments),
-		http:  &http.Client{Transport: transport, Timeout: deliveryTime, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		calls: make(chan struct{}, options.Payments), posts: make(chan struct{}, deliveries),
+		http: &http.Client{Transport: transport, Timeout: deliveryTime, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
+	w.delivered = batch.Open(batch.Options{Size: deliveries, Wait: time.Millisecond, Calls: 1, Timeout: deliveryTime}, w.noteDelivered)
+	return w
 }
 
 // Run works until ctx ends. The order of the end:
@@ -166,6 +174,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		g.Go(func() error { return w.every(loops, each) })
 	}
 	err := g.Wait()
+	w.posting.Wait()
 
 	for _, server := range servers {
 		server.Shutdown()

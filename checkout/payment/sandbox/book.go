@@ -93,10 +93,7 @@ func (g *Gateway) turn(ref string, fn func(*book) error) error {
 // delivery of webhooks.
 func (g *Gateway) changed(err error) error {
 	if err == nil {
-		select {
-		case g.due <- struct{}{}:
-		default:
-		}
+		g.Hurry()
 	}
 	if err == nil || ropeline.CodeOf(err) != ropeline.CodeInternal {
 		return err

@@ -107,6 +107,14 @@ func (g *Gateway) Claim(ctx context.Context, limit int) ([]Delivery, error) {
 // a hint, whoever misses it looks again a moment later.
 func (g *Gateway) Due() <-chan struct{} { return g.due }
 
+// Hurry gives that word.
+func (g *Gateway) Hurry() {
+	select {
+	case g.due <- struct{}{}:
+	default:
+	}
+}
+
 // Delivered notes that the receiver took these webhooks.
 func (g *Gateway) Delivered(ctx context.Context, seqs ...int64) error {
 	_, err := g.pool.Exec(ctx, "update sandbox_webhooks set delivered_at = now() where seq = any($1) and delivered_at is null", seqs)
