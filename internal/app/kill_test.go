@@ -3,9 +3,12 @@ package app
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -125,30 +128,84 @@ func oneEach(t *testing.T, app *App, stock int) ropeline.Event {
 	return event
 }
 
-// TestWorkerKilled kills each of two workers with SIGKILL in the middle of a
-// sale, so that at least once it is the one that holds the clerk's lease:
-// reservations go on within 5 s, and nothing is sold twice.
+// TestWorkerKilled kills with SIGKILL, at random moments of a sale, the worker
+// whose clerk serves; another worker is there, and a new one comes
+// for the dead. Each time reservations go on within 5 s, and nothing is sold
+// twice. ROPELINE_KILLS says how many times, ROPELINE_SEED when.
 func TestWorkerKilled(t *testing.T) {
+	kills, seed := fromEnv(t, "ROPELINE_KILLS", 2), fromEnv(t, "ROPELINE_SEED", 1)
 	pair := engines.Test(t)
 	app := openTest(t, pair, func(c *Config) { c.Roles = "web" })
-	event := oneEach(t, app, 5_000)
-	worker := func() *exec.Cmd {
-		return startChild(t, "serve", "--roles", "worker", "--public-url", app.URL(), "--log-level", "error",
-			"--database-url", pair.DatabaseURL, "--redis-url", pair.RedisURL)
+	event := oneEach(t, app, 50_000*(kills+1))
+	workers := map[string]*exec.Cmd{}
+	worker := func() {
+		name := fmt.Sprintf("worker%d", len(workers)+1) // as Postgres knows it
+		workers[name] = startChild(t, "serve", "--roles", "worker", "--public-url", app.URL(), "--log-level", "error",
+			"--database-url", pair.DatabaseURL+"&application_name="+url.QueryEscape(name), "--redis-url", pair.RedisURL)
 	}
-	first, second := worker(), worker()
+	worker()
+	worker()
 	sale := startRush(t, app, event, 16)
 	sale.more(50)
 	sale.longest.Store(0) // the start of the workers is no interruption
-	first.Process.Kill()
-	first.Wait()
-	sale.more(50)
-	worker()
-	sale.more(50)
-	second.Process.Kill()
-	second.Wait()
-	sale.more(50)
+	dice := rand.New(rand.NewPCG(uint64(seed), 0))
+	for i := range kills {
+		sale.more(50)
+		select { // the moment is random, whatever happens then
+		case <-time.After(time.Duration(dice.Int64N(int64(time.Second)))):
+		case <-t.Context().Done():
+		}
+		name := busiest(t, pair)
+		before := sale.longest.Swap(0)
+		workers[name].Process.Kill()
+		workers[name].Wait()
+		worker()
+		sale.more(50)
+		silence := sale.longest.Load()
+		t.Logf("kill %d, of %s: silence of %s", i+1, name, time.Duration(silence).Round(time.Millisecond))
+		sale.longest.Store(max(before, silence))
+	}
 	sale.stop(5 * time.Second)
+}
+
+// busiest is the worker whose clerk serves: of nine looks, the one that was most
+// often the last to commit. The other one commits too, but ten times a second.
+func busiest(t *testing.T, pair *engines.Pair) (name string) {
+	t.Helper()
+	seen := map[string]int{}
+	looks := 0
+	eventually(t, 20*time.Second, "the clerk is seen", func() bool {
+		var last string
+		err := pair.Pool.QueryRow(t.Context(), `
+			select coalesce((select application_name from pg_stat_activity
+			where datname = current_database() and application_name like 'worker%' and query = 'commit' order by state_change desc limit 1), '')`).Scan(&last)
+		if err != nil {
+			t.Error(err)
+			return true
+		}
+		if last == "" { // at work, it has begun again
+			return false
+		}
+		if seen[last]++; seen[last] > seen[name] {
+			name = last
+		}
+		looks++
+		return looks == 9
+	})
+	return name
+}
+
+// fromEnv is a number that a longer run of a test sets.
+func fromEnv(t *testing.T, name string, without int) int {
+	text := os.Getenv(name)
+	if text == "" {
+		return without
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("%s=%q: want a number from 1", name, text)
+	}
+	return n
 }
 
 // TestPostgresConnectionsCut ends all connections to Postgres, as its restart
