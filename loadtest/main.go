@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"sync"
 
 	"github.com/alexflint/go-arg"
 )
@@ -36,6 +38,9 @@ var errBroken = errors.New("an invariant is broken")
 // Main is the command line: args without the program's name. It returns the
 // exit code: 0, 1 when an invariant is broken, 2 when nothing could be judged.
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if _, file := stderr.(*os.File); !file { // the parts' processes are copied into it at the same time
+		stderr = &oneAtATime{to: stderr}
+	}
 	var c cli
 	parser, err := arg.NewParser(arg.Config{Program: "loadtest"}, &c)
 	if err != nil {
@@ -78,4 +83,16 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 		return exitUsage
 	}
 	return exitOK
+}
+
+// oneAtATime is a writer that several goroutines may share.
+type oneAtATime struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+func (o *oneAtATime) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.to.Write(p)
 }

@@ -52,7 +52,8 @@
 // stays open for 20 s at least; fans come back with their place in the lobby.
 // Lost in closed or mixed: the entrants are read back from Postgres and the
 // numbers are given again, the same ones. Lost later: the loss of a line; a
-// fan who has only the place of the lobby gets the number that the draw gave.
+// fan who has only the place of the lobby, or none because the answer was lost,
+// gets the number that the draw gave.
 // A node that dies in a step: the transaction ends with its connection, and
 // another node takes the step again.
 //

@@ -31,19 +31,19 @@ func readEntrants(ctx context.Context, q pageReader, event ropeline.EventID) (dr
 	return all, err
 }
 
-// drawnPlace turns a place in the lobby that an older epoch gave into the
-// number that the draw gave the fan, so that the fan can take it back from a
-// line that was lost before the fan had heard of the number. Whoever was not
-// drawn keeps the place as it is.
-func (l *Line) drawnPlace(ctx context.Context, p Place) (Place, error) {
-	o, err := l.orders.of(ctx, l, p.Event)
+// drawnClaim is the number that the draw gave a fan who does not know it, as a
+// claim: the fan takes it back from a line that was lost before the fan had
+// heard of it. Nil for whoever was not drawn.
+func (l *Line) drawnClaim(ctx context.Context, event ropeline.EventID, fan ropeline.FanID) (*Place, error) {
+	o, err := l.orders.of(ctx, l, event)
 	if err != nil || o == nil {
-		return p, err
+		return nil, err
 	}
-	if index, found := o.entrants.Find(p.Fan); found {
-		p.Number = int64(o.numbers[index])
+	index, found := o.entrants.Find(fan)
+	if !found {
+		return nil, nil
 	}
-	return p, nil
+	return &Place{Event: event, Fan: fan, Number: int64(o.numbers[index])}, nil
 }
 
 // orders keeps the outcome of the last draw that was asked for: 30 MB for a
@@ -61,6 +61,13 @@ type outcome struct {
 	event    ropeline.EventID
 	entrants draw.Entrants
 	numbers  []uint32 // by the entrant's index
+}
+
+// askAgain forgets that a draw had no outcome a moment ago.
+func (o *orders) askAgain() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.none = ""
 }
 
 // of is the outcome of a draw; nil when it is not known yet or there is none.

@@ -28,12 +28,11 @@ func (l *Line) Join(ctx context.Context, event ropeline.EventID, fan ropeline.Fa
 	if claim != nil && (claim.Event != event || claim.Fan != fan) {
 		return Place{}, ropeline.Errorf(ropeline.CodePlaceInvalid, "This place belongs to another fan or another event.")
 	}
-	if claim != nil && claim.InLobby() && claim.Epoch < l.epochs.of(event) {
-		drawn, err := l.drawnPlace(ctx, *claim)
-		if err != nil {
+	if known := l.epochs.of(event); claim == nil && known > 1 || claim != nil && claim.InLobby() && claim.Epoch < known {
+		var err error
+		if claim, err = l.drawnClaim(ctx, event, fan); err != nil {
 			return Place{}, err
 		}
-		claim = &drawn
 	}
 	place, err := l.joins.Do(ctx, joining{event: event, fan: fan, claim: claim})
 	if _, ours := errors.AsType[*ropeline.Error](err); err != nil && !ours {
@@ -114,10 +113,21 @@ func (l *Line) joinEvent(ctx context.Context, event ropeline.EventID, joins []jo
 		}
 		l.epochs.saw(event, reply.epoch)
 		l.blocks.told(event, reply.reserved)
-		waiting, err := reply.places(event, joins, results)
+		waiting, drawn, err := reply.places(event, joins, results)
 		if err != nil {
 			fail(ropeline.Unavailable(err))
 			return
+		}
+		if len(drawn) > 0 { // this node had not heard of the new epoch
+			l.orders.askAgain()
+			for _, i := range drawn {
+				if joins[i].claim, err = l.drawnClaim(ctx, event, joins[i].fan); err != nil {
+					fail(err)
+					return
+				}
+			}
+			fans, claims = packJoins(joins)
+			continue
 		}
 		if !waiting {
 			if reply.numbers[0] != 'L' && reply.reserved-reply.next < lowWater {
@@ -165,27 +175,32 @@ func (l *Line) callJoin(ctx context.Context, event ropeline.EventID, fans, claim
 	return r, nil
 }
 
-// places fills the results in; waiting is true when some fan has no number yet.
-func (r joinReply) places(event ropeline.EventID, joins []joining, results []batch.Result[Place]) (waiting bool, err error) {
+// places fills the results in; waiting is true when some fan has no number yet,
+// and drawn are those who must show what the draw gave them.
+func (r joinReply) places(event ropeline.EventID, joins []joining, results []batch.Result[Place]) (waiting bool, drawn []int, err error) {
 	if r.numbers == "F" { // all of them are new
 		first := r.next - int64(len(joins))
 		if first < 0 {
-			return false, replyError("join", r.next)
+			return false, nil, replyError("join", r.next)
 		}
 		for i := range joins {
 			results[i].Value = Place{Event: event, Fan: joins[i].fan, Number: first + int64(i), Epoch: r.epoch}
 		}
-		return false, nil
+		return false, nil, nil
 	}
 	rest := r.numbers
 	for i := range joins {
 		number, after, more := strings.Cut(rest, ",")
 		rest = after
 		if more != (i < len(joins)-1) {
-			return false, replyError("join", r.numbers)
+			return false, nil, replyError("join", r.numbers)
 		}
 		if number == "-" {
 			waiting = true
+			continue
+		}
+		if number == "C" {
+			drawn = append(drawn, i)
 			continue
 		}
 		if number == "L" {
@@ -194,11 +209,11 @@ func (r joinReply) places(event ropeline.EventID, joins []joining, results []bat
 		}
 		n, err := strconv.ParseInt(number, 10, 64)
 		if err != nil || n < 0 || n >= r.next {
-			return false, replyError("join", r.numbers)
+			return false, nil, replyError("join", r.numbers)
 		}
 		results[i].Value = Place{Event: event, Fan: joins[i].fan, Number: n, Epoch: r.epoch}
 	}
-	return waiting, nil
+	return waiting, drawn, nil
 }
 
 // packJoins writes the fans into one argument, so that a batch costs a handful
@@ -208,7 +223,7 @@ func packJoins(joins []joining) (fans, claims string) {
 	var claimed []byte
 	for i := range joins {
 		packed = append(packed, joins[i].fan...)
-		if claim := joins[i].claim; claim != nil && !claim.InLobby() {
+		if claim := joins[i].claim; claim != nil {
 			claimed = strconv.AppendInt(claimed, int64(i+1), 10)
 			claimed = append(claimed, ':')
 			claimed = strconv.AppendInt(claimed, claim.Number, 10)

@@ -2,9 +2,10 @@
 -- KEYS: 1 meta, 2 waiting, 3 gone, 4 lost, 5 lobby
 -- ARGV: 1 the fans' ids, 26 bytes each, one after the other
 --       2 covered: numbers below it are reserved in Postgres (0: nothing new to tell)
---       3 claims: "i:number:epoch;" for each fan i (from 1) who holds an earlier place
+--       3 claims: "i:number:epoch;" for each fan i (from 1) who holds an earlier place; number -1: one in the lobby
 -- Returns: {epoch, next, reserved, numbers}: numbers are joined by ",", "-" for a fan
---       who has to wait for the next block, "L" for a fan in the lobby; "F" alone when all fans are new
+--       who has to wait for the next block, "L" for a fan in the lobby, "C" for one whose place is of the
+--       lobby of an older epoch and who must claim what the draw gave; "F" alone when all fans are new
 --       and have the n numbers below next, in their order; {0, 0, 0, ""} when the line
 --       must be restored; {epoch, 0, 0, "D"} while the entrants of the draw are being written down
 -- Cost: O(n log N) for n fans; one command when all are new, else four, and three for each number that is taken back
@@ -56,7 +57,7 @@ local numbers = redis.call('ZMSCORE', KEYS[2], unpack(fans))
 local entrants = meta[6] and redis.call('SMISMEMBER', KEYS[5], unpack(fans)) or {}
 
 local claims = {}
-for i, number, of in string.gmatch(ARGV[3], '(%d+):(%d+):(%d+);') do
+for i, number, of in string.gmatch(ARGV[3], '(%d+):(-?%d+):(%d+);') do
   claims[tonumber(i)] = {tonumber(number), tonumber(of)}
 end
 
@@ -65,9 +66,11 @@ for i = 1, count do
   local fan, claim = fans[i], claims[i]
   if entrants[i] == 1 and not numbers[i] then
     numbers[i] = 'L'
+  elseif not numbers[i] and claim and claim[1] < 0 and claim[2] < epoch then
+    numbers[i] = 'C'
   elseif not numbers[i] then
     local number = given[fan]
-    if not number and claim and claim[2] <= epoch and claim[1] > floor and claim[1] < next
+    if not number and claim and claim[1] >= 0 and claim[2] <= epoch and claim[1] > floor and claim[1] < next
         and redis.call('GETBIT', KEYS[4], claim[1]) == 1 then
       number = claim[1]
       redis.call('SETBIT', KEYS[4], number, 0)
