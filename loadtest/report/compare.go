@@ -1,7 +1,6 @@
 package report
 
 import (
-	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,10 +10,7 @@ import (
 	"slices"
 )
 
-//go:embed compare.html
-var compareSource string
-
-var compareTemplate = template.Must(template.New("compare").Parse(compareSource))
+var compareTemplate = pageNamed("compare.html")
 
 // ReadJSON reads a summary that JSON wrote.
 func ReadJSON(r io.Reader) (*Summary, error) {

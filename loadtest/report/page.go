@@ -1,7 +1,7 @@
 package report
 
 import (
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"fmt"
 	"html/template"
@@ -14,10 +14,16 @@ import (
 	"github.com/ropeline/ropeline/loadtest/record"
 )
 
-//go:embed page.html
-var pageSource string
+//go:embed *.html
+var pages embed.FS
 
-var pageTemplate = template.Must(template.New("page").Parse(pageSource))
+var pageTemplate = pageNamed("page.html")
+
+// pageNamed is one of the pages, with the style that all of them share inside
+// it: a page stands by itself.
+func pageNamed(name string) *template.Template {
+	return template.Must(template.ParseFS(pages, name, "style.html"))
+}
 
 // view is what the page shows.
 type view struct {

@@ -1,7 +1,6 @@
 package report
 
 import (
-	_ "embed"
 	"encoding/json"
 	"fmt"
 	"html/template"
@@ -11,10 +10,7 @@ import (
 	"github.com/ropeline/ropeline/loadtest/plan"
 )
 
-//go:embed plan.html
-var planSource string
-
-var planTemplate = template.Must(template.New("plan").Parse(planSource))
+var planTemplate = pageNamed("plan.html")
 
 // Plan is a table of forecasts, one for each candidate.
 type Plan struct {
