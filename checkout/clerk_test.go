@@ -334,7 +334,7 @@ func TestKilledClerkIsReplaced(t *testing.T) {
 	begin := time.Now()
 	r := h.requests(e, 1)[0]
 	within(t, 5*time.Second, "served again", func() bool {
-		if time.Since(begin) > time.Second { // the sweep's part, each second and more often
+		if time.Since(begin) > time.Second { // the sweep's part, twice a second and more often
 			_, err := h.WakeUnserved(t.Context(), e.ID)
 			must(t, err)
 		}
