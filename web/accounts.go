@@ -22,22 +22,48 @@ type accountView struct {
 	Email string             `json:"email"`
 }
 
+// emailBody is an address to send a link to.
+type emailBody struct {
+	Email string `json:"email"`
+}
+
+type sentView struct {
+	Sent bool `json:"sent"`
+}
+
+// newPasswordBody is a password with the token of the link that allows it.
+type newPasswordBody struct {
+	Token    string `json:"token"`
+	Password string `json:"password"`
+}
+
+type devicesView struct {
+	Account  accountView  `json:"account"`
+	Sessions []deviceView `json:"sessions"`
+}
+
+type deviceView struct {
+	ID        string    `json:"id"`
+	Device    string    `json:"device"`
+	CreatedAt time.Time `json:"created_at"`
+	ExpiresAt time.Time `json:"expires_at"`
+	Current   bool      `json:"current"` // it is the one that asks
+}
+
 func viewAccount(a identity.Account) accountView { return accountView{a.ID, a.Email} }
 
 // register: POST /accounts and POST /accounts/reset. Both send a link to the
 // address: to make its account, or a new password for the one it has. The
 // answer is the same for every address.
 func (s *Server) register(c *gin.Context) error {
-	var body struct {
-		Email string `json:"email"`
-	}
+	var body emailBody
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
 	if err := s.sendLink(c, body.Email); err != nil {
 		return err
 	}
-	c.JSON(http.StatusAccepted, gin.H{"sent": true})
+	c.JSON(http.StatusAccepted, sentView{Sent: true})
 	return nil
 }
 
@@ -53,10 +79,7 @@ func (s *Server) sendLink(c *gin.Context, email string) error {
 
 // setPassword: POST /accounts/password, with the token of a link. It logs in.
 func (s *Server) setPassword(c *gin.Context) error {
-	var body struct {
-		Token    string `json:"token"`
-		Password string `json:"password"`
-	}
+	var body newPasswordBody
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
@@ -139,12 +162,12 @@ func (s *Server) listSessions(c *gin.Context) error {
 		return err
 	}
 	token, _ := s.sessionToken(c)
-	views := make([]gin.H, len(sessions))
+	views := make([]deviceView, len(sessions))
 	for i, session := range sessions {
-		views[i] = gin.H{"id": session.ID, "device": session.Device, "created_at": session.CreatedAt, "expires_at": session.ExpiresAt,
-			"current": session.ID == identity.SessionID(token)}
+		views[i] = deviceView{ID: session.ID, Device: session.Device, CreatedAt: session.CreatedAt, ExpiresAt: session.ExpiresAt,
+			Current: session.ID == identity.SessionID(token)}
 	}
 	c.Header("Cache-Control", "no-store")
-	c.JSON(http.StatusOK, gin.H{"account": viewAccount(account), "sessions": views})
+	c.JSON(http.StatusOK, devicesView{Account: viewAccount(account), Sessions: views})
 	return nil
 }

@@ -125,13 +125,20 @@ func (b planBody) plan() queue.Plan {
 	return queue.Plan{Source: b.Source, Promise: b.Promise, Wait: time.Duration(min(max(b.WaitSeconds, -1), 1<<30)) * time.Second}
 }
 
+// eventBody is a new event, with its rules and what is promised of its draw.
+type eventBody struct {
+	ropeline.Event
+	Rules rulesBody `json:"rules"`
+	Draw  planBody  `json:"draw"`
+}
+
+type rulesHistory struct {
+	History []rulesView `json:"history"`
+}
+
 // createEvent: POST /admin/events.
 func (s *Server) createEvent(c *gin.Context) error {
-	var body struct {
-		ropeline.Event
-		Rules rulesBody `json:"rules"`
-		Draw  planBody  `json:"draw"`
-	}
+	var body eventBody
 	key, err := idempotencyKey(c)
 	if err != nil {
 		return err
@@ -200,7 +207,7 @@ func (s *Server) getRules(c *gin.Context) error {
 	for i, r := range history {
 		views[len(history)-1-i] = newRulesView(r)
 	}
-	c.JSON(http.StatusOK, gin.H{"history": views})
+	c.JSON(http.StatusOK, rulesHistory{History: views})
 	return nil
 }
 

@@ -12,14 +12,21 @@ import (
 	"github.com/ropeline/ropeline/notify"
 )
 
+// alertBody is where a fan wants to hear: one of the two.
+type alertBody struct {
+	Email string `json:"email"`
+	Phone string `json:"phone"`
+}
+
+type alertView struct {
+	To string `json:"to"` // an address, masked where it was given here
+}
+
 // setAlert: POST /events/{id}/notify with {"email":"…"} or {"phone":"+43…"}, by
 // a fan in the line or its lobby who wants to be told, once, when the turn is
 // near. A second call replaces the address. A form sends the field "to".
 func (s *Server) setAlert(c *gin.Context) error {
-	var body struct {
-		Email string `json:"email"`
-		Phone string `json:"phone"`
-	}
+	var body alertBody
 	form := isForm(c.Request)
 	if form {
 		if to := strings.TrimSpace(c.PostForm("to")); strings.HasPrefix(to, "+") {
@@ -67,7 +74,7 @@ func (s *Server) setAlert(c *gin.Context) error {
 		c.Redirect(http.StatusSeeOther, "/events/"+string(place.Event)+"/line")
 		return nil
 	}
-	c.JSON(http.StatusOK, gin.H{"to": notify.Mask(alert.To)})
+	c.JSON(http.StatusOK, alertView{To: notify.Mask(alert.To)})
 	return nil
 }
 
@@ -136,6 +143,6 @@ func (s *Server) resendTickets(c *gin.Context) error {
 		c.Redirect(http.StatusSeeOther, "/orders/"+string(id)+"#sent")
 		return nil
 	}
-	c.JSON(http.StatusAccepted, gin.H{"to": order.Email})
+	c.JSON(http.StatusAccepted, alertView{To: order.Email})
 	return nil
 }

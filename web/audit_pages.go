@@ -15,6 +15,11 @@ import (
 
 const entriesPerPage = 100
 
+type auditView struct {
+	Entries []identity.Entry `json:"entries"`
+	Next    int64            `json:"next"` // 0: there is no next page
+}
+
 // audit: GET /admin/audit, the changes in the organizations of whoever asks,
 // newest first; object, action, actor, from, to and before (an id) filter.
 func (s *Server) audit(c *gin.Context) error {
@@ -36,7 +41,7 @@ func (s *Server) audit(c *gin.Context) error {
 		if entries == nil {
 			entries = []identity.Entry{}
 		}
-		c.JSON(http.StatusOK, gin.H{"entries": entries, "next": next})
+		c.JSON(http.StatusOK, auditView{Entries: entries, Next: next})
 		return nil
 	}
 	view := pages.AuditView{Frame: pages.Frame{Organizer: account(c).Email}, Object: filter.Object, Action: filter.Action, Actor: filter.Actor}

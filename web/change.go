@@ -15,6 +15,12 @@ import (
 	"github.com/ropeline/ropeline/catalog"
 )
 
+// changedView is an event as it is now, and which fields are new.
+type changedView struct {
+	catalog.Details
+	Changed []string `json:"changed"` // never null
+}
+
 // changeEvent: PATCH /admin/events/{id} changes what a published event is, when
 // and where. Fields that are left out stay; a field that cannot be changed here
 // is refused, so that nobody believes it was.
@@ -44,10 +50,7 @@ func (s *Server) changeEvent(c *gin.Context) error {
 		return err
 	}
 	c.Header("Cache-Control", "no-store")
-	c.JSON(http.StatusOK, struct {
-		catalog.Details
-		Changed []string `json:"changed"` // never null
-	}{after, append([]string{}, fields...)})
+	c.JSON(http.StatusOK, changedView{after, append([]string{}, fields...)})
 	return nil
 }
 

@@ -24,6 +24,22 @@ type scanBody struct {
 	Shown string    `json:"shown"` // what the gate showed by itself while offline
 }
 
+// scansBody is one scan, or in codes a batch of them.
+type scansBody struct {
+	scanBody
+	Gate  string      `json:"gate"`
+	Codes *[]scanBody `json:"codes"`
+}
+
+type checkInResults struct {
+	Results []checkInView `json:"results"` // in the order of the batch
+}
+
+type checkInsView struct {
+	CheckIns []checkInView `json:"checkins"`
+	Next     int64         `json:"next"` // 0: there is no next page
+}
+
 type checkInView struct {
 	Seq        int64               `json:"seq"`
 	Scan       string              `json:"scan"`
@@ -67,11 +83,7 @@ func (s *Server) checkIn(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	var body struct {
-		scanBody
-		Gate  string      `json:"gate"`
-		Codes *[]scanBody `json:"codes"`
-	}
+	var body scansBody
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
@@ -96,7 +108,7 @@ func (s *Server) checkIn(c *gin.Context) error {
 		c.JSON(http.StatusOK, newCheckInView(done[0]))
 		return nil
 	}
-	c.JSON(http.StatusOK, gin.H{"results": viewCheckIns(done)})
+	c.JSON(http.StatusOK, checkInResults{Results: viewCheckIns(done)})
 	return nil
 }
 
@@ -128,7 +140,7 @@ func (s *Server) listCheckIns(c *gin.Context) error {
 		next = list[len(list)-1].Seq
 	}
 	c.Header("Cache-Control", "no-store")
-	c.JSON(http.StatusOK, gin.H{"checkins": viewCheckIns(list), "next": next})
+	c.JSON(http.StatusOK, checkInsView{CheckIns: viewCheckIns(list), Next: next})
 	return nil
 }
 
@@ -143,6 +155,13 @@ type gateCountView struct {
 	Gate     string `json:"gate"`
 	Accepted int    `json:"accepted"`
 	Refused  int    `json:"refused"`
+}
+
+type gateCountsView struct {
+	Tickets   int             `json:"tickets"`
+	CheckedIn int             `json:"checked_in"`
+	Types     []typeCountView `json:"types"`
+	Gates     []gateCountView `json:"gates"`
 }
 
 // countCheckIns: GET /admin/events/{id}/checkins/counts, by type and by gate.
@@ -165,8 +184,14 @@ func (s *Server) countCheckIns(c *gin.Context) error {
 		gates = append(gates, gateCountView(g))
 	}
 	c.Header("Cache-Control", "no-store")
-	c.JSON(http.StatusOK, gin.H{"tickets": tickets, "checked_in": in, "types": types, "gates": gates})
+	c.JSON(http.StatusOK, gateCountsView{Tickets: tickets, CheckedIn: in, Types: types, Gates: gates})
 	return nil
+}
+
+type revocationsView struct {
+	Cursor  int64    `json:"cursor"`
+	Count   int64    `json:"count"`
+	Revoked [][2]any `json:"revoked"` // ticket, revision
 }
 
 // revocations: GET /admin/events/{id}/revocations, the void codes for gates as
@@ -198,8 +223,14 @@ func (s *Server) revocations(c *gin.Context) error {
 	for i, v := range list.Voids {
 		voids[i] = [2]any{v.Ticket, v.Revision}
 	}
-	c.JSON(http.StatusOK, gin.H{"cursor": list.Cursor, "count": list.Count, "revoked": voids})
+	c.JSON(http.StatusOK, revocationsView{Cursor: list.Cursor, Count: list.Count, Revoked: voids})
 	return nil
+}
+
+type enteredView struct {
+	Cursor  int64    `json:"cursor"`
+	Next    int64    `json:"next"`    // 0: there is no next page
+	Entered [][6]any `json:"entered"` // ticket, revision, turn, in, at, gate
 }
 
 // entered: GET /admin/events/{id}/entered, who is in, for a gate to know when it
@@ -230,7 +261,7 @@ func (s *Server) entered(c *gin.Context) error {
 		}
 	}
 	c.Header("Cache-Control", "no-store")
-	c.JSON(http.StatusOK, gin.H{"cursor": list.Cursor, "next": next, "entered": entries})
+	c.JSON(http.StatusOK, enteredView{Cursor: list.Cursor, Next: next, Entered: entries})
 	return nil
 }
 
@@ -240,6 +271,10 @@ type keyView struct {
 	Public    string    `json:"public"` // base64 of the 32 bytes
 	From      time.Time `json:"from"`   // signs from then on, until a newer one does
 	Signs     bool      `json:"signs"`
+}
+
+type keysView struct {
+	Keys []keyView `json:"keys"`
 }
 
 // gateKeys: GET /events/{id}/gate/keys, the public keys that tickets verify
@@ -257,7 +292,7 @@ func (s *Server) gateKeys(c *gin.Context) error {
 		views[i] = keyView{ID: key.ID, Algorithm: "Ed25519", Public: base64.StdEncoding.EncodeToString(key.Public), From: key.ActiveAt.UTC(), Signs: key.Signs}
 	}
 	c.Header("Cache-Control", "public, max-age=2")
-	c.JSON(http.StatusOK, gin.H{"keys": views})
+	c.JSON(http.StatusOK, keysView{Keys: views})
 	return nil
 }
 

@@ -16,6 +16,10 @@ type entered struct {
 	ShopUntil time.Time `json:"shop_until"`
 }
 
+type enterBody struct {
+	Pass string `json:"pass"`
+}
+
 // enter: POST /events/{id}/enter. Entering again with the same pass gives the
 // same answer; the pass of another fan is refused.
 func (s *Server) enter(c *gin.Context) error {
@@ -23,9 +27,7 @@ func (s *Server) enter(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	var body struct {
-		Pass string `json:"pass"`
-	}
+	var body enterBody
 	form := isForm(c.Request)
 	if form {
 		body.Pass = c.PostForm("pass")

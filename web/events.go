@@ -25,6 +25,11 @@ type eventView struct {
 	TicketTypes []ticketTypeView `json:"ticket_types"`
 }
 
+type eventsView struct {
+	Events []eventView `json:"events"`
+	Next   string      `json:"next"` // "": there is no next page
+}
+
 type ticketTypeView struct {
 	ropeline.TicketType
 	Available int `json:"available"`
@@ -58,7 +63,7 @@ func (s *Server) listEvents(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	c.JSON(http.StatusOK, gin.H{"events": events, "next": next})
+	c.JSON(http.StatusOK, eventsView{Events: events, Next: next})
 	return nil
 }
 

@@ -96,15 +96,17 @@ func (s *Server) receipt(c *gin.Context) error {
 	return nil
 }
 
+type entropyBody struct {
+	Value string `json:"value"`
+}
+
 // putEntropy: PUT /admin/events/{id}/entropy, the promised value of the draw.
 func (s *Server) putEntropy(c *gin.Context) error {
 	event, err := s.eventOf(c)
 	if err != nil {
 		return err
 	}
-	var body struct {
-		Value string `json:"value"`
-	}
+	var body entropyBody
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}

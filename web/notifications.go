@@ -15,6 +15,20 @@ import (
 // messagesShown is how many messages one answer lists.
 const messagesShown = 200
 
+type notificationsView struct {
+	Notifications []notify.Row              `json:"notifications"`
+	Counts        map[notify.State]int64    `json:"counts"`
+	Via           map[notify.Channel]string `json:"via"` // by which sender
+}
+
+type resendBody struct {
+	Resend string `json:"resend"`
+}
+
+type queuedView struct {
+	Queued int64 `json:"queued"`
+}
+
 // notifications: GET /admin/notifications?state=dead lists messages of a state,
 // the last changed first, and counts those that are not sent.
 func (s *Server) notifications(c *gin.Context) error {
@@ -29,9 +43,9 @@ func (s *Server) notifications(c *gin.Context) error {
 	}
 	c.Header("Cache-Control", "no-store")
 	c.Header("Vary", "Accept")
-	via := gin.H{string(notify.Email): s.notify.Via(notify.Email), string(notify.SMS): s.notify.Via(notify.SMS)}
+	via := map[notify.Channel]string{notify.Email: s.notify.Via(notify.Email), notify.SMS: s.notify.Via(notify.SMS)}
 	if !wantsPage(c.Request) {
-		c.JSON(http.StatusOK, gin.H{"notifications": append([]notify.Row{}, rows...), "counts": counts, "via": via})
+		c.JSON(http.StatusOK, notificationsView{Notifications: append([]notify.Row{}, rows...), Counts: counts, Via: via})
 		return nil
 	}
 	page := pages.NotificationsView{Frame: pages.Frame{Organizer: account(c).Email}, State: string(state),
@@ -49,9 +63,7 @@ func (s *Server) notifications(c *gin.Context) error {
 // resendNotification: POST /admin/notifications with {"resend":"<id>"} for one
 // dead message, or {"resend":"dead"} for up to a thousand of them.
 func (s *Server) resendNotification(c *gin.Context) error {
-	var body struct {
-		Resend string `json:"resend"`
-	}
+	var body resendBody
 	form := isForm(c.Request)
 	if form {
 		body.Resend = c.PostForm("resend")
@@ -76,6 +88,6 @@ func (s *Server) resendNotification(c *gin.Context) error {
 		c.Redirect(http.StatusSeeOther, "/admin/notifications")
 		return nil
 	}
-	c.JSON(http.StatusOK, gin.H{"queued": resent})
+	c.JSON(http.StatusOK, queuedView{Queued: resent})
 	return nil
 }

@@ -32,6 +32,11 @@ type orderLineView struct {
 	PlacedAt time.Time             `json:"placed_at"`
 }
 
+type orderLinesView struct {
+	Orders []orderLineView `json:"orders"`
+	Next   string          `json:"next"` // "": there is no next page
+}
+
 // listOrders: GET /admin/orders?event=…&q=…&after=…, the newest first. q is the
 // id of an order, ticket, fan or payment, or the beginning of an address.
 func (s *Server) listOrders(c *gin.Context) error {
@@ -65,7 +70,7 @@ func (s *Server) listOrders(c *gin.Context) error {
 		next = base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(last.Placed.UnixMicro(), 10) + "." + string(last.Order)))
 	}
 	c.Header("Cache-Control", "no-store")
-	c.JSON(http.StatusOK, gin.H{"orders": views, "next": next})
+	c.JSON(http.StatusOK, orderLinesView{Orders: views, Next: next})
 	return nil
 }
 
@@ -84,35 +89,8 @@ func (s *Server) orderFile(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	payments := []gin.H{}
-	for _, p := range f.Payments {
-		payments = append(payments, gin.H{"id": p.ID, "provider": p.Provider, "ref": p.Ref, "state": p.State, "amount": p.Amount, "failure": p.Failure,
-			"duty": p.Duty, "card": gin.H{"brand": p.Card.Brand, "last4": p.Card.Last4, "country": p.Card.Country, "fingerprint": p.Card.Fingerprint},
-			"risk_score": p.RiskScore, "created_at": p.CreatedAt, "history": append([]checkout.StateAt{}, f.History[string(p.ID)]...)})
-	}
-	refunds := []gin.H{}
-	for _, r := range f.Refunds {
-		refunds = append(refunds, gin.H{"id": r.ID, "payment": r.Payment, "state": r.State, "amount": r.Amount, "reason": r.Reason, "by": r.By,
-			"created_at": r.CreatedAt, "history": append([]checkout.StateAt{}, f.History[string(r.ID)]...)})
-	}
-	disputes := []gin.H{}
-	for _, d := range f.Disputes {
-		disputes = append(disputes, gin.H{"id": d.ID, "state": d.State, "reason": d.Reason, "amount": d.Amount,
-			"history": append([]checkout.StateAt{}, f.History[string(d.ID)]...)})
-	}
-	tickets := []gin.H{}
-	for _, t := range f.Tickets { // without their codes: those are for the gate
-		tickets = append(tickets, gin.H{"id": t.ID, "ticket_type": t.TicketType, "name": t.Name, "state": t.State, "revision": t.Revision, "issued_at": t.IssuedAt})
-	}
 	c.Header("Cache-Control", "no-store")
-	c.JSON(http.StatusOK, gin.H{
-		"id": f.ID, "event": f.Event, "fan": f.Fan, "email": f.Email, "state": f.State, "reason": f.Reason, "message": f.Message,
-		"total": f.Total, "items": viewItems(f.Items, true), "risk": f.Risk, "created_at": f.CreatedAt, "accepted_at": f.AcceptedAt,
-		"ended_at": f.EndedAt, "cancel_at": f.CancelAt, "cancel_by": f.CancelBy,
-		"reservation": gin.H{"id": f.Hold.ID, "state": f.Hold.State, "created_at": f.Hold.CreatedAt, "deadline": f.Hold.Deadline, "ended_at": f.HoldEndedAt},
-		"payments":    payments, "refunds": refunds, "disputes": disputes, "tickets": tickets,
-		"returns": append([]checkout.StockReturn{}, f.Returns...), "events": append([]checkout.News{}, f.News...),
-	})
+	c.JSON(http.StatusOK, newOrderFileView(f))
 	return nil
 }
 
@@ -195,6 +173,10 @@ type cancelBody struct {
 	Restock bool   `json:"restock"`
 }
 
+type canceledView struct {
+	Order ropeline.OrderID `json:"order"`
+}
+
 // cancelOrder: POST /admin/orders/{id}/cancel ends a pending or paid order.
 func (s *Server) cancelOrder(c *gin.Context) error {
 	id, err := orderParam(c)
@@ -214,7 +196,7 @@ func (s *Server) cancelOrder(c *gin.Context) error {
 	}
 	by := account(c).Email
 	err = s.once(c, "cancel-order:"+string(id)+":"+by, key, body, func(ctx context.Context, tx pgx.Tx) (int, any, error) {
-		return http.StatusAccepted, gin.H{"order": id}, s.checkout.CancelOrder(ctx, tx, id, body.Reason, by, body.Restock)
+		return http.StatusAccepted, canceledView{Order: id}, s.checkout.CancelOrder(ctx, tx, id, body.Reason, by, body.Restock)
 	})
 	if err == nil {
 		s.nudgeOrder(c, id)
@@ -233,6 +215,24 @@ func (s *Server) nudgeOrder(c *gin.Context, id ropeline.OrderID) {
 	}
 }
 
+type cancelingView struct {
+	Event    ropeline.EventID `json:"event"`
+	Progress string           `json:"progress"` // where to look how far it has come
+}
+
+type cancellationView struct {
+	Event        ropeline.EventID `json:"event"`
+	Reason       string           `json:"reason"`
+	By           string           `json:"by"`
+	AskedAt      time.Time        `json:"asked_at"`
+	FinishedAt   *time.Time       `json:"finished_at"`
+	Total        int64            `json:"total"` // orders that were paid, and those that still may be
+	Done         int64            `json:"done"`
+	Failed       int64            `json:"failed"`        // refused by the gateway for good
+	Holds        int64            `json:"holds"`         // not released yet
+	OpenPayments int64            `json:"open_payments"` // not let go yet
+}
+
 // cancelEvent: POST /admin/events/{id}/cancel. What follows is done in the
 // background; GET tells how far it has come.
 func (s *Server) cancelEvent(c *gin.Context) error {
@@ -244,9 +244,7 @@ func (s *Server) cancelEvent(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	var body struct {
-		Reason string `json:"reason"`
-	}
+	var body reasonBody
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
@@ -255,7 +253,7 @@ func (s *Server) cancelEvent(c *gin.Context) error {
 	}
 	by := account(c).Email
 	err = s.once(c, "cancel-event:"+string(event.ID)+":"+by, key, body, func(ctx context.Context, tx pgx.Tx) (int, any, error) {
-		return http.StatusAccepted, gin.H{"event": event.ID, "progress": "/admin/events/" + string(event.ID) + "/cancel"},
+		return http.StatusAccepted, cancelingView{Event: event.ID, Progress: "/admin/events/" + string(event.ID) + "/cancel"},
 			s.checkout.CancelEvent(ctx, tx, event.ID, body.Reason, by)
 	})
 	if err != nil {
@@ -279,7 +277,7 @@ func (s *Server) cancellation(c *gin.Context) error {
 		return err
 	}
 	c.Header("Cache-Control", "no-store")
-	c.JSON(http.StatusOK, gin.H{"event": x.Event, "reason": x.Reason, "by": x.By, "asked_at": x.AskedAt, "finished_at": x.FinishedAt,
-		"total": x.Total, "done": x.Done, "failed": x.Failed, "holds": x.Holds, "open_payments": x.Open})
+	c.JSON(http.StatusOK, cancellationView{Event: x.Event, Reason: x.Reason, By: x.By, AskedAt: x.AskedAt, FinishedAt: x.FinishedAt,
+		Total: x.Total, Done: x.Done, Failed: x.Failed, Holds: x.Holds, OpenPayments: x.Open})
 	return nil
 }

@@ -62,6 +62,15 @@ type ticketView struct {
 	QR         string                `json:"qr"`
 }
 
+type orderBody struct {
+	Reservation string `json:"reservation"`
+	Email       string `json:"email"`
+}
+
+type ticketsView struct {
+	Tickets []ticketView `json:"tickets"`
+}
+
 func (s *Server) viewOrder(o checkout.Order) orderView {
 	view := orderView{
 		ID: o.ID, Event: o.Event, Reservation: o.Reservation, State: o.State, Reason: o.Reason, Message: o.Message, Email: o.Email,
@@ -110,10 +119,7 @@ func (s *Server) placeOrder(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	var body struct {
-		Reservation string `json:"reservation"`
-		Email       string `json:"email"`
-	}
+	var body orderBody
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
@@ -191,7 +197,7 @@ func (s *Server) myTickets(c *gin.Context) error {
 	if wantsPage(c.Request) {
 		return s.ticketsPage(c, views)
 	}
-	c.JSON(http.StatusOK, gin.H{"tickets": views})
+	c.JSON(http.StatusOK, ticketsView{Tickets: views})
 	return nil
 }
 

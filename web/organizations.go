@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/jackc/pgx/v5"
@@ -12,23 +13,73 @@ import (
 	"github.com/ropeline/ropeline/web/pages"
 )
 
+type organizationsView struct {
+	Organizations []placeView `json:"organizations"`
+}
+
+// placeView is an organization and what the one who asks is there.
+type placeView struct {
+	ID           ropeline.OrganizationID `json:"id"`
+	Name         string                  `json:"name"`
+	Role         identity.Role           `json:"role"`
+	TOTPRequired bool                    `json:"totp_required"`
+}
+
+type nameBody struct {
+	Name string `json:"name"`
+}
+
+type organizationBody struct {
+	Name         *string `json:"name"`
+	TOTPRequired *bool   `json:"totp_required"`
+}
+
+type roleBody struct {
+	Role identity.Role `json:"role"`
+}
+
+type inviteBody struct {
+	Email string        `json:"email"`
+	Role  identity.Role `json:"role"`
+}
+
+type keyBody struct {
+	Name   string            `json:"name"`
+	Scopes []identity.Action `json:"scopes"`
+}
+
+type invitedView struct {
+	Organization string        `json:"organization"`
+	Email        string        `json:"email"`
+	Role         identity.Role `json:"role"`
+	HasAccount   bool          `json:"has_account"`
+}
+
+type passwordBody struct {
+	Password string `json:"password"`
+}
+
+// acceptedView is the session of who accepted an invitation.
+type acceptedView struct {
+	Token     string    `json:"token"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
 // listOrganizations: GET /admin/organizations, those of whoever asks.
 func (s *Server) listOrganizations(c *gin.Context) error {
-	views := []gin.H{}
+	views := []placeView{}
 	for _, m := range actorOf(c).Members {
-		views = append(views, gin.H{"id": m.Organization, "name": m.Name, "role": m.Role, "totp_required": m.TOTPRequired})
+		views = append(views, placeView{ID: m.Organization, Name: m.Name, Role: m.Role, TOTPRequired: m.TOTPRequired})
 	}
 	c.Header("Cache-Control", "no-store")
-	c.JSON(http.StatusOK, gin.H{"organizations": views})
+	c.JSON(http.StatusOK, organizationsView{Organizations: views})
 	return nil
 }
 
 // createOrganization: POST /admin/organizations, by an owner of the house. Who
 // makes it owns it, and invites others.
 func (s *Server) createOrganization(c *gin.Context) error {
-	var body struct {
-		Name string `json:"name"`
-	}
+	var body nameBody
 	key, err := idempotencyKey(c)
 	if err != nil {
 		return err
@@ -105,10 +156,7 @@ func words[T ~string](list []T) []string {
 // editOrganization: PUT /admin/organizations/{id}: its name, and whether it
 // wants a second factor of everybody.
 func (s *Server) editOrganization(c *gin.Context) error {
-	var body struct {
-		Name         *string `json:"name"`
-		TOTPRequired *bool   `json:"totp_required"`
-	}
+	var body organizationBody
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
@@ -133,9 +181,7 @@ func (s *Server) editOrganization(c *gin.Context) error {
 
 // setRole: PUT and DELETE /admin/organizations/{id}/members/{account}.
 func (s *Server) setRole(c *gin.Context) error {
-	var body struct {
-		Role identity.Role `json:"role"`
-	}
+	var body roleBody
 	if c.Request.Method == http.MethodPut {
 		if err := readJSON(c, &body); err != nil {
 			return err
@@ -164,10 +210,7 @@ func (s *Server) setRole(c *gin.Context) error {
 
 // invite: POST /admin/organizations/{id}/invitations.
 func (s *Server) invite(c *gin.Context) error {
-	var body struct {
-		Email string        `json:"email"`
-		Role  identity.Role `json:"role"`
-	}
+	var body inviteBody
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
@@ -210,10 +253,7 @@ func (s *Server) uninvite(c *gin.Context) error {
 
 // createKey: POST /admin/organizations/{id}/keys. The token is told this once.
 func (s *Server) createKey(c *gin.Context) error {
-	var body struct {
-		Name   string            `json:"name"`
-		Scopes []identity.Action `json:"scopes"`
-	}
+	var body keyBody
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
@@ -277,7 +317,7 @@ func (s *Server) invitation(c *gin.Context) error {
 	if c.Request.Method == http.MethodGet {
 		if !wantsPage(c.Request) {
 			c.Header("Cache-Control", "no-store")
-			c.JSON(http.StatusOK, gin.H{"organization": invited.Organization.Name, "email": invited.Email, "role": invited.Role, "has_account": invited.HasAccount})
+			c.JSON(http.StatusOK, invitedView{Organization: invited.Organization.Name, Email: invited.Email, Role: invited.Role, HasAccount: invited.HasAccount})
 			return nil
 		}
 		return s.form(c, view, nil)
@@ -285,9 +325,7 @@ func (s *Server) invitation(c *gin.Context) error {
 	if err := s.maySignIn(); err != nil {
 		return err
 	}
-	var body struct {
-		Password string `json:"password"`
-	}
+	var body passwordBody
 	form := isForm(c.Request)
 	if form {
 		body.Password = c.PostForm("password")
@@ -313,6 +351,6 @@ func (s *Server) invitation(c *gin.Context) error {
 		return nil
 	}
 	c.Header("Cache-Control", "no-store")
-	c.JSON(http.StatusCreated, gin.H{"token": session, "expires_at": ends})
+	c.JSON(http.StatusCreated, acceptedView{Token: session, ExpiresAt: ends})
 	return nil
 }

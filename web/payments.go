@@ -27,14 +27,22 @@ func (s *Server) webhook(c *gin.Context) error {
 	return nil
 }
 
+// confirmBody is what the sandbox's card form sends.
+type confirmBody struct {
+	ClientSecret string `json:"client_secret"`
+	Outcome      string `json:"outcome"`
+	Card         string `json:"card"` // a test card's number; empty: the usual one
+}
+
+type intentView struct {
+	State   string `json:"state"`
+	Decline string `json:"decline"`
+}
+
 // sandboxConfirm: POST /sandbox/intents/{ref}/confirm plays the part of the
 // gateway's own card form.
 func (s *Server) sandboxConfirm(c *gin.Context) error {
-	var body struct {
-		ClientSecret string `json:"client_secret"`
-		Outcome      string `json:"outcome"`
-		Card         string `json:"card"` // a test card's number; empty: the usual one
-	}
+	var body confirmBody
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
@@ -42,6 +50,6 @@ func (s *Server) sandboxConfirm(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	c.JSON(http.StatusOK, gin.H{"state": object.Status, "decline": object.Decline})
+	c.JSON(http.StatusOK, intentView{State: string(object.Status), Decline: string(object.Decline)})
 	return nil
 }

@@ -16,6 +16,14 @@ import (
 	"github.com/ropeline/ropeline/internal/keyring"
 )
 
+// phaseBody is a step, with the times that catalog.StepMove wants.
+type phaseBody struct {
+	Step     catalog.Step `json:"step"`
+	LobbyAt  *time.Time   `json:"lobby_at"`
+	DropAt   *time.Time   `json:"drop_at"`
+	ClosesAt *time.Time   `json:"closes_at"`
+}
+
 // setPhase: POST /admin/events/{id}/phase opens the lobby, starts the drop or
 // ends the sale now, or moves what is still to come. Steps of the rate that
 // count from the drop move with it.
@@ -24,12 +32,7 @@ func (s *Server) setPhase(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	var body struct {
-		Step     catalog.Step `json:"step"`
-		LobbyAt  *time.Time   `json:"lobby_at"`
-		DropAt   *time.Time   `json:"drop_at"`
-		ClosesAt *time.Time   `json:"closes_at"`
-	}
+	var body phaseBody
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}

@@ -47,6 +47,16 @@ type taskView struct {
 	Orphaned bool       `json:"orphaned,omitempty"` // its worker is gone; asynq will notice
 }
 
+type queuesView struct {
+	Queues []queueView `json:"queues"`
+	Tasks  []taskView  `json:"tasks"`
+}
+
+type taskBody struct {
+	Task   string `json:"task"`
+	Action string `json:"action"`
+}
+
 // queues: GET /admin/queues, with ?queue=…&state=… also that queue's tasks in
 // that state.
 func (s *Server) queues(c *gin.Context) error {
@@ -76,7 +86,7 @@ func (s *Server) queues(c *gin.Context) error {
 	c.Header("Cache-Control", "no-store")
 	c.Header("Vary", "Accept")
 	if !wantsPage(c.Request) {
-		c.JSON(http.StatusOK, gin.H{"queues": views, "tasks": tasks})
+		c.JSON(http.StatusOK, queuesView{Queues: views, Tasks: tasks})
 		return nil
 	}
 	view := pages.QueuesView{Frame: pages.Frame{Organizer: account(c).Email}, Queue: queue, State: state}
@@ -141,10 +151,7 @@ func known(t time.Time) *time.Time {
 // archive, or delete. A task is a hint, so none of these loses work: what is
 // owed is in Postgres, and a sweep finds it.
 func (s *Server) changeTask(c *gin.Context) error {
-	var body struct {
-		Task   string `json:"task"`
-		Action string `json:"action"`
-	}
+	var body taskBody
 	form := isForm(c.Request)
 	if form {
 		body.Task, body.Action = c.PostForm("task"), c.PostForm("action")

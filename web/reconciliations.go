@@ -12,6 +12,10 @@ import (
 
 const reconciliationsPerPage = 50
 
+type reconciliationsView struct {
+	Reconciliations []checkout.Reconciliation `json:"reconciliations"`
+}
+
 // listReconciliations: GET /admin/reconciliations?before=<id>, the newest first.
 func (s *Server) listReconciliations(c *gin.Context) error {
 	var before int64
@@ -26,7 +30,7 @@ func (s *Server) listReconciliations(c *gin.Context) error {
 		return err
 	}
 	c.Header("Cache-Control", "no-store")
-	c.JSON(http.StatusOK, gin.H{"reconciliations": append([]checkout.Reconciliation{}, list...)})
+	c.JSON(http.StatusOK, reconciliationsView{Reconciliations: append([]checkout.Reconciliation{}, list...)})
 	return nil
 }
 

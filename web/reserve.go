@@ -31,6 +31,10 @@ type itemView struct {
 	Unit       *ropeline.Money       `json:"unit,omitempty"`
 }
 
+type itemsBody struct {
+	Items []ropeline.Item `json:"items"`
+}
+
 func newReservationView(r checkout.Reservation) reservationView {
 	view := reservationView{ID: r.ID, Event: r.Event, State: r.State, Reason: r.Reason, Message: r.Message}
 	decided := !r.Deadline.IsZero()
@@ -71,9 +75,7 @@ func (s *Server) reserve(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	var body struct {
-		Items []ropeline.Item `json:"items"`
-	}
+	var body itemsBody
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}

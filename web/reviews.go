@@ -39,6 +39,16 @@ type reviewView struct {
 	Note       string           `json:"note,omitempty"`
 }
 
+type reviewsView struct {
+	Reviews []reviewView `json:"reviews"`
+	Next    string       `json:"next"` // "": there is no next page
+}
+
+type decisionBody struct {
+	Decision string `json:"decision"` // approve | reject
+	Note     string `json:"note"`
+}
+
 // decisions are the words of the API.
 var decisions = map[checkout.RiskDecision]string{
 	checkout.RiskReview: "waiting", checkout.RiskAllow: "approve", checkout.RiskReject: "reject",
@@ -102,7 +112,7 @@ func (s *Server) listReviews(c *gin.Context) error {
 	for i, r := range list {
 		views[i] = newReviewView(r)
 	}
-	c.JSON(http.StatusOK, gin.H{"reviews": views, "next": next})
+	c.JSON(http.StatusOK, reviewsView{Reviews: views, Next: next})
 	return nil
 }
 
@@ -131,10 +141,7 @@ func (s *Server) decideReview(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	var body struct {
-		Decision string `json:"decision"`
-		Note     string `json:"note"`
-	}
+	var body decisionBody
 	form := isForm(c.Request)
 	if form {
 		body.Decision, body.Note = c.PostForm("decision"), c.PostForm("note")

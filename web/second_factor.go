@@ -11,6 +11,21 @@ import (
 	"github.com/ropeline/ropeline/web/pages"
 )
 
+type securityView struct {
+	TOTP          bool `json:"totp"`           // there is a second factor
+	RecoveryCodes int  `json:"recovery_codes"` // how many are left
+}
+
+// totpView is a new secret.
+type totpView struct {
+	identity.TOTP
+	QR string `json:"qr"` // data: URL of a PNG
+}
+
+type recoveryCodesView struct {
+	RecoveryCodes []string `json:"recovery_codes"`
+}
+
 // securityPage: GET /admin/security, the second factor of one's own account.
 func (s *Server) securityPage(c *gin.Context) error {
 	has, codes, err := s.accounts.HasTOTP(c.Request.Context(), account(c).ID)
@@ -20,7 +35,7 @@ func (s *Server) securityPage(c *gin.Context) error {
 	c.Header("Cache-Control", "no-store")
 	c.Header("Vary", "Accept")
 	if !wantsPage(c.Request) {
-		c.JSON(http.StatusOK, gin.H{"totp": has, "recovery_codes": codes})
+		c.JSON(http.StatusOK, securityView{TOTP: has, RecoveryCodes: codes})
 		return nil
 	}
 	view := pages.SecurityView{Frame: pages.Frame{Organizer: account(c).Email}, TOTP: has, Codes: codes}
@@ -41,10 +56,7 @@ func (s *Server) beginTOTP(c *gin.Context) error {
 		return err
 	}
 	c.Header("Cache-Control", "no-store")
-	c.JSON(http.StatusCreated, struct {
-		identity.TOTP
-		QR string `json:"qr"` // data: URL of a PNG
-	}{secret, "data:image/png;base64," + base64.StdEncoding.EncodeToString(png)})
+	c.JSON(http.StatusCreated, totpView{secret, "data:image/png;base64," + base64.StdEncoding.EncodeToString(png)})
 	return nil
 }
 
@@ -74,7 +86,7 @@ func (s *Server) confirmTOTP(c *gin.Context) error {
 		return err
 	}
 	c.Header("Cache-Control", "no-store")
-	c.JSON(http.StatusOK, gin.H{"recovery_codes": recovery})
+	c.JSON(http.StatusOK, recoveryCodesView{RecoveryCodes: recovery})
 	return nil
 }
 

@@ -20,6 +20,10 @@ type loginBody struct {
 	Half     string `json:"-"`    // of a form that asks for the code
 }
 
+type loggedInView struct {
+	Email string `json:"email"`
+}
+
 // logIn checks a log-in's attempt and opens a session: the old one ends, so
 // that a session planted before does not become the account's.
 func (s *Server) logIn(c *gin.Context, body loginBody) (token string, account identity.Account, ends time.Time, err error) {
@@ -74,7 +78,7 @@ func (s *Server) login(c *gin.Context) error {
 		c.Redirect(http.StatusSeeOther, ownPath(c.PostForm("next")))
 		return nil
 	}
-	c.JSON(http.StatusOK, gin.H{"email": account.Email})
+	c.JSON(http.StatusOK, loggedInView{Email: account.Email})
 	return nil
 }
 

@@ -125,6 +125,11 @@ func (s *Server) stopAdmissions(c *gin.Context) error {
 	return nil
 }
 
+// numbersBody is numbers in the line, and the answer to it.
+type numbersBody struct {
+	Numbers []int64 `json:"numbers"`
+}
+
 // bypass: POST /admin/events/{id}/bypass lets fans in past the line, named by
 // the numbers that their pages show. The next ticks take them.
 func (s *Server) bypass(c *gin.Context) error {
@@ -132,15 +137,13 @@ func (s *Server) bypass(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	var body struct {
-		Numbers []int64 `json:"numbers"`
-	}
+	var body numbersBody
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
 	if err := s.admission.Bypass(c.Request.Context(), event.ID, body.Numbers, account(c).Email); err != nil {
 		return err
 	}
-	c.JSON(http.StatusAccepted, gin.H{"numbers": body.Numbers})
+	c.JSON(http.StatusAccepted, body)
 	return nil
 }

@@ -20,9 +20,7 @@ func (s *Server) changeReservation(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	var body struct {
-		Items []ropeline.Item `json:"items"`
-	}
+	var body itemsBody
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
@@ -43,6 +41,15 @@ type capacityView struct {
 	Available  int                   `json:"available"`
 }
 
+type capacityBody struct {
+	Capacity *int `json:"capacity"`
+}
+
+type capacitiesView struct {
+	Types   []capacityView            `json:"types"`
+	History []checkout.CapacityChange `json:"history"`
+}
+
 // setCapacity: PUT /admin/events/{id}/types/{type}.
 func (s *Server) setCapacity(c *gin.Context) error {
 	event, err := s.eventOf(c)
@@ -57,9 +64,7 @@ func (s *Server) setCapacity(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	var body struct {
-		Capacity *int `json:"capacity"`
-	}
+	var body capacityBody
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
@@ -96,6 +101,6 @@ func (s *Server) getCapacity(c *gin.Context) error {
 		types = append(types, capacityView{TicketType: t.ID, Capacity: level.Capacity, Held: level.Held, Sold: level.Sold, Available: max(level.Left(), 0)})
 	}
 	c.Header("Cache-Control", "no-store")
-	c.JSON(http.StatusOK, gin.H{"types": types, "history": append([]checkout.CapacityChange{}, history...)})
+	c.JSON(http.StatusOK, capacitiesView{Types: types, History: append([]checkout.CapacityChange{}, history...)})
 	return nil
 }

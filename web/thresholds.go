@@ -33,6 +33,10 @@ type thresholdsView struct {
 	ChangedAt   *time.Time `json:"changed_at,omitempty"`
 }
 
+type thresholdsHistory struct {
+	History []thresholdsView `json:"history"`
+}
+
 func newThresholdsView(s fraud.Settings) thresholdsView {
 	view := thresholdsView{Version: s.Version, Enabled: s.Enabled, ReviewAt: s.ReviewAt, RejectAt: s.RejectAt, ReviewHours: s.ReviewHours,
 		AtDeadline: "reject", ChangedBy: s.ChangedBy}
@@ -72,7 +76,7 @@ func (s *Server) getThresholds(c *gin.Context) error {
 		views[i] = newThresholdsView(one)
 	}
 	c.Header("Cache-Control", "no-store")
-	c.JSON(http.StatusOK, gin.H{"history": views})
+	c.JSON(http.StatusOK, thresholdsHistory{History: views})
 	return nil
 }
 

@@ -11,15 +11,24 @@ import (
 	"github.com/ropeline/ropeline/checkout"
 )
 
+type reasonBody struct {
+	Reason string `json:"reason"`
+}
+
+// ticketDutyView is a ticket after a change of the box office.
+type ticketDutyView struct {
+	Ticket   ropeline.TicketID    `json:"ticket"`
+	State    checkout.TicketState `json:"state"`
+	Revision int                  `json:"revision,omitempty"` // of the new code
+}
+
 // ticketDuty reads what the box office's changes of a ticket have in common.
 func ticketDuty(c *gin.Context) (id ropeline.TicketID, reason string, err error) {
 	id, err = ropeline.ParseID[ropeline.TicketID](c.Param("ticket"))
 	if err != nil {
 		return id, "", ropeline.Errorf(ropeline.CodeTicketNotFound, "There is no such ticket.")
 	}
-	var body struct {
-		Reason string `json:"reason"`
-	}
+	var body reasonBody
 	if err := readJSON(c, &body); err != nil {
 		return id, "", err
 	}
@@ -33,7 +42,7 @@ func ticketDuty(c *gin.Context) (id ropeline.TicketID, reason string, err error)
 func (s *Server) revokeTicket(c *gin.Context) error {
 	return s.changeTicket(c, "revoke", func(ctx context.Context, tx pgx.Tx, id ropeline.TicketID, reason, by string) (any, error) {
 		err := s.checkout.Revoke(ctx, tx, id, checkout.Revocation{Cause: checkout.CauseOrganizer, Reason: reason, By: by})
-		return gin.H{"ticket": id, "state": checkout.TicketRevoked}, err
+		return ticketDutyView{Ticket: id, State: checkout.TicketRevoked}, err
 	})
 }
 
@@ -42,7 +51,7 @@ func (s *Server) revokeTicket(c *gin.Context) error {
 func (s *Server) reissueTicket(c *gin.Context) error {
 	return s.changeTicket(c, "reissue", func(ctx context.Context, tx pgx.Tx, id ropeline.TicketID, reason, by string) (any, error) {
 		revision, err := s.checkout.Reissue(ctx, tx, id, reason, by)
-		return gin.H{"ticket": id, "state": checkout.TicketIssued, "revision": revision}, err
+		return ticketDutyView{Ticket: id, State: checkout.TicketIssued, Revision: revision}, err
 	})
 }
 
@@ -51,7 +60,7 @@ func (s *Server) reissueTicket(c *gin.Context) error {
 func (s *Server) undoCheckIn(c *gin.Context) error {
 	return s.changeTicket(c, "undo-checkin", func(ctx context.Context, tx pgx.Tx, id ropeline.TicketID, reason, by string) (any, error) {
 		err := s.checkout.UndoCheckIn(ctx, tx, id, reason, by)
-		return gin.H{"ticket": id, "state": checkout.TicketIssued}, err
+		return ticketDutyView{Ticket: id, State: checkout.TicketIssued}, err
 	})
 }
 
