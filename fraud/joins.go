@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ropeline/ropeline"
@@ -62,8 +63,10 @@ func estimate(cells []int64, sum int64) float64 {
 // joins gathers who joined until the next flush. It is bounded: a flood is
 // counted in part, which is enough to know it.
 type joins struct {
+	full    atomic.Bool
 	mu      sync.Mutex
 	waiting []Visit
+	spare   []Visit // of the last flush, empty
 }
 
 const (
@@ -72,26 +75,41 @@ const (
 	flushTime  = 2 * time.Second
 )
 
+// Counts tells whether Joined would note one more before the next flush; in a
+// flood most joins are not even looked at.
+func (f *Fraud) Counts() bool {
+	if f.joins.full.Load() {
+		f.metrics.droppedJoins.Inc()
+		return false
+	}
+	return true
+}
+
 // Joined notes that a fresh identity has joined an event's line. It costs the
 // caller no more than a lock.
 func (f *Fraud) Joined(v Visit) {
 	f.joins.mu.Lock()
-	full := len(f.joins.waiting) >= mostJoins
-	if !full {
-		f.joins.waiting = append(f.joins.waiting, v)
+	defer f.joins.mu.Unlock()
+	if len(f.joins.waiting) >= mostJoins {
+		f.metrics.droppedJoins.Inc()
+		return
 	}
-	f.joins.mu.Unlock()
-	if full {
-		f.metrics.dropped.WithLabelValues("join").Inc()
-	}
+	f.joins.waiting = append(f.joins.waiting, v)
+	f.joins.full.Store(len(f.joins.waiting) == mostJoins)
 }
 
-// flushJoins adds what has gathered to the events' sketches.
+// flushJoins adds what has gathered to the events' sketches. Only one flush
+// runs at a time.
 func (f *Fraud) flushJoins(ctx context.Context) error {
 	f.joins.mu.Lock()
 	waiting := f.joins.waiting
-	f.joins.waiting = nil
+	f.joins.waiting = f.joins.spare
+	f.joins.full.Store(false)
 	f.joins.mu.Unlock()
+	defer func() {
+		clear(waiting)
+		f.joins.spare = waiting[:0]
+	}()
 	commands := map[ropeline.EventID][]any{}
 	sums := map[ropeline.EventID]int{}
 	for _, v := range waiting {

@@ -13,10 +13,12 @@ type metrics struct {
 	seconds   *prometheus.HistogramVec
 	late      *prometheus.CounterVec
 	dropped   *prometheus.CounterVec
+
+	droppedJoins prometheus.Counter // of dropped
 }
 
 func newMetrics() metrics {
-	return metrics{
+	m := metrics{
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ropeline_fraud_decisions_total",
 			Help: "Orders looked at, by stage (placed, authorized) and decision."}, []string{"stage", "decision"}),
 		scores: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ropeline_fraud_score",
@@ -28,6 +30,8 @@ func newMetrics() metrics {
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ropeline_fraud_dropped_total",
 			Help: "Notes that were not kept because too many came at once."}, []string{"what"}),
 	}
+	m.droppedJoins = m.dropped.WithLabelValues("join")
+	return m
 }
 
 // Collectors are the metrics of the room.

@@ -71,7 +71,7 @@ func (s *Server) sendLink(c *gin.Context, email string) error {
 	if err := s.maySignIn(); err != nil {
 		return err
 	}
-	if err := mayTry(c, s.attempts.linksFrom, s.attempts.linksTo, email); err != nil {
+	if err := s.mayTry(c, s.attempts.linksFrom, s.attempts.linksTo, email); err != nil {
 		return err
 	}
 	return s.accounts.SendLink(c.Request.Context(), email)
@@ -96,7 +96,7 @@ func (s *Server) usePasswordLink(c *gin.Context, link, password string) (token s
 	if err := s.maySignIn(); err != nil {
 		return "", account, ends, err
 	}
-	if err := mayTry(c, s.attempts.fromAddress, s.attempts.toEmail, link); err != nil {
+	if err := s.mayTry(c, s.attempts.fromAddress, s.attempts.toEmail, link); err != nil {
 		return "", account, ends, err
 	}
 	token, account, ends, err = s.accounts.SetPassword(c.Request.Context(), link, password, c.Request.UserAgent())

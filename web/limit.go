@@ -1,7 +1,6 @@
 package web
 
 import (
-	"net/netip"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -33,13 +32,13 @@ func (s *Server) mayJoin(c *gin.Context, fan ropeline.FanID, minted bool) error 
 	if s.joinLimit == nil {
 		return nil
 	}
-	ip := c.ClientIP()
-	if addr, err := netip.ParseAddr(ip); err == nil && addr.Unmap().IsLoopback() {
+	from := s.address(c)
+	if from.Unmap().IsLoopback() {
 		return nil
 	}
 	key := "fan:" + string(fan)
 	if minted {
-		key = "address:" + addressKey(ip)
+		key = "address:" + addressKey(from)
 	}
 	joins, err := s.joinLimit.Get(c.Request.Context(), key)
 	if err != nil {

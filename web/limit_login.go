@@ -43,12 +43,12 @@ func newAttempts(r *redisdb.Clients) (a attempts, err error) {
 
 // mayTry counts one attempt from the caller's address against an e-mail
 // address, which may be anything; code rate_limited.
-func mayTry(c *gin.Context, from, to *limiter.Limiter, email string) error {
+func (s *Server) mayTry(c *gin.Context, from, to *limiter.Limiter, email string) error {
 	sum := sha256.Sum256([]byte(strings.ToLower(strings.TrimSpace(email))))
 	for _, count := range []struct {
 		limit *limiter.Limiter
 		key   string
-	}{{from, addressKey(c.ClientIP())}, {to, hex.EncodeToString(sum[:16])}} {
+	}{{from, addressKey(s.address(c))}, {to, hex.EncodeToString(sum[:16])}} {
 		tries, err := count.limit.Get(c.Request.Context(), count.key)
 		if err != nil {
 			return ropeline.Unavailable(err)

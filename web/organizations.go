@@ -214,7 +214,7 @@ func (s *Server) invite(c *gin.Context) error {
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
-	if err := mayTry(c, s.attempts.linksFrom, s.attempts.linksTo, body.Email); err != nil {
+	if err := s.mayTry(c, s.attempts.linksFrom, s.attempts.linksTo, body.Email); err != nil {
 		return err
 	}
 	ctx := c.Request.Context()

@@ -81,6 +81,6 @@ func (s *Server) record(c *gin.Context, tx pgx.Tx, action, object string, before
 	recorded(c)
 	return identity.Record(context.WithoutCancel(c.Request.Context()), tx, identity.Entry{
 		Organization: string(organization(c)), Account: by.ID, Actor: by.Email, Action: action, Object: object,
-		Address: hex.EncodeToString(s.keys.MAC(keyring.PurposeAddress, []byte(addressKey(c.ClientIP())))),
+		Address: hex.EncodeToString(s.keys.MAC(keyring.PurposeAddress, []byte(addressKey(s.address(c))))),
 	}, before, after)
 }

@@ -1,8 +1,7 @@
 package web
 
 import (
-	"net/netip"
-	"strings"
+	"net/http"
 
 	"github.com/gin-gonic/gin"
 
@@ -33,17 +32,28 @@ func (s *Server) device(c *gin.Context) string {
 
 // visit is what scoring may know of a request. Its texts are hashed there.
 func (s *Server) visit(c *gin.Context, event ropeline.EventID, fan ropeline.FanID) fraud.Visit {
-	h := c.Request.Header
-	address, _ := netip.ParseAddr(c.ClientIP())
 	return fraud.Visit{
-		Event: event, Fan: fan, Address: address, Device: s.device(c),
-		Browser: strings.Join([]string{h.Get("User-Agent"), h.Get("Accept-Language"), h.Get("Sec-Ch-Ua"), h.Get("Sec-Ch-Ua-Platform"), h.Get("Sec-Ch-Ua-Mobile")}, "\x00"),
+		Event: event, Fan: fan, Address: s.address(c), Device: s.device(c),
+		Browser: browser(c.Request.Header),
 	}
+}
+
+// browser is what tells one kind of browser from another.
+func browser(h http.Header) string {
+	var room [256]byte
+	text := room[:0]
+	for _, name := range [...]string{"User-Agent", "Accept-Language", "Sec-Ch-Ua", "Sec-Ch-Ua-Platform", "Sec-Ch-Ua-Mobile"} {
+		if values := h[name]; len(values) > 0 {
+			text = append(text, values[0]...)
+		}
+		text = append(text, 0)
+	}
+	return string(text)
 }
 
 // joined tells scoring of a fresh identity in the line.
 func (s *Server) joined(c *gin.Context, event ropeline.EventID, fan ropeline.FanID) {
-	if s.fraud != nil {
+	if s.fraud != nil && s.fraud.Counts() {
 		s.fraud.Joined(s.visit(c, event, fan))
 	}
 }

@@ -70,7 +70,7 @@ func (s *Server) readCode(c *gin.Context) (string, error) {
 	if err := readJSON(c, &body); err != nil {
 		return "", err
 	}
-	return body.Code, mayTry(c, s.attempts.fromAddress, s.attempts.toEmail, account(c).Email)
+	return body.Code, s.mayTry(c, s.attempts.fromAddress, s.attempts.toEmail, account(c).Email)
 }
 
 // confirmTOTP: PUT /admin/security/totp with a first code puts the second

@@ -80,6 +80,7 @@ type Server struct {
 	secure    bool // cookies only over https
 	cookieEnd string
 	loopback  bool // the site is on the machine itself
+	proxied   bool // some proxies are believed
 	attempts  attempts
 	joinLimit *limiter.Limiter // nil: none
 	pollLimit *limiter.Limiter // nil: none
@@ -108,7 +109,7 @@ func New(o Options) (*Server, error) {
 		notify: o.Notify, inspector: o.Inspector,
 		pages: renderer, log: o.Log, registry: o.Metrics, metrics: newMetrics(o.Metrics),
 		publicURL: strings.TrimRight(o.PublicURL, "/"), origins: map[string]bool{originOf(o.PublicURL): true},
-		secure: strings.HasPrefix(o.PublicURL, "https://"), loopback: isLoopback(o.PublicURL), attempts: attempts, joinLimit: joinLimit, pollLimit: newPollLimit(o.PollLimit),
+		secure: strings.HasPrefix(o.PublicURL, "https://"), loopback: isLoopback(o.PublicURL), proxied: len(o.Proxies) > 0, attempts: attempts, joinLimit: joinLimit, pollLimit: newPollLimit(o.PollLimit),
 	}
 	for _, origin := range o.Origins {
 		s.origins[originOf(origin)] = true

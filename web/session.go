@@ -30,7 +30,7 @@ func (s *Server) logIn(c *gin.Context, body loginBody) (token string, account id
 	if err := s.maySignIn(); err != nil {
 		return "", account, ends, err
 	}
-	if err := mayTry(c, s.attempts.fromAddress, s.attempts.toEmail, body.Email); err != nil {
+	if err := s.mayTry(c, s.attempts.fromAddress, s.attempts.toEmail, body.Email); err != nil {
 		return "", account, ends, err
 	}
 	if body.Half != "" {
