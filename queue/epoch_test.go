@@ -157,6 +157,38 @@ func TestWhatAPlaceIsGoodForAfterALoss(t *testing.T) {
 	}
 }
 
+// A fan who first comes back without the place, as another device of an
+// account does, keeps the number from before the loss all the same.
+func TestTheEarlierNumberCountsAfterALoss(t *testing.T) {
+	h := newHouse(t)
+	event, crowd := h.event(), fans(3)
+	var places []Place
+	for _, fan := range crowd {
+		places = append(places, h.join(event, fan, nil))
+	}
+	h.lose()
+	for i, fan := range crowd {
+		if p := h.join(event, fan, nil); p.Number != int64(block+i) {
+			t.Fatalf("without its place fan %d came back to %d", i, p.Number)
+		}
+	}
+	for range 2 { // the second time changes nothing
+		if p := h.join(event, crowd[1], &places[1]); p.Number != 1 || p.Epoch != 2 {
+			t.Errorf("with its place it came back to %+v", p)
+		}
+	}
+	s := h.snapshot(event)
+	for n, gone := range map[int64]bool{0: true, 1: false, 2: true, block: false, block + 1: true, block + 2: false} {
+		if s.Gone(n) != gone {
+			t.Errorf("number %d: gone %v", n, s.Gone(n))
+		}
+	}
+	called := h.admit(event, 3)
+	if len(called) != 3 || called[0].Fan != crowd[1] || called[1].Fan != crowd[0] || called[2].Fan != crowd[2] {
+		t.Errorf("admitted %+v", called)
+	}
+}
+
 func TestEveryoneWhoLooksRestoresTheLine(t *testing.T) {
 	h := newHouse(t)
 	event, fan := h.event(), fans(1)[0]

@@ -8,7 +8,7 @@
 --       lobby of an older epoch and who must claim what the draw gave; "F" alone when all fans are new
 --       and have the n numbers below next, in their order; {0, 0, 0, ""} when the line
 --       must be restored; {epoch, 0, 0, "D"} while the entrants of the draw are being written down
--- Cost: O(n log N) for n fans; one command when all are new, else four, and three for each number that is taken back
+-- Cost: O(n log N) for n fans; one command when all are new, else four, and four for each number that is taken back
 -- Operation: idempotent by the fan: who has a number gets it again, so a lost reply costs nothing
 local life = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 local meta = redis.call('HMGET', KEYS[1], 'life', 'epoch', 'next', 'reserved', 'floor', 'lobby', 'ready')
@@ -62,29 +62,42 @@ for i, number, of in string.gmatch(ARGV[3], '(%d+):(-?%d+):(%d+);') do
 end
 
 local given, added = {}, {}
+local function give(fan, number)
+  given[fan] = string.format('%.0f', number)
+  added[#added + 1] = given[fan]
+  added[#added + 1] = fan
+end
+
+-- Numbers from before a loss first: one counts also when another device of the fan, which had no place to
+-- show, was back earlier and got a later number.
+for i, claim in pairs(claims) do
+  local fan, number = fans[i], claim[1]
+  local now = given[fan] or numbers[i]
+  if number >= 0 and claim[2] <= epoch and number > floor and number < next and (not now or number < tonumber(now))
+      and not (entrants[i] == 1 and not now) and redis.call('GETBIT', KEYS[4], number) == 1 then
+    redis.call('SETBIT', KEYS[4], number, 0)
+    redis.call('SETBIT', KEYS[3], number, 0)
+    if now then
+      redis.call('SETBIT', KEYS[3], now, 1)
+    end
+    give(fan, number)
+  end
+end
+
 for i = 1, count do
   local fan, claim = fans[i], claims[i]
-  if entrants[i] == 1 and not numbers[i] then
+  if given[fan] then
+    numbers[i] = given[fan]
+  elseif entrants[i] == 1 and not numbers[i] then
     numbers[i] = 'L'
   elseif not numbers[i] and claim and claim[1] < 0 and claim[2] < epoch then
     numbers[i] = 'C'
+  elseif not numbers[i] and next < reserved then
+    give(fan, next)
+    numbers[i] = given[fan]
+    next = next + 1
   elseif not numbers[i] then
-    local number = given[fan]
-    if not number and claim and claim[1] >= 0 and claim[2] <= epoch and claim[1] > floor and claim[1] < next
-        and redis.call('GETBIT', KEYS[4], claim[1]) == 1 then
-      number = claim[1]
-      redis.call('SETBIT', KEYS[4], number, 0)
-      redis.call('SETBIT', KEYS[3], number, 0)
-    elseif not number and next < reserved then
-      number = next
-      next = next + 1
-    end
-    if number and not given[fan] then
-      given[fan] = number
-      added[#added + 1] = number
-      added[#added + 1] = fan
-    end
-    numbers[i] = number and string.format('%.0f', number) or '-'
+    numbers[i] = '-'
   end
 end
 if #added > 0 then

@@ -61,7 +61,8 @@ func (r *Room) find(ctx context.Context, place queue.Place) (ropeline.Status, qu
 			return r.calledStatus(shopper, place)
 		}
 	}
-	if err == nil && !found && place.Epoch < snapshot.Epoch {
+	earlier := !place.InLobby() && place.Number < now.Number // another device came back without a place, and got a later number
+	if err == nil && (!found || earlier) && place.Epoch < snapshot.Epoch {
 		now, err = r.hub.line.Join(ctx, r.event, place.Fan, &place)
 		found = true
 	}
