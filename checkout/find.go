@@ -27,6 +27,15 @@ func (c *Checkout) EventOf(ctx context.Context, order ropeline.OrderID) (event r
 	return event, asError(err)
 }
 
+// OrderOfTicket is the order that a ticket belongs to; ticket_not_found.
+func (c *Checkout) OrderOfTicket(ctx context.Context, ticket ropeline.TicketID) (order ropeline.OrderID, err error) {
+	err = c.pool.QueryRow(ctx, "select order_id from tickets where id = $1", ticket).Scan(&order)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", errNoTicket
+	}
+	return order, asError(err)
+}
+
 // OrderByPayment finds a fan's order by the gateway's name for its payment;
 // another fan's is order_not_found.
 func (c *Checkout) OrderByPayment(ctx context.Context, provider, ref string, fan ropeline.FanID) (Order, error) {

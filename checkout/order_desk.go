@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,64 +11,6 @@ import (
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/checkout/payment"
 )
-
-// OrderLine is an order in a list of an organizer's.
-type OrderLine struct {
-	Order    ropeline.OrderID
-	Event    ropeline.EventID
-	Fan      ropeline.FanID
-	Email    string
-	State    OrderState
-	Total    ropeline.Money
-	Refunded int64 // minor units, asked for or given back
-	Payment  PaymentState
-	Risk     RiskDecision
-	Tickets  int
-	Placed   time.Time
-}
-
-// OrderCursor is where a page of orders ends; the zero one is before the newest.
-type OrderCursor struct {
-	Placed time.Time
-	Order  ropeline.OrderID
-}
-
-// Orders lists orders for an organizer, the newest first, after a cursor: of
-// one event, or with "" of all events of the organizations (nil: of every one). query finds by the id of an order, ticket, fan
-// or payment, or by the beginning of an e-mail address.
-func (c *Checkout) Orders(ctx context.Context, event ropeline.EventID, organizations []ropeline.OrganizationID, query string, after OrderCursor, limit int) ([]OrderLine, error) {
-	query = strings.ToLower(strings.TrimSpace(query))
-	where := "true"
-	switch _, err := ropeline.ParseID[ropeline.OrderID](query); {
-	case query == "":
-		where = "$2::text is not null" // so that the parameter has a type
-	case err == nil:
-		where = `o.id in (
-			select $2::text union select order_id from tickets where id = $2 union select order_id from payments where id = $2
-			union select id from orders where fan_id = $2)`
-	default:
-		query = strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(query) + "%"
-		where = "lower(o.email) like $2"
-	}
-	var before *time.Time
-	if !after.Placed.IsZero() {
-		before = &after.Placed
-	}
-	rows, err := c.pool.Query(ctx, `
-		select o.id, o.event_id, o.fan_id, o.email, o.state, o.total_minor, o.currency,
-			(select coalesce(sum(f.amount_minor), 0) from refunds f where f.payment_id = p.id and f.state <> 'failed')::bigint,
-			p.state, coalesce(o.risk_decision, 'undecided'), (select count(*) from tickets t where t.order_id = o.id and t.state <> 'revoked')::int, o.created_at
-		from orders o cross join lateral (select id, state from payments where order_id = o.id order by created_at desc limit 1) p
-		where ($1 = '' or o.event_id = $1) and ($6::text[] is null or o.event_id in (select id from events where organization_id = any($6))) and `+where+` and ($3::timestamptz is null or (o.created_at, o.id) < ($3, $4))
-		order by o.created_at desc, o.id desc limit $5`, event, query, before, after.Order, limit, organizations)
-	if err != nil {
-		return nil, ropeline.Unavailable(err)
-	}
-	lines, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (l OrderLine, err error) {
-		return l, row.Scan(&l.Order, &l.Event, &l.Fan, &l.Email, &l.State, &l.Total.Minor, &l.Total.Currency, &l.Refunded, &l.Payment, &l.Risk, &l.Tickets, &l.Placed)
-	})
-	return lines, asError(err)
-}
 
 // OrderFile is all that the house knows of an order.
 type OrderFile struct {
@@ -84,6 +25,29 @@ type OrderFile struct {
 	Returns             []StockReturn
 	News                []News // domain events, oldest first
 	History             map[string][]StateAt
+	Scoring             RiskFile
+	Scans               []TicketNote // at the gate, also what was undone
+	Revocations         []TicketNote // codes that became void
+}
+
+// RiskFile is what was thought of an order's honesty, and who decided.
+type RiskFile struct {
+	Score      *float64 // probability of fraud, 0 to 1; nil: not scored
+	Reasons    []string
+	Deadline   *time.Time // of the review
+	ReviewedBy string
+	ReviewedAt *time.Time
+	Note       string
+}
+
+// TicketNote is something that happened to one ticket of an order.
+type TicketNote struct {
+	Ticket ropeline.TicketID `json:"ticket"`
+	What   string            `json:"what"`            // a scan's result, or the cause of a revocation
+	Where  string            `json:"where,omitempty"` // the gate
+	Reason string            `json:"reason,omitempty"`
+	By     string            `json:"by"`
+	At     time.Time         `json:"at"`
 }
 
 // PaymentFile is a payment as an organizer sees it.
@@ -123,8 +87,10 @@ const mostNews = 500 // of one order's file
 // OrderFile reads everything about an order, for an organizer: order_not_found.
 func (c *Checkout) OrderFile(ctx context.Context, id ropeline.OrderID) (f OrderFile, err error) {
 	var fan ropeline.FanID
-	err = c.pool.QueryRow(ctx, "select fan_id, accepted_at, ended_at, cancel_at, cancel_by from orders where id = $1", id).
-		Scan(&fan, &f.AcceptedAt, &f.EndedAt, &f.CancelAt, &f.CancelBy)
+	err = c.pool.QueryRow(ctx, `
+		select fan_id, accepted_at, ended_at, cancel_at, cancel_by, risk_score, risk_reasons, review_deadline, coalesce(reviewed_by, ''), reviewed_at, review_note
+		from orders where id = $1`, id).
+		Scan(&fan, &f.AcceptedAt, &f.EndedAt, &f.CancelAt, &f.CancelBy, &f.Scoring.Score, &f.Scoring.Reasons, &f.Scoring.Deadline, &f.Scoring.ReviewedBy, &f.Scoring.ReviewedAt, &f.Scoring.Note)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return f, ropeline.Errorf(ropeline.CodeOrderNotFound, "There is no such order.")
 	}
@@ -183,6 +149,15 @@ func (c *Checkout) OrderFile(ctx context.Context, id ropeline.OrderID) (f OrderF
 			f.News, err = pgx.CollectRows(rows, pgx.RowToStructByPos[News])
 			return err
 		})
+	for into, sql := range map[*[]TicketNote]string{
+		&f.Scans:       "select c.ticket_id, c.result, c.gate, c.reason, c.by, c.scanned_at from checkins c join tickets t on t.id = c.ticket_id where t.order_id = $1 order by c.seq limit $2",
+		&f.Revocations: "select r.ticket_id, r.cause, '', r.reason, r.by, r.at from revocations r join tickets t on t.id = r.ticket_id where t.order_id = $1 order by r.seq limit $2",
+	} {
+		batch.Queue(sql, id, mostNews).Query(func(rows pgx.Rows) (err error) {
+			*into, err = pgx.CollectRows(rows, pgx.RowToStructByPos[TicketNote])
+			return err
+		})
+	}
 	if err = c.pool.SendBatch(ctx, batch).Close(); err != nil {
 		return f, ropeline.Unavailable(err)
 	}

@@ -2,6 +2,7 @@ package checkout
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -268,8 +269,9 @@ func TestOrderDesk(t *testing.T) {
 	for query, want := range map[string][]ropeline.OrderID{
 		"": {other.ID, o.ID}, "FAN@exam": {other.ID, o.ID}, "f%": nil, "nobody@": nil, string(o.ID): {o.ID},
 		string(other.Tickets[0].ID): {other.ID}, string(o.Fan): {o.ID}, string(o.Payment.ID): {o.ID},
+		string(o.ID)[18:]: {o.ID}, o.Payment.Ref: {o.ID}, strings.ToLower(other.Tickets[0].Code): {other.ID},
 	} {
-		lines, err := h.Orders(t.Context(), e.ID, nil, query, OrderCursor{}, 10)
+		lines, err := h.Orders(t.Context(), OrderSearch{Event: e.ID, Query: query}, 10)
 		must(t, err)
 		if len(lines) != len(want) {
 			t.Errorf("%q finds %d", query, len(lines))
@@ -281,9 +283,9 @@ func TestOrderDesk(t *testing.T) {
 			}
 		}
 	}
-	first, err := h.Orders(t.Context(), "", nil, "", OrderCursor{}, 1)
+	first, err := h.Orders(t.Context(), OrderSearch{}, 1)
 	must(t, err)
-	second, err := h.Orders(t.Context(), "", nil, "", OrderCursor{Placed: first[0].Placed, Order: first[0].Order}, 1)
+	second, err := h.Orders(t.Context(), OrderSearch{After: OrderCursor{Placed: first[0].Placed, Order: first[0].Order}}, 1)
 	if err != nil || first[0].Order != other.ID || second[0].Order != o.ID || second[0].Refunded != 1000 || second[0].Tickets != 1 {
 		t.Errorf("%v %v %v", first, second, err)
 	}

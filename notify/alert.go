@@ -125,32 +125,26 @@ func ParsePhone(s string) (string, error) {
 // mostAgain is how often the tickets of one order are sent again.
 const mostAgain = 5
 
-// Again posts the tickets of an order once more. Error: rate_limited after
-// five times, or within a minute of the last.
-func (n *Notify) Again(ctx context.Context, notice Notice) error {
-	err := pgx.BeginFunc(ctx, n.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock(hashtextextended($1, 0))", "again:"+notice.Subject); err != nil {
-			return err
-		}
-		var sent int
-		var lately bool
-		err := tx.QueryRow(ctx, `
-			select count(*), coalesce(max(created_at) > now() - interval '1 minute', false) from notifications
-			where subject = $1 and kind = $2`, notice.Subject, notice.Kind).Scan(&sent, &lately)
-		switch {
-		case err != nil:
-			return err
-		case lately:
-			return ropeline.Errorf(ropeline.CodeRateLimited, "The tickets are on their way. Wait a minute before you ask again.")
-		case sent > mostAgain:
-			return ropeline.Errorf(ropeline.CodeRateLimited, "The tickets were sent so often that they are not sent again.")
-		}
-		notice.Dedupe = fmt.Sprintf("%s:again:%d", notice.Dedupe, sent)
-		_, err = n.Post(ctx, tx, notice)
+// Again posts the tickets of an order once more, in the caller's transaction.
+// Error: rate_limited after five times, or within a minute of the last.
+func (n *Notify) Again(ctx context.Context, tx pgx.Tx, notice Notice) error {
+	if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock(hashtextextended($1, 0))", "again:"+notice.Subject); err != nil {
 		return err
-	})
-	if err != nil && ropeline.CodeOf(err) == ropeline.CodeInternal {
-		return ropeline.Unavailable(err)
 	}
+	var sent int
+	var lately bool
+	err := tx.QueryRow(ctx, `
+		select count(*), coalesce(max(created_at) > now() - interval '1 minute', false) from notifications
+		where subject = $1 and kind = $2`, notice.Subject, notice.Kind).Scan(&sent, &lately)
+	switch {
+	case err != nil:
+		return err
+	case lately:
+		return ropeline.Errorf(ropeline.CodeRateLimited, "The tickets are on their way. Wait a minute before you ask again.")
+	case sent > mostAgain:
+		return ropeline.Errorf(ropeline.CodeRateLimited, "The tickets were sent so often that they are not sent again.")
+	}
+	notice.Dedupe = fmt.Sprintf("%s:again:%d", notice.Dedupe, sent)
+	_, err = n.Post(ctx, tx, notice)
 	return err
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/ropeline/ropeline"
 )
 
@@ -64,13 +66,17 @@ func TestAgain(t *testing.T) {
 	h := newHouse(t, Options{})
 	n := h.notice(Tickets, "tickets:o1")
 	h.post(n)
-	if err := h.Again(t.Context(), n); ropeline.CodeOf(err) != ropeline.CodeRateLimited {
+	if err := h.more(t, n); ropeline.CodeOf(err) != ropeline.CodeRateLimited {
 		t.Errorf("at once: %v", err)
 	}
 	for i := range mostAgain + 1 {
 		h.exec("update notifications set created_at = created_at - interval '2 minutes'")
-		if err := h.Again(t.Context(), n); (err == nil) != (i < mostAgain) {
+		if err := h.more(t, n); (err == nil) != (i < mostAgain) {
 			t.Errorf("%d: %v", i, err)
 		}
 	}
+}
+
+func (h *house) more(t *testing.T, n Notice) error {
+	return pgx.BeginFunc(t.Context(), h.pool, func(tx pgx.Tx) error { return h.Again(t.Context(), tx, n) })
 }

@@ -47,9 +47,18 @@ func (n *Notify) List(ctx context.Context, state State, limit int) ([]Row, error
 	if _, known := moves[state]; !known {
 		return nil, ropeline.Errorf(ropeline.CodeInvalidRequest, "There is no such state of a message.")
 	}
+	return n.list(ctx, "where state = $1 order by changed_at desc, id limit $2", state, limit)
+}
+
+// About shows the messages about some orders, refunds or fans, the oldest first.
+func (n *Notify) About(ctx context.Context, subjects []string, limit int) ([]Row, error) {
+	return n.list(ctx, "where subject = any($1) order by created_at, id limit $2", subjects, limit)
+}
+
+func (n *Notify) list(ctx context.Context, where string, args ...any) ([]Row, error) {
 	rows, err := n.pool.Query(ctx, `
 		select id, kind, channel, recipient, coalesce(event_id, ''), subject, state, attempts, due_at, last_error, created_at, changed_at
-		from notifications where state = $1 order by changed_at desc, id limit $2`, state, limit)
+		from notifications `+where, args...)
 	if err != nil {
 		return nil, ropeline.Unavailable(err)
 	}

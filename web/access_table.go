@@ -35,6 +35,7 @@ var access = map[string]identity.Action{
 	"GET /admin/orders/:order":                identity.ViewOrders,
 	"POST /admin/orders/:order/refunds":       identity.EditOrders,
 	"POST /admin/orders/:order/cancel":        identity.EditOrders,
+	"POST /admin/orders/:order/resend":        identity.EditOrders,
 	"GET /admin/reviews":                      identity.Review,
 	"POST /admin/reviews/:order":              identity.Review,
 	"GET /admin/notifications":                identity.Operate,

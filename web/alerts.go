@@ -1,11 +1,13 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"github.com/gin-gonic/gin"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/checkout"
@@ -129,13 +131,7 @@ func (s *Server) resendTickets(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(order.Tickets) == 0 {
-		return ropeline.Errorf(ropeline.CodeOrderEnded, "The order has no tickets that could be sent.")
-	}
-	err = s.notify.Again(c.Request.Context(), notify.Notice{
-		Dedupe: "tickets:" + string(id), Kind: notify.Tickets, Channel: notify.Email, To: order.Email, Event: order.Event, Subject: string(id),
-		Data: notify.Data{Fan: order.Fan, Order: id, Money: &order.Total},
-	})
+	err = s.change(c.Request.Context(), func(tx pgx.Tx) error { return s.sendTickets(c.Request.Context(), tx, order) })
 	if err != nil {
 		return err
 	}
@@ -145,4 +141,15 @@ func (s *Server) resendTickets(c *gin.Context) error {
 	}
 	c.JSON(http.StatusAccepted, alertView{To: order.Email})
 	return nil
+}
+
+// sendTickets posts the tickets of a paid order once more.
+func (s *Server) sendTickets(ctx context.Context, tx pgx.Tx, order checkout.Order) error {
+	if len(order.Tickets) == 0 {
+		return ropeline.Errorf(ropeline.CodeOrderEnded, "The order has no tickets that could be sent.")
+	}
+	return s.notify.Again(ctx, tx, notify.Notice{
+		Dedupe: "tickets:" + string(order.ID), Kind: notify.Tickets, Channel: notify.Email, To: order.Email, Event: order.Event, Subject: string(order.ID),
+		Data: notify.Data{Fan: order.Fan, Order: order.ID, Money: &order.Total},
+	})
 }

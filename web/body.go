@@ -41,9 +41,13 @@ func bodyError(err error) error {
 	return ropeline.Errorf(ropeline.CodeInvalidRequest, "The body is not the JSON that is expected here.")
 }
 
-// idempotencyKey reads the header; an absent one is "", which promises nothing.
+// idempotencyKey reads the header, or what our page wrote into its form; an
+// absent one is "", which promises nothing.
 func idempotencyKey(c *gin.Context) (string, error) {
 	key := c.GetHeader("Idempotency-Key")
+	if key == "" && isForm(c.Request) {
+		key = c.PostForm("key")
+	}
 	if len(key) > mostKey {
 		return "", ropeline.Errorf(ropeline.CodeInvalidKey, "The Idempotency-Key is longer than %d characters.", mostKey)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/checkout"
 	"github.com/ropeline/ropeline/checkout/payment/sandbox"
+	"github.com/ropeline/ropeline/identity"
 	"github.com/ropeline/ropeline/notify"
 	"github.com/ropeline/ropeline/web/pages"
 )
@@ -241,6 +242,15 @@ func (s *Server) problemPage(c *gin.Context, p problem) {
 	view := pages.ProblemView{Status: p.Status, Code: p.Code, Detail: p.Detail}
 	if id, err := ropeline.ParseID[ropeline.EventID](c.Param("event")); err == nil && p.Code != ropeline.CodeEventNotFound {
 		view.Next = pages.Link{Text: "Back to the event", Href: "/events/" + string(id)}
+	}
+	if actor, known := c.Get(actorKey); known { // at the desk
+		view.Organizer = actor.(identity.Actor).Email
+		view.Next = pages.Link{Text: "Back to the desk", Href: "/admin"}
+		if order, err := ropeline.ParseID[ropeline.OrderID](c.Param("order")); err == nil && p.Code != ropeline.CodeOrderNotFound {
+			view.Next = pages.Link{Text: "Back to the order", Href: "/admin/orders/" + string(order)}
+		} else if ticket, err := ropeline.ParseID[ropeline.TicketID](c.Param("ticket")); err == nil && p.Code != ropeline.CodeTicketNotFound {
+			view.Next = pages.Link{Text: "Back to the order", Href: "/admin/orders?q=" + string(ticket)}
+		}
 	}
 	c.Header("Cache-Control", "no-store")
 	if err := s.pages.Problem(pages.Zip(c.Writer, c.Request), view); err != nil {

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"net/http"
 
 	"github.com/gin-gonic/gin"
 	"github.com/jackc/pgx/v5"
@@ -18,6 +19,12 @@ import (
 // transaction as the effect (I10). Of two at the same time, the second waits
 // for the first. Without a key every request is a new one.
 func (s *Server) once(c *gin.Context, scope, key string, request any, do func(context.Context, pgx.Tx) (int, any, error)) error {
+	return s.onceThen(c, "", scope, key, request, do)
+}
+
+// onceThen is once for a page's form too: a browser is led to an address of
+// ours instead of being shown the answer.
+func (s *Server) onceThen(c *gin.Context, to, scope, key string, request any, do func(context.Context, pgx.Tx) (int, any, error)) error {
 	ctx := c.Request.Context()
 	canonical, err := json.Marshal(request)
 	if err != nil {
@@ -43,6 +50,7 @@ func (s *Server) once(c *gin.Context, scope, key string, request any, do func(co
 				if !bytes.Equal(known, hash[:]) {
 					return ropeline.Errorf(ropeline.CodeKeyReused, "This Idempotency-Key came with another body before.")
 				}
+				recorded(c) // when it was done
 				return nil
 			}
 		}
@@ -65,6 +73,10 @@ func (s *Server) once(c *gin.Context, scope, key string, request any, do func(co
 		return err
 	}
 	c.Header("Cache-Control", "no-store")
+	if to != "" && isForm(c.Request) {
+		c.Redirect(http.StatusSeeOther, to)
+		return nil
+	}
 	c.Data(status, gin.MIMEJSON, body)
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/checkout"
 	"github.com/ropeline/ropeline/identity"
+	"github.com/ropeline/ropeline/notify"
 )
 
 const ordersPerPage = 50
@@ -37,41 +38,82 @@ type orderLinesView struct {
 	Next   string          `json:"next"` // "": there is no next page
 }
 
-// listOrders: GET /admin/orders?event=…&q=…&after=…, the newest first. q is the
-// id of an order, ticket, fan or payment, or the beginning of an address.
+// listOrders: GET /admin/orders?event=…&q=…&state=…&from=…&to=…&after=…, the
+// newest first; q as in checkout.OrderSearch.
 func (s *Server) listOrders(c *gin.Context) error {
-	var event ropeline.EventID
-	if asked := c.Query("event"); asked != "" {
-		var err error
-		if event, err = ropeline.ParseID[ropeline.EventID](asked); err != nil {
-			return ropeline.Errorf(ropeline.CodeEventNotFound, "There is no such event.")
-		}
-	}
-	query := c.Query("q")
-	if len(query) > 254 || !plain(query) {
-		return ropeline.Errorf(ropeline.CodeInvalidRequest, "q is too long or not valid text.")
-	}
-	after, err := parseOrderCursor(c.Query("after"))
+	search, err := s.orderSearch(c)
 	if err != nil {
 		return err
 	}
-	lines, err := s.checkout.Orders(c.Request.Context(), event, actorOf(c).Organizations(identity.ViewOrders), query, after, ordersPerPage)
+	lines, err := s.checkout.Orders(c.Request.Context(), search, ordersPerPage+1)
 	if err != nil {
 		return err
+	}
+	next := ""
+	if len(lines) > ordersPerPage {
+		lines = lines[:ordersPerPage]
+		last := lines[len(lines)-1]
+		next = base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(last.Placed.UnixMicro(), 10) + "." + string(last.Order)))
+	}
+	c.Header("Cache-Control", "no-store")
+	c.Header("Vary", "Accept")
+	if wantsPage(c.Request) {
+		return s.ordersPage(c, search, lines, next)
 	}
 	views := make([]orderLineView, len(lines))
 	for i, l := range lines {
 		views[i] = orderLineView{ID: l.Order, Event: l.Event, Fan: l.Fan, Email: l.Email, State: l.State, Total: l.Total,
 			Refunded: ropeline.Money{Minor: l.Refunded, Currency: l.Total.Currency}, Payment: l.Payment, Risk: l.Risk, Tickets: l.Tickets, PlacedAt: l.Placed}
 	}
-	next := ""
-	if len(lines) == ordersPerPage {
-		last := lines[len(lines)-1]
-		next = base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(last.Placed.UnixMicro(), 10) + "." + string(last.Order)))
-	}
-	c.Header("Cache-Control", "no-store")
 	c.JSON(http.StatusOK, orderLinesView{Orders: views, Next: next})
 	return nil
+}
+
+// inReview is a state of the search that orders have beside their own.
+const inReview = "review"
+
+func (s *Server) orderSearch(c *gin.Context) (q checkout.OrderSearch, err error) {
+	q.Organizations = actorOf(c).Organizations(identity.ViewOrders)
+	if asked := c.Query("event"); asked != "" {
+		if q.Event, err = ropeline.ParseID[ropeline.EventID](asked); err != nil {
+			return q, ropeline.Errorf(ropeline.CodeEventNotFound, "There is no such event.")
+		}
+	}
+	if q.Query = c.Query("q"); len(q.Query) > 254 || !plain(q.Query) {
+		return q, ropeline.Errorf(ropeline.CodeInvalidRequest, "q is too long or not valid text.")
+	}
+	switch state := checkout.OrderState(c.Query("state")); state {
+	case "", checkout.OrderPending, checkout.OrderPaid, checkout.OrderExpired, checkout.OrderCanceled:
+		q.State = state
+	case inReview:
+		q.InReview = true
+	default:
+		return q, ropeline.Errorf(ropeline.CodeInvalidRequest, "state must be pending, paid, expired, canceled or review.")
+	}
+	if q.From, err = timeOf(c, "from", 0); err != nil {
+		return q, err
+	}
+	if q.To, err = timeOf(c, "to", 24*time.Hour); err != nil {
+		return q, err
+	}
+	q.After, err = parseOrderCursor(c.Query("after"))
+	return q, err
+}
+
+// timeOf reads a time of the query, or a day (UTC) to which whole is added;
+// zero when absent.
+func timeOf(c *gin.Context, name string, whole time.Duration) (time.Time, error) {
+	text := c.Query(name)
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		return at, nil
+	}
+	if day, err := time.Parse(time.DateOnly, text); err == nil {
+		return day.Add(whole), nil
+	}
+	return time.Time{}, ropeline.Errorf(ropeline.CodeInvalidRequest, "%s must be a day such as 2026-11-23, or a time such as 2026-11-23T18:00:00Z.", name)
 }
 
 func parseOrderCursor(text string) (checkout.OrderCursor, error) {
@@ -89,9 +131,45 @@ func (s *Server) orderFile(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	messages, changes, err := s.aroundOrder(c, f)
+	if err != nil {
+		return err
+	}
 	c.Header("Cache-Control", "no-store")
-	c.JSON(http.StatusOK, newOrderFileView(f))
+	c.Header("Vary", "Accept")
+	if wantsPage(c.Request) {
+		return s.orderFilePage(c, f, messages, changes)
+	}
+	c.JSON(http.StatusOK, newOrderFileView(f, messages, changes))
 	return nil
+}
+
+const mostAround = 200 // messages and changes of one order's file
+
+// aroundOrder finds the messages about an order, and what people changed of it.
+func (s *Server) aroundOrder(c *gin.Context, f checkout.OrderFile) (messages []notify.Row, changes []identity.Entry, err error) {
+	subjects, objects := []string{string(f.ID)}, []string{"order/" + string(f.ID)}
+	for _, r := range f.Refunds {
+		subjects = append(subjects, string(r.ID))
+	}
+	for _, t := range f.Tickets {
+		objects = append(objects, "ticket/"+string(t.ID))
+	}
+	if s.notify != nil {
+		if messages, err = s.notify.About(c.Request.Context(), subjects, mostAround); err != nil {
+			return nil, nil, err
+		}
+	}
+	if s.may(c, identity.ViewAudit) {
+		changes, err = s.accounts.Audit(c.Request.Context(), identity.AuditFilter{Organizations: []string{string(organization(c))}, Objects: objects}, mostAround)
+	}
+	return messages, changes, err
+}
+
+// may tells whether the one who asks may do something to the organization
+// whose object the request is about.
+func (s *Server) may(c *gin.Context, action identity.Action) bool {
+	return identity.Authorize(actorOf(c), action, organization(c)) == nil
 }
 
 func orderParam(c *gin.Context) (ropeline.OrderID, error) {
@@ -109,8 +187,30 @@ type refundBody struct {
 	Restock bool     `json:"restock"`
 }
 
+// refunding is what the body asks for.
+func (b refundBody) refunding(id ropeline.OrderID, by string) (checkout.Refunding, error) {
+	q := checkout.Refunding{Order: id, Restock: b.Restock, Reason: strings.TrimSpace(b.Reason), By: by}
+	if !plain(q.Reason) {
+		return q, ropeline.Errorf(ropeline.CodeInvalidRequest, "reason is not valid text.")
+	}
+	if b.Amount != nil {
+		if q.Minor = *b.Amount; q.Minor <= 0 {
+			return q, ropeline.Errorf(ropeline.CodeInvalidRequest, "amount must be more than nothing, in minor units.")
+		}
+	}
+	for _, text := range b.Tickets {
+		ticket, err := ropeline.ParseID[ropeline.TicketID](text)
+		if err != nil || len(b.Tickets) > 1000 {
+			return q, ropeline.Errorf(ropeline.CodeTicketNotFound, "There is no such ticket.")
+		}
+		q.Tickets = append(q.Tickets, ticket)
+	}
+	return q, nil
+}
+
 // refundOrder: POST /admin/orders/{id}/refunds. Without amount and tickets
 // everything goes back and every ticket is void; an amount alone revokes none.
+// The form of the page asks first what it comes to.
 func (s *Server) refundOrder(c *gin.Context) error {
 	id, err := orderParam(c)
 	if err != nil {
@@ -121,33 +221,32 @@ func (s *Server) refundOrder(c *gin.Context) error {
 		return err
 	}
 	var body refundBody
-	if err := readJSON(c, &body); err != nil {
+	if isForm(c.Request) {
+		body, err = s.refundForm(c, id)
+	} else {
+		err = readJSON(c, &body)
+	}
+	if err != nil {
 		return err
 	}
-	q := checkout.Refunding{Order: id, Restock: body.Restock, Reason: strings.TrimSpace(body.Reason), By: account(c).Email}
-	if !plain(q.Reason) {
-		return ropeline.Errorf(ropeline.CodeInvalidRequest, "reason is not valid text.")
+	q, err := body.refunding(id, account(c).Email)
+	if err != nil {
+		return err
 	}
-	if body.Amount != nil {
-		if q.Minor = *body.Amount; q.Minor <= 0 {
-			return ropeline.Errorf(ropeline.CodeInvalidRequest, "amount must be more than nothing, in minor units.")
-		}
+	if isForm(c.Request) && c.PostForm("sure") != "yes" {
+		return s.askRefund(c, q)
 	}
-	for _, text := range body.Tickets {
-		ticket, err := ropeline.ParseID[ropeline.TicketID](text)
-		if err != nil || len(body.Tickets) > 1000 {
-			return ropeline.Errorf(ropeline.CodeTicketNotFound, "There is no such ticket.")
-		}
-		q.Tickets = append(q.Tickets, ticket)
-	}
-	err = s.once(c, "refund:"+string(id)+":"+q.By, key, body, func(ctx context.Context, tx pgx.Tx) (int, any, error) {
+	err = s.onceThen(c, orderDone(id, "refund"), "refund:"+string(id)+":"+q.By, key, body, func(ctx context.Context, tx pgx.Tx) (int, any, error) {
 		refund, tickets, err := s.checkout.AskRefund(ctx, tx, q)
 		if err != nil {
 			return 0, nil, err
 		}
+		if shown := c.PostForm("expect"); isForm(c.Request) && shown != strconv.FormatInt(refund.Amount.Minor, 10) {
+			return 0, nil, ropeline.Errorf(ropeline.CodeNotRefundable, "Meanwhile it comes to %s. Look at the order again; nothing was given back now.", refund.Amount)
+		}
 		view := viewRefund(refund)
 		view.Revoked = append([]ropeline.TicketID{}, tickets...)
-		return http.StatusCreated, view, nil
+		return http.StatusCreated, view, s.record(c, tx, "order.refund", "order/"+string(id), nil, view)
 	})
 	if err == nil && q.Restock {
 		s.nudgeOrder(c, id)
@@ -177,7 +276,8 @@ type canceledView struct {
 	Order ropeline.OrderID `json:"order"`
 }
 
-// cancelOrder: POST /admin/orders/{id}/cancel ends a pending or paid order.
+// cancelOrder: POST /admin/orders/{id}/cancel ends a pending or paid order. The
+// form of the page asks first.
 func (s *Server) cancelOrder(c *gin.Context) error {
 	id, err := orderParam(c)
 	if err != nil {
@@ -188,20 +288,56 @@ func (s *Server) cancelOrder(c *gin.Context) error {
 		return err
 	}
 	var body cancelBody
-	if err := readJSON(c, &body); err != nil {
+	if isForm(c.Request) {
+		body = cancelBody{Reason: c.PostForm("reason"), Restock: c.PostForm("restock") == "yes"}
+	} else if err := readJSON(c, &body); err != nil {
 		return err
 	}
 	if body.Reason = strings.TrimSpace(body.Reason); !plain(body.Reason) {
 		return ropeline.Errorf(ropeline.CodeInvalidRequest, "reason is not valid text.")
 	}
+	if isForm(c.Request) && c.PostForm("sure") != "yes" {
+		return s.askCancel(c, id, body)
+	}
 	by := account(c).Email
-	err = s.once(c, "cancel-order:"+string(id)+":"+by, key, body, func(ctx context.Context, tx pgx.Tx) (int, any, error) {
-		return http.StatusAccepted, canceledView{Order: id}, s.checkout.CancelOrder(ctx, tx, id, body.Reason, by, body.Restock)
+	err = s.onceThen(c, orderDone(id, "cancel"), "cancel-order:"+string(id)+":"+by, key, body, func(ctx context.Context, tx pgx.Tx) (int, any, error) {
+		if err := s.checkout.CancelOrder(ctx, tx, id, body.Reason, by, body.Restock); err != nil {
+			return 0, nil, err
+		}
+		return http.StatusAccepted, canceledView{Order: id}, s.record(c, tx, "order.cancel", "order/"+string(id), nil, body)
 	})
 	if err == nil {
 		s.nudgeOrder(c, id)
 	}
 	return err
+}
+
+type resentOrderView struct {
+	To  string `json:"to"`
+	Via string `json:"via"` // the sender; "log": nobody gets it
+}
+
+// resendOrder: POST /admin/orders/{id}/resend sends the tickets again, to the
+// address that was given with the order.
+func (s *Server) resendOrder(c *gin.Context) error {
+	id, err := orderParam(c)
+	if err != nil {
+		return err
+	}
+	key, err := idempotencyKey(c)
+	if err != nil {
+		return err
+	}
+	f, err := s.checkout.OrderFile(c.Request.Context(), id)
+	if err != nil {
+		return err
+	}
+	return s.onceThen(c, orderDone(id, "resend"), "resend:"+string(id)+":"+account(c).Email, key, id, func(ctx context.Context, tx pgx.Tx) (int, any, error) {
+		if err := s.sendTickets(ctx, tx, f.Order); err != nil {
+			return 0, nil, err
+		}
+		return http.StatusAccepted, resentOrderView{To: f.Email, Via: s.notify.Via(notify.Email)}, s.record(c, tx, "order.resend", "order/"+string(id), nil, nil)
+	})
 }
 
 // nudgeOrder makes the clerk look at once; without it a sweep does.

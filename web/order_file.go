@@ -5,6 +5,8 @@ import (
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/checkout"
+	"github.com/ropeline/ropeline/identity"
+	"github.com/ropeline/ropeline/notify"
 )
 
 // orderFileView is everything about an order, for an organizer.
@@ -31,6 +33,20 @@ type orderFileView struct {
 	Tickets     []ticketFileView       `json:"tickets"` // without their codes: those are for the gate
 	Returns     []checkout.StockReturn `json:"returns"`
 	Events      []checkout.News        `json:"events"`
+	RiskScore   *float64               `json:"risk_score"` // null: not scored
+	RiskReasons []string               `json:"risk_reasons"`
+	Review      reviewFileView         `json:"review"`
+	Scans       []checkout.TicketNote  `json:"scans"`
+	Revocations []checkout.TicketNote  `json:"revocations"`
+	Messages    []notify.Row           `json:"messages"`
+	Changes     []identity.Entry       `json:"changes"` // for those who may read the audit log
+}
+
+type reviewFileView struct {
+	Deadline *time.Time `json:"deadline"`
+	By       string     `json:"by"`
+	At       *time.Time `json:"at"`
+	Note     string     `json:"note"`
 }
 
 type holdFileView struct {
@@ -90,7 +106,7 @@ type ticketFileView struct {
 	IssuedAt   time.Time             `json:"issued_at"`
 }
 
-func newOrderFileView(f checkout.OrderFile) orderFileView {
+func newOrderFileView(f checkout.OrderFile, messages []notify.Row, changes []identity.Entry) orderFileView {
 	history := func(id string) []checkout.StateAt { return append([]checkout.StateAt{}, f.History[id]...) }
 	view := orderFileView{
 		ID: f.ID, Event: f.Event, Fan: f.Fan, Email: f.Email, State: f.State, Reason: f.Reason, Message: f.Message,
@@ -99,6 +115,10 @@ func newOrderFileView(f checkout.OrderFile) orderFileView {
 		Reservation: holdFileView{ID: f.Hold.ID, State: f.Hold.State, CreatedAt: f.Hold.CreatedAt, Deadline: f.Hold.Deadline, EndedAt: f.HoldEndedAt},
 		Payments:    []paymentFileView{}, Refunds: []refundFileView{}, Disputes: []disputeFileView{}, Tickets: []ticketFileView{},
 		Returns: append([]checkout.StockReturn{}, f.Returns...), Events: append([]checkout.News{}, f.News...),
+		RiskScore: f.Scoring.Score, RiskReasons: append([]string{}, f.Scoring.Reasons...),
+		Review: reviewFileView{Deadline: f.Scoring.Deadline, By: f.Scoring.ReviewedBy, At: f.Scoring.ReviewedAt, Note: f.Scoring.Note},
+		Scans:  append([]checkout.TicketNote{}, f.Scans...), Revocations: append([]checkout.TicketNote{}, f.Revocations...),
+		Messages: append([]notify.Row{}, messages...), Changes: append([]identity.Entry{}, changes...),
 	}
 	for _, p := range f.Payments {
 		view.Payments = append(view.Payments, paymentFileView{ID: p.ID, Provider: p.Provider, Ref: p.Ref, State: p.State, Amount: p.Amount, Failure: p.Failure,

@@ -45,6 +45,9 @@ func (s *Server) organizerPage(c *gin.Context) error {
 	for _, m := range actor.Members {
 		page.Places = append(page.Places, pages.Link{Text: m.Name, Href: "/admin/organizations/" + string(m.Organization)})
 	}
+	if len(actor.Organizations(identity.ViewOrders)) > 0 {
+		page.Places = append(page.Places, pages.Link{Text: "Orders", Href: "/admin/orders"})
+	}
 	if len(actor.Organizations(identity.ViewAudit)) > 0 {
 		page.Places = append(page.Places, pages.Link{Text: "Changes", Href: "/admin/audit"})
 	}

@@ -254,6 +254,9 @@ func (s *Server) routes() *gin.Engine {
 	admin.GET("/orders/:order", s.handle(s.orderFile))
 	admin.POST("/orders/:order/refunds", s.handle(s.refundOrder))
 	admin.POST("/orders/:order/cancel", s.handle(s.cancelOrder))
+	if s.notify != nil {
+		admin.POST("/orders/:order/resend", s.handle(s.resendOrder))
+	}
 	admin.POST("/events/:event/cancel", s.handle(s.cancelEvent))
 	admin.GET("/events/:event/cancel", s.handle(s.cancellation))
 	admin.POST("/events/:event/stop", s.handle(s.stopAdmissions))

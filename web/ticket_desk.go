@@ -3,12 +3,14 @@ package web
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/checkout"
+	"github.com/ropeline/ropeline/web/pages"
 )
 
 type reasonBody struct {
@@ -29,7 +31,9 @@ func ticketDuty(c *gin.Context) (id ropeline.TicketID, reason string, err error)
 		return id, "", ropeline.Errorf(ropeline.CodeTicketNotFound, "There is no such ticket.")
 	}
 	var body reasonBody
-	if err := readJSON(c, &body); err != nil {
+	if isForm(c.Request) {
+		body.Reason = strings.TrimSpace(c.PostForm("reason"))
+	} else if err := readJSON(c, &body); err != nil {
 		return id, "", err
 	}
 	if !plain(body.Reason) {
@@ -75,11 +79,23 @@ func (s *Server) changeTicket(c *gin.Context, action string, do func(ctx context
 	if err != nil {
 		return err
 	}
-	return s.once(c, "ticket."+action+":"+string(id), key, reason, func(ctx context.Context, tx pgx.Tx) (int, any, error) {
+	order, err := s.checkout.OrderOfTicket(c.Request.Context(), id)
+	if err != nil {
+		return err
+	}
+	if words, asks := ticketQuestions[action]; asks && isForm(c.Request) && c.PostForm("sure") != "yes" {
+		return s.sure(c, pages.ConfirmView{Title: words.title, Detail: words.detail, Yes: words.yes, No: pages.Link{Text: "Leave it as it is", Href: "/admin/orders/" + string(order)}}, "reason")
+	}
+	return s.onceThen(c, orderDone(order, action), "ticket."+action+":"+string(id), key, reason, func(ctx context.Context, tx pgx.Tx) (int, any, error) {
 		after, err := do(ctx, tx, id, reason, account(c).Email)
 		if err != nil {
 			return 0, nil, err
 		}
 		return http.StatusOK, after, s.record(c, tx, "ticket."+action, "ticket/"+string(id), nil, gin.H{"ticket": after, "reason": reason})
 	})
+}
+
+// ticketQuestions are what the page asks before a ticket is changed.
+var ticketQuestions = map[string]struct{ title, detail, yes string }{
+	"revoke": {"Revoke this ticket?", "Its code opens no gate any more, also not on paper. No money goes back with it; to give money back, refund the ticket instead.", "Revoke it"},
 }

@@ -187,6 +187,27 @@ func scenes(s sayings) []scene {
 				CreatedAt: noon, Deadline: noon, Payment: Payment{State: "authorized"}, Review: review})
 		})
 	}
+	row := OrderRow{ID: "0dq3k5m2p8r7t1v9b4c6f0h0d1", Email: s.name, Event: event, State: "paid", Review: true, Total: total, Refunded: &items[0].Unit, Tickets: 2, Placed: noon}
+	add("orders", 200, func(r *Renderer, w http.ResponseWriter) error {
+		rows := []OrderRow{row, {ID: "0dq3k5m2p8r7t1v9b4c6f0h0d2", Email: s.text, Event: event, State: "expired", Total: total, Placed: noon}}
+		return r.Orders(w, OrdersView{Frame: desk, Query: s.text, State: "paid", Event: event.ID, Events: []ropeline.Event{event}, Rows: rows, From: "2026-11-01", First: true, Next: "/admin/orders?after=x"})
+	})
+	add("orders, none", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.Orders(w, OrdersView{Frame: desk, Query: s.name, First: true})
+	})
+	percent := 71
+	file := OrderFileView{Frame: desk, Event: event, ID: row.ID, Fan: "0dq3k5m2p8r7t1v9b4c6f0h0f1", Email: s.name, State: "paid", Message: s.text, Items: items, Total: total, Given: items[0].Unit, Left: items[0].Unit,
+		Placed: noon, Percent: &percent, Reasons: []string{s.text, s.name}, Review: true, Payments: []PaymentRow{{Provider: "stripe", Ref: "pi_3PqXyZ", State: "confirmed", Card: "visa ending in 4242, AT", Amount: total, Failure: s.text}},
+		Tickets:  []DeskTicket{{ID: "0dq3k5m2p8r7t1v9b4c6f0h0c1", Name: s.name, State: "issued", Revision: 2, Live: true}, {ID: "0dq3k5m2p8r7t1v9b4c6f0h0c2", Name: s.name, State: "checked_in", Revision: 1, Live: true}, {ID: "0dq3k5m2p8r7t1v9b4c6f0h0c3", Name: s.name, State: "revoked"}},
+		Timeline: []Moment{{noon, "order", "Tickets were held", s.text}, {noon, "fraud", "Scored 71 % likely fraud", s.name}, {noon, "money", "Payment confirmed", "90.00 EUR · stripe"}, {noon, "ticket", "2 tickets were issued", ""}, {noon, "message", "Message “tickets”", "to a…@example.com · sent"}, {noon, "gate", "Ticket at the gate: accepted", "North"}, {noon, "desk", "Desk: order.refund", s.name}},
+		Act:      true, Refundable: true, Cancelable: true, Canceling: true, Resend: true, Key: s.token, Done: s.text}
+	add("order file", 200, func(r *Renderer, w http.ResponseWriter) error { return r.OrderFile(w, file) })
+	add("order file, looking", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.OrderFile(w, OrderFileView{Frame: desk, Event: event, ID: row.ID, State: "pending", Items: items, Total: total, Placed: noon})
+	})
+	add("confirm, danger", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.Confirm(w, ConfirmView{Frame: desk, Title: "Give back €45.00?", Detail: s.text, Action: "/admin/orders/x/refunds", Yes: "Give it back", No: Link{Text: "Change nothing", Href: "/admin/orders/x"}, Danger: true, Hidden: []Field{{Name: "reason", Value: s.text}}})
+	})
 	add("gates, none", 200, func(r *Renderer, w http.ResponseWriter) error { return r.Gates(w, GatesView{Frame: desk}) })
 	add("gate", 200, func(r *Renderer, w http.ResponseWriter) error { return r.Gate(w, GateView{Frame: desk, Event: event}) })
 	add("login", 200, func(r *Renderer, w http.ResponseWriter) error { return r.Login(w, LoginView{Frame: frame}) })

@@ -191,6 +191,8 @@ type ConfirmView struct {
 	Action string // where the answer yes is posted, with sure=yes
 	Yes    string
 	No     Link
+	Danger bool    // the answer yes takes something away
+	Hidden []Field // what the question was about, posted with the answer
 }
 
 // FairnessView is the page that checks the draw of an event.

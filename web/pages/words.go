@@ -44,7 +44,9 @@ var words = template.FuncMap{
 	"paragraphs": func(s string) []string {
 		return strings.FieldsFunc(strings.ReplaceAll(s, "\r", ""), func(r rune) bool { return r == '\n' })
 	},
-	"short": func(id any) string { s := fmt.Sprint(id); return s[max(0, len(s)-8):] },
+	"states":      func() []string { return []string{"pending", "paid", "expired", "canceled", "review"} },
+	"plainamount": func(m ropeline.Money) string { amount, _, _ := strings.Cut(m.String(), " "); return amount },
+	"short":       func(id any) string { s := fmt.Sprint(id); return s[max(0, len(s)-8):] },
 }
 
 // count writes a number with commas between the thousands.
