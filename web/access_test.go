@@ -223,6 +223,6 @@ func (h *house) objects(t *testing.T, event ropeline.Event) map[string]string {
 	})
 	return map[string]string{
 		"event": string(event.ID), "type": string(event.TicketTypes[0].ID), "order": order, "ticket": string(ticket), "payment": payment, "refund": string(refund),
-		"account": string(ropeline.NewID[ropeline.AccountID]()), "invite": "none", "key": "none", "queue": "none", "run": "none",
+		"account": string(ropeline.NewID[ropeline.AccountID]()), "invite": "none", "key": "none", "queue": "none", "run": "none", "export": "orders.csv",
 	}
 }

@@ -35,6 +35,9 @@ func (s *Server) ordersPage(c *gin.Context, search checkout.OrderSearch, lines [
 		}
 		view.Rows = append(view.Rows, row)
 	}
+	if event, err := s.catalog.Event(ctx, search.Event); search.Event != "" && err == nil && identity.Authorize(actorOf(c), identity.ViewMoney, event.Organization) == nil {
+		view.Exports = exportLinks(event.ID)
+	}
 	if next != "" {
 		query := c.Request.URL.Query()
 		query.Set("after", next)

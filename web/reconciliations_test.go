@@ -3,6 +3,7 @@ package web_test
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,6 +36,11 @@ func TestReconciliationsByTheAPI(t *testing.T) {
 	}](t, h.ask(t, "GET", "/admin/reconciliations/"+strconv.FormatInt(reports[0].ID, 10), "", session), http.StatusOK)
 	if one.Healed != 0 {
 		t.Errorf("%+v", one)
+	}
+	for path, words := range map[string]string{"/admin/reconciliations": "the books agree", "/admin/reconciliations/" + strconv.FormatInt(reports[0].ID, 10): "This run found no difference."} {
+		if got := h.ask(t, "GET", path, "", session, browser); got.status != http.StatusOK || !strings.Contains(got.body, words) {
+			t.Errorf("%s: %d does not say %q", path, got.status, words)
+		}
 	}
 	for path, code := range map[string]ropeline.Code{
 		"/admin/reconciliations/99999": ropeline.CodeNotFound, "/admin/reconciliations/x": ropeline.CodeNotFound, "/admin/reconciliations?before=x": ropeline.CodeInvalidRequest,

@@ -86,6 +86,7 @@ type Server struct {
 	pollLimit *limiter.Limiter // nil: none
 	handler   http.Handler
 	presses   chan struct{} // a token for each PDF under way
+	exports   chan struct{} // a token for each export under way
 }
 
 // New wires the routes.
@@ -118,6 +119,7 @@ func New(o Options) (*Server, error) {
 	if s.secure {
 		s.cookieEnd += "; Secure"
 	}
+	s.exports = make(chan struct{}, mostExports)
 	s.presses = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
 	routes := s.routes()
 	if err := routes.SetTrustedProxies(o.Proxies); err != nil {
@@ -241,6 +243,7 @@ func (s *Server) routes() *gin.Engine {
 	admin.PUT("/events/:event/rules", s.handle(s.putRules))
 	admin.PUT("/events/:event/entropy", s.handle(s.putEntropy))
 	admin.POST("/events/:event/rules/preview", s.handle(s.previewRules))
+	admin.GET("/events/:event/exports/:export", s.handle(s.exportCSV))
 	admin.GET("/events/:event/capacity", s.handle(s.getCapacity))
 	admin.PUT("/events/:event/types/:type", s.handle(s.setCapacity))
 	admin.POST("/events/:event/phase", s.handle(s.setPhase))

@@ -14,6 +14,7 @@ type OrdersView struct {
 	Event                  ropeline.EventID
 	Events                 []ropeline.Event // to choose from
 	Rows                   []OrderRow
+	Exports                []Link // of the event that was chosen
 	First                  bool   // the first page
 	Next                   string // address of the next one
 }

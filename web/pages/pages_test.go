@@ -190,7 +190,7 @@ func scenes(s sayings) []scene {
 	row := OrderRow{ID: "0dq3k5m2p8r7t1v9b4c6f0h0d1", Email: s.name, Event: event, State: "paid", Review: true, Total: total, Refunded: &items[0].Unit, Tickets: 2, Placed: noon}
 	add("orders", 200, func(r *Renderer, w http.ResponseWriter) error {
 		rows := []OrderRow{row, {ID: "0dq3k5m2p8r7t1v9b4c6f0h0d2", Email: s.text, Event: event, State: "expired", Total: total, Placed: noon}}
-		return r.Orders(w, OrdersView{Frame: desk, Query: s.text, State: "paid", Event: event.ID, Events: []ropeline.Event{event}, Rows: rows, From: "2026-11-01", First: true, Next: "/admin/orders?after=x"})
+		return r.Orders(w, OrdersView{Frame: desk, Query: s.text, State: "paid", Event: event.ID, Events: []ropeline.Event{event}, Rows: rows, From: "2026-11-01", First: true, Exports: []Link{{"orders", "/admin/events/x/exports/orders.csv"}, {"check-ins", "/admin/events/x/exports/checkins.csv"}}, Next: "/admin/orders?after=x"})
 	})
 	add("orders, none", 200, func(r *Renderer, w http.ResponseWriter) error {
 		return r.Orders(w, OrdersView{Frame: desk, Query: s.name, First: true})
@@ -204,6 +204,22 @@ func scenes(s sayings) []scene {
 	add("order file", 200, func(r *Renderer, w http.ResponseWriter) error { return r.OrderFile(w, file) })
 	add("order file, looking", 200, func(r *Renderer, w http.ResponseWriter) error {
 		return r.OrderFile(w, OrderFileView{Frame: desk, Event: event, ID: row.ID, State: "pending", Items: items, Total: total, Placed: noon})
+	})
+	run := ReconciliationRow{ID: 7, Daily: true, Provider: s.name, StartedAt: noon, FinishedAt: &noon, Seen: 1200, Ours: 1199, Healed: 1, Alerts: 1}
+	add("reconciliations", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.Reconciliations(w, ReconciliationsView{Frame: desk, Runs: []ReconciliationRow{run, {ID: 6, Provider: "sandbox", StartedAt: noon}, {ID: 5, Provider: "sandbox", StartedAt: noon, FinishedAt: &noon}, {ID: 4, Failed: true}}, Next: "/admin/reconciliations?before=4"})
+	})
+	add("reconciliations, none", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.Reconciliations(w, ReconciliationsView{Frame: desk})
+	})
+	difference := Difference{Kind: "other amount", Payment: s.token, Ref: "pi_3PqXyZ", Detail: s.text, At: noon}
+	add("reconciliation", 200, func(r *Renderer, w http.ResponseWriter) error {
+		open := difference
+		open.Why, open.Payment, open.Subject = s.text, "", s.token
+		return r.Reconciliation(w, ReconciliationView{Frame: desk, Run: run, Since: noon, Error: s.text, Open: []Difference{open}, Healed: []Difference{difference}})
+	})
+	add("reconciliation, nothing", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.Reconciliation(w, ReconciliationView{Frame: desk, Run: run, Since: noon})
 	})
 	add("confirm, danger", 200, func(r *Renderer, w http.ResponseWriter) error {
 		return r.Confirm(w, ConfirmView{Frame: desk, Title: "Give back €45.00?", Detail: s.text, Action: "/admin/orders/x/refunds", Yes: "Give it back", No: Link{Text: "Change nothing", Href: "/admin/orders/x"}, Danger: true, Hidden: []Field{{Name: "reason", Value: s.text}}})
