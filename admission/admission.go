@@ -2,6 +2,7 @@ package admission
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 
@@ -22,11 +23,12 @@ type Admission struct {
 	log     *slog.Logger
 	scripts scripts
 	metrics metrics
+	node    string // this process, among those that tick
 }
 
 // New makes the admission on given engines. It starts nothing: see Run.
 func New(r *redisdb.Clients, pool *pgxpool.Pool, k *keyring.Keyring, line *queue.Line, log *slog.Logger) *Admission {
-	return &Admission{redis: r, pool: pool, keys: k, line: line, log: log, scripts: loadScripts(r), metrics: newMetrics()}
+	return &Admission{redis: r, pool: pool, keys: k, line: line, log: log, scripts: loadScripts(r), metrics: newMetrics(), node: rand.Text()}
 }
 
 // push brings rules to Redis; at is the clock in microseconds, "" for Redis'.

@@ -11,6 +11,7 @@ type keys struct {
 	holding   string // set: shoppers who have a reservation
 	redeemed  string // sorted set: pass id → milliseconds when the pass expires
 	bypass    string // list: fans whom the organizer lets in past the line
+	nodes     string // hash: node → the rules by which it ticked last, and when
 }
 
 func keysOf(event ropeline.EventID) keys {
@@ -23,6 +24,7 @@ func keysOf(event ropeline.EventID) keys {
 		holding:   tag + "holding",
 		redeemed:  tag + "redeemed",
 		bypass:    tag + "bypass",
+		nodes:     tag + "nodes",
 	}
 }
 

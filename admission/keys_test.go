@@ -12,6 +12,7 @@ func TestKeys(t *testing.T) {
 		holding:   "{e:0123456789abcdefghijklmnop}:admission:holding",
 		redeemed:  "{e:0123456789abcdefghijklmnop}:admission:redeemed",
 		bypass:    "{e:0123456789abcdefghijklmnop}:admission:bypass",
+		nodes:     "{e:0123456789abcdefghijklmnop}:admission:nodes",
 	}
 	if got := keysOf(event); got != want {
 		t.Errorf("keysOf = %+v", got)

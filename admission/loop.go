@@ -89,6 +89,7 @@ type ticking struct {
 	high    int64 // the same, as far as this node has told Postgres
 	failing bool
 	entries entries
+	told    told
 }
 
 func (t *ticking) run(ctx context.Context) {
@@ -114,6 +115,7 @@ func (t *ticking) run(ctx context.Context) {
 			t.measure(ctx, r)
 		case <-ctx.Done():
 			t.settle(context.WithoutCancel(ctx), Rules{})
+			t.bye(context.WithoutCancel(ctx))
 			return
 		}
 	}
@@ -138,6 +140,7 @@ func (t *ticking) runOnce(ctx context.Context) {
 	}
 	t.admission.metrics.ticked(t.event, ticked)
 	t.version, t.seen = ticked.Version, max(t.seen, ticked.AdmittedHigh)
+	t.tell(ctx, ticked)
 	if len(ticked.Admitted) > 0 || ticked.NoShows > 0 {
 		t.admission.log.DebugContext(ctx, "tick", "event", t.event, "admitted", len(ticked.Admitted),
 			"no_shows", ticked.NoShows, "waiting", ticked.Waiting, "shoppers", ticked.Shoppers)

@@ -13,7 +13,7 @@ import (
 var luaFiles embed.FS
 
 type scripts struct {
-	tick, rules, stop, enter, done, stock *redis.Script
+	tick, rules, stop, enter, done, stock, applied *redis.Script
 }
 
 func loadScripts(r *redisdb.Clients) scripts {
@@ -37,5 +37,7 @@ func loadScripts(r *redisdb.Clients) scripts {
 		enter: load("enter"),
 		done:  load("done"),
 		stock: load("stock"),
+
+		applied: load("applied"),
 	}
 }

@@ -121,6 +121,21 @@ func (c *Catalog) Live(ctx context.Context, lead time.Duration) ([]ropeline.Even
 	return ids, nil
 }
 
+// Running lists the events that fans may stand in line of: the lobby is open,
+// or the drop has come, and the sale has not ended more than a minute ago.
+func (c *Catalog) Running(ctx context.Context) ([]ropeline.EventID, error) {
+	rows, err := c.pool.Query(ctx, `
+		select id from events where least(lobby_at, drop_at) <= now() and closes_at > now() - interval '1 minute' and canceled_at is null order by id`)
+	if err != nil {
+		return nil, ropeline.Unavailable(err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[ropeline.EventID])
+	if err != nil {
+		return nil, ropeline.Unavailable(err)
+	}
+	return ids, nil
+}
+
 func (c *Catalog) query(ctx context.Context, sql string, args ...any) ([]ropeline.Event, error) {
 	rows, err := c.pool.Query(ctx, sql, args...)
 	if err != nil {

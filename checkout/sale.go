@@ -84,18 +84,8 @@ type Totals struct {
 func (c *Checkout) Totals(ctx context.Context, event ropeline.EventID) (Totals, error) {
 	t := Totals{Reservations: map[ReservationState]int64{}, Orders: map[OrderState]int64{}}
 	batch := &pgx.Batch{}
-	batch.Queue("select state, count(*) from reservations where event_id = $1 group by 1", event).Query(func(rows pgx.Rows) error {
-		var state ReservationState
-		var n int64
-		_, err := pgx.ForEachRow(rows, []any{&state, &n}, func() error { t.Reservations[state] = n; return nil })
-		return err
-	})
-	batch.Queue("select state, count(*) from orders where event_id = $1 group by 1", event).Query(func(rows pgx.Rows) error {
-		var state OrderState
-		var n int64
-		_, err := pgx.ForEachRow(rows, []any{&state, &n}, func() error { t.Orders[state] = n; return nil })
-		return err
-	})
+	batch.Queue("select state, count(*) from reservations where event_id = $1 group by 1", event).Query(countInto(t.Reservations))
+	batch.Queue("select state, count(*) from orders where event_id = $1 group by 1", event).Query(countInto(t.Orders))
 	batch.Queue("select sum(total_minor)::bigint, currency from orders where event_id = $1 and state = 'paid' group by 2 order by 2", event).
 		Query(func(rows pgx.Rows) (err error) {
 			t.Revenue, err = pgx.CollectRows(rows, pgx.RowToStructByPos[ropeline.Money])

@@ -17,7 +17,6 @@ var access = map[string]identity.Action{
 	"GET /admin/events/:event":                 identity.ViewEvent,
 	"PATCH /admin/events/:event":               identity.EditEvent,
 	"POST /admin/events/:event":                identity.EditEvent,
-	"GET /admin/events/:event/live":            identity.ViewEvent,
 	"GET /admin/events/:event/rules":           identity.ViewEvent,
 	"PUT /admin/events/:event/rules":           identity.Steer,
 	"POST /admin/events/:event/rules/preview":  identity.ViewEvent,
@@ -45,6 +44,10 @@ var access = map[string]identity.Action{
 	"POST /admin/queues/:queue":                identity.Operate,
 	"GET /admin/reconciliations":               identity.Operate,
 	"GET /admin/reconciliations/:run":          identity.Operate,
+
+	"GET /admin/events/:event/live":     identity.ViewEvent,
+	"GET /admin/events/:event/live/sse": identity.ViewEvent,
+	"GET /admin/events/:event/samples":  identity.ViewEvent,
 
 	"POST /admin/events/:event/checkins":       identity.CheckIn,
 	"GET /admin/events/:event/checkins":        identity.ViewGate,

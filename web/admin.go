@@ -12,6 +12,7 @@ import (
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/admission"
 	"github.com/ropeline/ropeline/queue"
+	"github.com/ropeline/ropeline/web/desk"
 )
 
 // rulesBody is how the API writes an event's admission rules. Fields that are
@@ -86,34 +87,6 @@ func set[T any](into *T, value *T) {
 	}
 }
 
-type rulesView struct {
-	Version       int64     `json:"version"`
-	RatePerMinute int       `json:"rate_per_minute"`
-	Burst         int       `json:"burst"`
-	MaxShoppers   int       `json:"max_shoppers"`
-	Batch         int       `json:"batch"`
-	Paused        bool      `json:"paused"`
-	StockGate     bool      `json:"stock_gate"`
-	ShowUpSeconds int       `json:"show_up_seconds"`
-	ShopSeconds   int       `json:"shop_seconds"`
-	ChangedBy     string    `json:"changed_by"`
-	ChangedAt     time.Time `json:"changed_at"`
-
-	Schedule          []admission.Step `json:"schedule"` // never null
-	CompensatePercent int              `json:"compensate_percent"`
-	Work              int              `json:"work"`
-}
-
-func newRulesView(r admission.Rules) rulesView {
-	return rulesView{
-		Version: r.Version, RatePerMinute: r.RatePerMinute, Burst: r.Burst, MaxShoppers: r.MaxShoppers, Batch: r.Batch,
-		Paused: r.Paused, StockGate: r.StockGate,
-		ShowUpSeconds: int(r.ShowUp / time.Second), ShopSeconds: int(r.Shop / time.Second),
-		ChangedBy: r.ChangedBy, ChangedAt: r.ChangedAt,
-		Schedule: append([]admission.Step{}, r.Schedule...), CompensatePercent: r.CompensatePercent, Work: r.Work,
-	}
-}
-
 // planBody is how the API writes what is promised about a draw's entropy.
 type planBody struct {
 	Source      string `json:"source"`
@@ -133,7 +106,7 @@ type eventBody struct {
 }
 
 type rulesHistory struct {
-	History []rulesView `json:"history"`
+	History []desk.Rules `json:"history"`
 }
 
 // createEvent: POST /admin/events.
@@ -203,9 +176,9 @@ func (s *Server) getRules(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	views := make([]rulesView, len(history))
+	views := make([]desk.Rules, len(history))
 	for i, r := range history {
-		views[len(history)-1-i] = newRulesView(r)
+		views[len(history)-1-i] = desk.RulesOf(r)
 	}
 	c.JSON(http.StatusOK, rulesHistory{History: views})
 	return nil
@@ -234,7 +207,7 @@ func (s *Server) putRules(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	changed(c, newRulesView(was), newRulesView(rules))
-	c.JSON(http.StatusOK, newRulesView(rules))
+	changed(c, desk.RulesOf(was), desk.RulesOf(rules))
+	c.JSON(http.StatusOK, desk.RulesOf(rules))
 	return nil
 }

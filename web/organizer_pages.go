@@ -16,6 +16,7 @@ import (
 	"github.com/ropeline/ropeline/checkout"
 	"github.com/ropeline/ropeline/identity"
 	"github.com/ropeline/ropeline/notify"
+	"github.com/ropeline/ropeline/web/desk"
 	"github.com/ropeline/ropeline/web/pages"
 )
 
@@ -107,9 +108,9 @@ func (s *Server) organizerEventPage(c *gin.Context) error {
 		return err
 	}
 	for i, r := range slices.Backward(history) {
-		row := rulesPage(newRulesView(r), offer.DropAt)
+		row := rulesPage(desk.RulesOf(r), offer.DropAt)
 		if i > 0 {
-			row.Changes = changesOf(rulesPage(newRulesView(history[i-1]), offer.DropAt), row)
+			row.Changes = changesOf(rulesPage(desk.RulesOf(history[i-1]), offer.DropAt), row)
 		}
 		page.History = append(page.History, row)
 	}
@@ -128,91 +129,6 @@ func (s *Server) organizerEventPage(c *gin.Context) error {
 	return s.pages.OrganizerEvent(pages.Zip(c.Writer, c.Request), page)
 }
 
-// liveView is what the organizer's desk shows, a second old at most.
-type liveView struct {
-	Phase         ropeline.Phase                      `json:"phase"`
-	Line          lineView                            `json:"line"`
-	Shoppers      int64                               `json:"shoppers"`
-	Entered       int64                               `json:"entered"`
-	NoShows       int64                               `json:"no_shows"`
-	PacePerMinute *float64                            `json:"pace_per_minute,omitempty"` // absent: not known
-	RateNow       int                                 `json:"rate_now"`                  // by the schedule; 0 while paused
-	Rules         rulesView                           `json:"rules"`
-	Reservations  map[checkout.ReservationState]int64 `json:"reservations"`
-	Orders        map[checkout.OrderState]int64       `json:"orders"`
-	Stock         []levelView                         `json:"stock"`
-	Revenue       ropeline.Money                      `json:"revenue"`
-	At            time.Time                           `json:"at"`
-}
-
-type lineView struct {
-	Waiting  int64 `json:"waiting"`
-	Admitted int64 `json:"admitted"`
-	Left     int64 `json:"left"`
-	Epoch    int64 `json:"epoch"`
-}
-
-type levelView struct {
-	Name     string `json:"name"`
-	Capacity int    `json:"capacity"`
-	Held     int    `json:"held"`
-	Sold     int    `json:"sold"`
-}
-
-// liveCounts: GET /admin/events/{id}/live.
-func (s *Server) liveCounts(c *gin.Context) error {
-	event, err := s.eventOf(c)
-	if err != nil {
-		return err
-	}
-	live, err := s.live(c, event)
-	if err != nil {
-		return err
-	}
-	c.Header("Cache-Control", "no-store")
-	c.JSON(http.StatusOK, live)
-	return nil
-}
-
-func (s *Server) live(c *gin.Context, event ropeline.Event) (liveView, error) {
-	ctx := c.Request.Context()
-	stock, err := s.checkout.Available(ctx, event.ID)
-	if err != nil {
-		return liveView{}, err
-	}
-	totals, err := s.checkout.Totals(ctx, event.ID)
-	if err != nil {
-		return liveView{}, err
-	}
-	rules, err := s.admission.Rules(ctx, event.ID)
-	if err != nil {
-		return liveView{}, err
-	}
-	room, err := s.hub.Room(ctx, event.ID)
-	if err != nil {
-		return liveView{}, err
-	}
-	counts, err := s.admission.Counts(ctx, event.ID)
-	if err != nil {
-		return liveView{}, err
-	}
-	snapshot, pace := room.Line()
-	view := liveView{
-		Phase:    event.PhaseAt(time.Now(), stock.SoldOut()),
-		Line:     lineView{Waiting: snapshot.Waiting, Admitted: snapshot.Admitted, Left: snapshot.Left, Epoch: snapshot.Epoch},
-		Shoppers: counts.Shoppers, Entered: counts.Entered, NoShows: counts.NoShows, PacePerMinute: pace,
-		Rules: newRulesView(rules), Reservations: totals.Reservations, Orders: totals.Orders, Revenue: revenue(event, totals), At: time.Now(),
-	}
-	if !rules.Paused {
-		view.RateNow = rules.RateAt(time.Now())
-	}
-	for _, t := range event.TicketTypes {
-		level := stock.Types[t.ID]
-		view.Stock = append(view.Stock, levelView{Name: t.Name, Capacity: level.Capacity, Held: level.Held, Sold: level.Sold})
-	}
-	return view, nil
-}
-
 // revenue is the sum of the event's one currency.
 func revenue(event ropeline.Event, totals checkout.Totals) ropeline.Money {
 	if len(totals.Revenue) > 0 {
@@ -221,7 +137,7 @@ func revenue(event ropeline.Event, totals checkout.Totals) ropeline.Money {
 	return ropeline.Money{Currency: event.TicketTypes[0].Price.Currency}
 }
 
-func rulesPage(r rulesView, drop time.Time) pages.Rules {
+func rulesPage(r desk.Rules, drop time.Time) pages.Rules {
 	steps := make([]string, len(r.Schedule))
 	for i, step := range r.Schedule {
 		steps[i] = strconv.FormatFloat(math.Round(step.From.Sub(drop).Minutes()*100)/100, 'f', -1, 64) + ":" + strconv.Itoa(step.RatePerMinute)

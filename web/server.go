@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/ulule/limiter/v3"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/ropeline/ropeline/admission"
 	"github.com/ropeline/ropeline/catalog"
@@ -23,6 +24,7 @@ import (
 	"github.com/ropeline/ropeline/internal/redisdb"
 	"github.com/ropeline/ropeline/notify"
 	"github.com/ropeline/ropeline/queue"
+	"github.com/ropeline/ropeline/web/desk"
 	"github.com/ropeline/ropeline/web/hub"
 	"github.com/ropeline/ropeline/web/pages"
 )
@@ -70,6 +72,7 @@ type Server struct {
 	notify    *notify.Notify
 	inspector *asynq.Inspector
 	hub       *hub.Hub
+	sales     *desk.Desk
 	pages     *pages.Renderer
 	log       *slog.Logger
 	registry  *prometheus.Registry
@@ -115,6 +118,7 @@ func New(o Options) (*Server, error) {
 	for _, origin := range o.Origins {
 		s.origins[originOf(origin)] = true
 	}
+	s.sales = desk.New(o.Pool, o.Catalog, o.Line, o.Admission, o.Checkout, s.hub, o.Log)
 	s.cookieEnd = "; HttpOnly; SameSite=Lax"
 	if s.secure {
 		s.cookieEnd += "; Secure"
@@ -132,8 +136,13 @@ func New(o Options) (*Server, error) {
 // Handler is the whole site.
 func (s *Server) Handler() http.Handler { return s.handler }
 
-// Run serves the live hub until ctx ends.
-func (s *Server) Run(ctx context.Context) error { return s.hub.Run(ctx) }
+// Run serves the live hub and the desk until ctx ends.
+func (s *Server) Run(ctx context.Context) error {
+	var parts errgroup.Group
+	parts.Go(func() error { return s.hub.Run(ctx) })
+	parts.Go(func() error { return s.sales.Run(ctx) })
+	return parts.Wait()
+}
 
 func (s *Server) routes() *gin.Engine {
 	gin.SetMode(gin.ReleaseMode)
@@ -239,6 +248,8 @@ func (s *Server) routes() *gin.Engine {
 	admin.PATCH("/events/:event", s.handle(s.changeEvent))
 	admin.POST("/events/:event", s.handle(s.changeEventForm))
 	admin.GET("/events/:event/live", s.handle(s.liveCounts))
+	admin.GET("/events/:event/live/sse", s.handle(s.liveStream))
+	admin.GET("/events/:event/samples", s.handle(s.samples))
 	admin.GET("/events/:event/rules", s.handle(s.getRules))
 	admin.PUT("/events/:event/rules", s.handle(s.putRules))
 	admin.PUT("/events/:event/entropy", s.handle(s.putEntropy))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/admission"
+	"github.com/ropeline/ropeline/web/desk"
 )
 
 // What a preview supposes of fans when the organizer does not say.
@@ -121,7 +122,7 @@ func (s *Server) stopAdmissions(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	c.JSON(http.StatusOK, newRulesView(rules))
+	c.JSON(http.StatusOK, desk.RulesOf(rules))
 	return nil
 }
 

@@ -1,5 +1,5 @@
 // The live numbers of the desk.
-import { whole } from './money.js';
+import { price, whole } from './money.js';
 import { count } from './words.js';
 
 const space = 'http://www.w3.org/2000/svg';
@@ -22,8 +22,25 @@ export function gauges(root) {
     write('admitted', count(line.admitted));
     write('admittedNote', `${count(live.entered)} entered, ${count(live.no_shows)} did not come`);
     write('sold', count(sum('sold')));
-    write('soldNote', `of ${count(sum('capacity'))}, ${count(sum('held'))} held`);
-    write('revenue', live.revenue?.currency ? whole(live.revenue) : '–');
+    write('soldNote', `of ${count(sum('capacity'))}`);
+    const [money] = live.money;
+    write('revenue', whole({ minor: money.paid - money.refunded, currency: money.currency }));
+    write('revenueNote', money.refunded ? `${whole({ minor: money.paid, currency: money.currency })} paid, ${whole({ minor: money.refunded, currency: money.currency })} given back` : 'paid orders');
+    const { held = 0 } = live.reservations;
+    write('reservations', count(held));
+    write('reservationsNote', `held now, ${count(live.funnel.reserved)} fans ever`);
+    const { admitted, reserved, bought } = live.funnel;
+    const share = (n, of) => (of ? `${Math.round((n / of) * 100)} %` : '–');
+    write('conversion', share(bought, admitted));
+    write('conversionNote', `of ${count(admitted)} let in ${share(reserved, admitted)} reserved, of them ${share(bought, reserved)} paid`);
+    const { paid = 0, pending = 0 } = live.orders;
+    write('paid', count(paid));
+    write('paidNote', `${count(pending)} not paid yet`);
+    write('failed', count(live.failed_payments));
+    write('reviews', count(live.reviews));
+    const soldOut = live.sold_out;
+    write('soldOut', soldOut.state === 'sold_out' ? 'sold out' : soldOut.at ? new Date(soldOut.at).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' }) : '–');
+    write('soldOutNote', soldOut.words);
     bars(root.querySelector('[data-f=stock]'), stock);
     states(root.querySelector('[data-f=reservations]'), live.reservations);
     states(root.querySelector('[data-f=orders]'), live.orders);
@@ -55,7 +72,7 @@ function bars(box, stock) {
     const [sold, held] = box.children[i].querySelectorAll('rect');
     const share = (n) => `${type.capacity ? (n / type.capacity) * 100 : 0}%`;
     name.textContent = type.name;
-    numbers.textContent = `${count(type.sold)} sold, ${count(type.held)} held, ${count(type.capacity - type.sold - type.held)} left`;
+    numbers.textContent = `${count(type.sold)} sold for ${price(type.value)}, ${count(type.held)} held, ${count(type.capacity - type.sold - type.held)} left`;
     sold.setAttribute('width', share(type.sold));
     held.setAttribute('x', share(type.sold));
     held.setAttribute('width', share(type.held));

@@ -1,4 +1,4 @@
-// The form of the admission rules, their preview, the pause and stop buttons, and the history.
+// The form of the admission rules, their preview, and the history.
 import { call } from './api.js';
 import { count } from './words.js';
 
@@ -13,7 +13,6 @@ export function rules(root, event) {
   let asked = ''; // what the preview on the page is for
   let asking;
   const drop = Date.parse(root.dataset.drop);
-  let inForce; // as the server said last
 
   function read() {
     const body = { version, paused: form.paused.value === 'true', stock_gate: form.stock_gate.checked };
@@ -44,8 +43,6 @@ export function rules(root, event) {
   function pausedIs(paused) {
     form.paused.value = form.paused.defaultValue = String(paused);
     field('paused').hidden = !paused;
-    field('pause').dataset.paused = paused;
-    field('pause').textContent = paused ? 'Resume admissions' : 'Pause admissions';
   }
 
   // preview asks the server what the rules in the form lead to, when they or
@@ -68,6 +65,7 @@ export function rules(root, event) {
     field('trouble').hidden = !text;
   }
 
+  // send puts rules in force; keepTyped leaves the form as it is when something in it is not applied.
   async function send(body, keepTyped) {
     if (busy) return;
     busy = true;
@@ -76,7 +74,7 @@ export function rules(root, event) {
     busy = false;
     if (answer.ok) {
       const now = { ...body, ...answer.body };
-      keepTyped ? adopt(now) : fill(now);
+      keepTyped && dirty ? adopt(now) : fill(now);
       record(now);
     } else if (answer.body.code === 'rules_conflict') {
       trouble('Somebody changed the rules meanwhile. Your numbers are still in the form: compare them with the history below, then apply again.');
@@ -86,6 +84,7 @@ export function rules(root, event) {
     } else {
       trouble(answer.status === 0 ? 'No connection: the rules are unchanged as far as we know.' : answer.body.detail);
     }
+    return answer;
   }
 
   // newest takes the version in force without touching what was typed.
@@ -118,26 +117,7 @@ export function rules(root, event) {
   form.addEventListener('input', () => { dirty = true; preview(); });
   form.addEventListener('reset', () => setTimeout(() => { dirty = false; trouble(''); preview(); }));
   form.addEventListener('submit', (submit) => { submit.preventDefault(); send(read()); });
-  field('pause').hidden = false;
-  field('pause').addEventListener('click', () => {
-    // Only the pause changes: what is typed but not applied stays typed.
-    if (!inForce) return;
-    send({ ...inForce, version, paused: field('pause').dataset.paused !== 'true' }, dirty);
-  });
-
-  const ask = field('stopask');
-  field('stop').hidden = false;
-  field('stop').addEventListener('click', () => { ask.returnValue = ''; ask.showModal(); });
-  ask.addEventListener('close', async () => {
-    if (ask.returnValue !== 'stop') return;
-    trouble('');
-    const answer = await call('POST', `/admin/events/${event}/stop`, {});
-    if (answer.ok) adopt(answer.body);
-    else trouble(answer.status === 0 ? 'No connection: nothing is stopped as far as we know. Try again.' : answer.body.detail);
-  });
-
-  return function live(data) {
-    inForce = data.rules;
+  function live(data) {
     if (!busy && data.rules.version > version) {
       if (dirty) {
         adopt(data.rules);
@@ -149,5 +129,7 @@ export function rules(root, event) {
     }
     // A line that moves asks again only when it has moved by a tenth.
     preview(`${Math.round(Math.log1p(data.line.waiting) * 10)}`);
-  };
+  }
+
+  return { live, send, adopt, version: () => version };
 }

@@ -1,0 +1,165 @@
+package app
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/internal/engines"
+)
+
+// seen is how soon an organizer's word must show, at the desk and to the fan.
+const seen = 2 * time.Second
+
+// organizer is somebody who is signed in, in a browser.
+func organizer(t *testing.T, app *App) *browser {
+	t.Helper()
+	password, err := app.Accounts.EnsureOwner(t.Context())
+	if err != nil || password == "" {
+		t.Fatalf("owner: %q %v", password, err)
+	}
+	b := openBrowser(t)
+	b.do("be sent to the sign-in", chromedp.Navigate(app.URL()+"/admin"), chromedp.WaitVisible(chromedp.CSS(`input[type="password"]`)))
+	b.do("sign in", chromedp.SendKeys(chromedp.CSS(`input[type="email"]`), "owner@ropeline.local"),
+		chromedp.SendKeys(chromedp.CSS(`input[type="password"]`), password), chromedp.Submit(chromedp.CSS(`input[type="password"]`)),
+		chromedp.WaitVisible(chromedp.CSS(`#create`)))
+	return b
+}
+
+// soon is awaits with the time that the house promises, told when it is missed.
+func (b *browser) soon(began time.Time, what, expression string) {
+	b.t.Helper()
+	b.awaits(what, expression)
+	if took := time.Since(began); took > seen {
+		b.t.Errorf("%s took %s, more than %s", what, took.Round(10*time.Millisecond), seen)
+	}
+}
+
+func written(selector, text string) string {
+	return fmt.Sprintf(`document.querySelector(%q).textContent.includes(%q)`, selector, text)
+}
+
+func hidden(selector string, yes bool) string {
+	return fmt.Sprintf(`document.querySelector(%q).hidden == %v`, selector, yes)
+}
+
+// confirm presses a button and says yes to what the desk asks.
+func (b *browser) confirm(step, button string) time.Time {
+	b.t.Helper()
+	b.do(step, chromedp.Click(chromedp.CSS(button)), chromedp.WaitVisible(chromedp.CSS(`[data-f="steeryes"]`)))
+	began := time.Now()
+	b.do(step+", yes", chromedp.Click(chromedp.CSS(`[data-f="steeryes"]`)))
+	return began
+}
+
+// TestOrganizerRunsADrop: an organizer creates an event in the form, opens it,
+// throttles, pauses, goes on, stops, and gives a buyer the money back. What the
+// organizer does is seen at the desk and by a fan within two seconds.
+func TestOrganizerRunsADrop(t *testing.T) {
+	app := openTest(t, engines.Test(t), nil)
+	desk := organizer(t, app)
+
+	desk.do("fill the form", chromedp.SendKeys(chromedp.CSS("#name"), "The Tightrope Sessions"), chromedp.SendKeys(chromedp.CSS("#venue"), "Old Rope Walk"),
+		chromedp.SendKeys(chromedp.CSS("#city"), "Vienna"), chromedp.SetValue(chromedp.CSS("#zone"), "Europe/Vienna"),
+		chromedp.SendKeys(chromedp.CSS(`[name="type"]`), "Standing"), chromedp.SendKeys(chromedp.CSS(`[name="price"]`), "45.00"),
+		chromedp.SendKeys(chromedp.CSS(`[name="capacity"]`), "500"), chromedp.SetValue(chromedp.CSS("#rate"), "60"), chromedp.SetValue(chromedp.CSS("#burst"), "1"))
+	desk.do("create the event", chromedp.Click(chromedp.CSS(`#create .large`)), chromedp.WaitVisible(chromedp.CSS(`#desk[data-live]`)))
+	ctx, cancel := desk.within(10 * time.Second)
+	defer cancel()
+	id, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.getElementById('desk').dataset.event`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	event := ropeline.EventID(id)
+
+	desk.do("open the drop", chromedp.Click(chromedp.CSS(`[data-step="drop"]`)), chromedp.Click(chromedp.CSS(`[data-f="phaseask"] [value="yes"]`)))
+	desk.awaits("the drop at the desk", `document.querySelector('#desk[data-live] [data-phase]')?.textContent == 'On sale'`)
+	for range 150 {
+		if _, err := app.Line.Join(t.Context(), event, ropeline.NewID[ropeline.FanID](), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fan := desk.tab()
+	fan.do("join", chromedp.Navigate(app.URL()+"/events/"+id), chromedp.Click(chromedp.CSS("#join button")), scene("waiting"), linked("live"))
+	desk.awaits("the fans at the desk", `Number(document.querySelector('[data-v="waiting"]').textContent) > 10`)
+
+	desk.do("write a lower rate", chromedp.SetValue(chromedp.CSS("#q_rate"), "6"), chromedp.Evaluate[chromedp.Void](`document.querySelector('[data-f="quick"]').dispatchEvent(new Event('input'))`))
+	began := desk.confirm("throttle", `[data-f="quick"] .button`)
+	desk.soon(began, "the new rate at the desk", written(`[data-v="paceNote"]`, "set: 6 a minute"))
+	desk.soon(began, "that the node has confirmed", written(`[data-f="effect"]`, "confirmed version 2"))
+
+	began = desk.confirm("pause", `[data-f="pause"]`)
+	fan.soon(began, "the pause on the fan's page", hidden(`[data-scene="waiting"] [data-f="paused"]`, false))
+	desk.soon(began, "the pause at the desk", hidden(`#desk > [data-f="paused"]`, false))
+	began = desk.confirm("go on", `[data-f="pause"]`)
+	fan.soon(began, "on the fan's page that the line moves again", hidden(`[data-scene="waiting"] [data-f="paused"]`, true))
+	desk.soon(began, "at the desk that the line moves again", hidden(`#desk > [data-f="paused"]`, true))
+
+	order := desk.sell(app, event, fan)
+	desk.awaits("the sale at the desk", written(`[data-v="sold"]`, "1")+` && `+written(`[data-v="revenue"]`, "45"))
+	began = time.Now()
+	desk.refund(order)
+	desk.soon(began, "the refund at the desk", written(`[data-v="revenueNote"]`, "given back"))
+	fan.do("look at the order again", chromedp.Navigate(app.URL()+"/orders/"+order))
+	fan.soon(began, "the refund on the fan's page", written("main", "€45.00"))
+	if text := fan.read("main"); text == "" {
+		t.Error("the order says nothing")
+	}
+
+	desk.shoot("mission", 1100, 1500)
+	desk.shoot("mission-phone", 360, 1500)
+	desk.do("stop, and change one's mind", chromedp.Click(chromedp.CSS(`[data-f="stop"]`)), chromedp.WaitVisible(chromedp.CSS(`[data-f="stopask"] [value="no"]`)),
+		chromedp.Click(chromedp.CSS(`[data-f="stopask"] [value="no"]`)), chromedp.WaitNotVisible(chromedp.CSS(`[data-f="stopask"] [value="no"]`)))
+	desk.do("stop", chromedp.Click(chromedp.CSS(`[data-f="stop"]`)), chromedp.WaitVisible(chromedp.CSS(`[data-f="stopask"] [value="stop"]`)))
+	began = time.Now()
+	desk.do("stop, yes", chromedp.Click(chromedp.CSS(`[data-f="stopask"] [value="stop"]`)))
+	desk.soon(began, "the stop at the desk", hidden(`#desk > [data-f="paused"]`, false))
+	if rules, err := app.Admission.Rules(t.Context(), event); err != nil || !rules.Paused {
+		t.Errorf("after the stop: %+v, %v", rules, err)
+	}
+
+	desk.do("read the preview of a rate", chromedp.SetValue(chromedp.CSS(`[name="rate_per_minute"][id="rate_per_minute"]`), "7"),
+		chromedp.SetValue(chromedp.CSS(`[name="schedule"]`), "5:60, 7.5:90"), chromedp.Click(chromedp.CSS(`[data-f="rules"] .button`)))
+	eventually(t, 10*time.Second, "the ramp", func() bool {
+		rules, err := app.Admission.Rules(t.Context(), event)
+		return err == nil && rules.RatePerMinute == 7 && len(rules.Schedule) == 2 && rules.Schedule[1].RatePerMinute == 90 && rules.ChangedBy == "owner@ropeline.local"
+	})
+	desk.do("reload, and find the last hour in the plots", chromedp.Reload(), holds(`document.querySelectorAll('[data-plot="line"] path').length >= 2 && document.querySelector('[data-plot="line"] input').max > 1`))
+}
+
+// sell lets the fan in and to the tickets, and returns the order.
+func (b *browser) sell(app *App, event ropeline.EventID, fan *browser) string {
+	b.t.Helper()
+	rules, err := app.Admission.Rules(b.t.Context(), event)
+	if err == nil {
+		rules.RatePerMinute, rules.Burst = 6000, 200
+		_, err = app.Admission.SetRules(b.t.Context(), event, rules, 0, "test")
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	fan.awaits("the turn", hidden(`[data-scene="turn"]`, false))
+	fan.do("buy a ticket", chromedp.Click(chromedp.CSS(`[data-scene="turn"] button`)), scene("choose"), chromedp.Click(chromedp.CSS(`[data-step="1"]`)),
+		chromedp.Click(chromedp.CSS(`[data-f="reserve"]`)), scene("held"), chromedp.SendKeys(chromedp.CSS("#email"), "person@example.org"),
+		chromedp.Click(chromedp.CSS(`[data-f="pay"]`)), chromedp.WaitVisible(chromedp.CSS(`[data-outcome="approve"]`)), chromedp.Click(chromedp.CSS(`[data-outcome="approve"]`)),
+		chromedp.WaitVisible(chromedp.CSS(`#order[data-state="paid"]`)))
+	var order string
+	if err := app.Pool().QueryRow(b.t.Context(), "select id from orders where event_id = $1", event).Scan(&order); err != nil {
+		b.t.Fatal(err)
+	}
+	return order
+}
+
+// refund gives the whole order back, as the desk's session.
+func (b *browser) refund(order string) {
+	b.t.Helper()
+	ctx, cancel := b.within(10 * time.Second)
+	defer cancel()
+	status, err := chromedp.Run(ctx, chromedp.Evaluate[int](fmt.Sprintf(`fetch('/admin/orders/%s/refunds', {method: 'POST', headers: {'Content-Type': 'application/json', 'Idempotency-Key': 'once'}, body: '{"reason":"It rained"}'}).then(a => a.status)`, order), chromedp.EvalAwaitPromise))
+	if err != nil || status >= 300 {
+		b.fail(fmt.Sprintf("refund: %d", status), err)
+	}
+}
