@@ -21,6 +21,7 @@ const (
 	CodeInvalidRules    Code = "invalid_rules"
 	CodeInvalidPassword Code = "invalid_password"
 	CodeBodyTooLarge    Code = "body_too_large"
+	CodeInvalidPicture  Code = "invalid_picture"
 
 	// The caller is not who the request needs.
 	CodeUnauthenticated Code = "unauthenticated"

@@ -94,7 +94,22 @@ type Event struct {
 	Organization OrganizationID `json:"organization"`          // whose event it is
 	CanceledAt   *time.Time     `json:"canceled_at,omitempty"` // it does not take place
 	LimitAcross  Across         `json:"limit_across"`          // which identities count as one fan for the limits
+	Picture      *Picture       `json:"picture,omitempty"`     // nil: it has none
 	TicketTypes  []TicketType   `json:"ticket_types"`
+}
+
+// Picture is an event's picture in several widths.
+type Picture struct {
+	Hash  string        `json:"hash"`  // of its content: another picture has another
+	Alt   string        `json:"alt"`   // what it shows, in words
+	Sizes []PictureSize `json:"sizes"` // the narrowest first; at least one
+}
+
+// PictureSize is one rendition, in pixels; it is a JPEG at URL.
+type PictureSize struct {
+	Width  int    `json:"width"`
+	Height int    `json:"height"`
+	URL    string `json:"url"`
 }
 
 // OnePer is whom one number in the line of an event is for.

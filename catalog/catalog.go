@@ -12,13 +12,14 @@ import (
 
 // Catalog reads and writes events. It is safe for concurrent use.
 type Catalog struct {
-	pool  *pgxpool.Pool
-	cache cache
+	pool     *pgxpool.Pool
+	cache    cache
+	pictures pictures
 }
 
 // New makes a catalog over the house's database.
 func New(pool *pgxpool.Pool) *Catalog {
-	return &Catalog{pool: pool, cache: newCache()}
+	return &Catalog{pool: pool, cache: newCache(), pictures: newPictures()}
 }
 
 // Create checks the event, gives it and its parts their ids, and writes them
@@ -65,7 +66,8 @@ func (c *Catalog) Create(ctx context.Context, tx pgx.Tx, event ropeline.Event) (
 
 const selectEvents = `
 	select e.id, e.name, e.description, e.starts_at, e.lobby_at, e.drop_at, e.closes_at, e.one_per, e.limit_across, e.organization_id, e.canceled_at, d.done_at,
-	       v.id, v.name, v.address, v.city, v.time_zone
+	       v.id, v.name, v.address, v.city, v.time_zone, coalesce(e.picture, ''), e.picture_alt,
+	       (select jsonb_agg(jsonb_build_object('width', p.width, 'height', p.height) order by p.width) from pictures p where p.hash = e.picture)
 	from events e join venues v on v.id = e.venue_id left join draws d on d.event_id = e.id `
 
 // Event returns one event, at most a second old. Capacities are not filled in.
@@ -143,8 +145,12 @@ func (c *Catalog) query(ctx context.Context, sql string, args ...any) ([]ropelin
 	}
 	events, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (ropeline.Event, error) {
 		var e ropeline.Event
+		var picture ropeline.Picture
 		err := row.Scan(&e.ID, &e.Name, &e.Description, &e.StartsAt, &e.LobbyAt, &e.DropAt, &e.ClosesAt, &e.OnePer, &e.LimitAcross, &e.Organization, &e.CanceledAt, &e.DrawnAt,
-			&e.Venue.ID, &e.Venue.Name, &e.Venue.Address, &e.Venue.City, &e.Venue.TimeZone)
+			&e.Venue.ID, &e.Venue.Name, &e.Venue.Address, &e.Venue.City, &e.Venue.TimeZone, &picture.Hash, &picture.Alt, &picture.Sizes)
+		if len(picture.Sizes) > 0 {
+			e.Picture = located(picture)
+		}
 		return e, err
 	})
 	if err == nil {

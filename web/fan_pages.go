@@ -246,7 +246,9 @@ func (s *Server) problemPage(c *gin.Context, p problem) {
 	if actor, known := c.Get(actorKey); known { // at the desk
 		view.Organizer = actor.(identity.Actor).Email
 		view.Next = pages.Link{Text: "Back to the desk", Href: "/admin"}
-		if order, err := ropeline.ParseID[ropeline.OrderID](c.Param("order")); err == nil && p.Code != ropeline.CodeOrderNotFound {
+		if event, err := ropeline.ParseID[ropeline.EventID](c.Param("event")); err == nil && p.Code != ropeline.CodeEventNotFound && p.Code != ropeline.CodeForbidden {
+			view.Next = pages.Link{Text: "Back to the event", Href: "/admin/events/" + string(event)}
+		} else if order, err := ropeline.ParseID[ropeline.OrderID](c.Param("order")); err == nil && p.Code != ropeline.CodeOrderNotFound {
 			view.Next = pages.Link{Text: "Back to the order", Href: "/admin/orders/" + string(order)}
 		} else if ticket, err := ropeline.ParseID[ropeline.TicketID](c.Param("ticket")); err == nil && p.Code != ropeline.CodeTicketNotFound {
 			view.Next = pages.Link{Text: "Back to the order", Href: "/admin/orders?q=" + string(ticket)}

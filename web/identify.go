@@ -236,8 +236,9 @@ func wantsPage(r *http.Request) bool {
 // isForm tells a form that a browser sends from a client of the API, of which
 // some (curl -d) call everything a form.
 func isForm(r *http.Request) bool {
+	kind := r.Header.Get("Content-Type")
 	return r.Method == http.MethodPost && wantsPage(r) &&
-		strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded")
+		(strings.HasPrefix(kind, "application/x-www-form-urlencoded") || strings.HasPrefix(kind, "multipart/form-data"))
 }
 
 // originOf is scheme://host[:port] of a URL.

@@ -33,6 +33,7 @@ var statuses = map[ropeline.Code]int{
 	ropeline.CodeInvalidRules:    http.StatusUnprocessableEntity,
 	ropeline.CodeInvalidPassword: http.StatusUnprocessableEntity,
 	ropeline.CodeBodyTooLarge:    http.StatusRequestEntityTooLarge,
+	ropeline.CodeInvalidPicture:  http.StatusUnprocessableEntity,
 
 	ropeline.CodeUnauthenticated: http.StatusUnauthorized,
 	ropeline.CodeAccountRequired: http.StatusUnauthorized,

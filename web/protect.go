@@ -46,7 +46,11 @@ func (s *Server) protect(next http.Handler) http.Handler {
 			r.Method = http.MethodGet // net/http leaves the body out by itself
 		}
 		if r.Body != nil && r.Body != http.NoBody {
-			r.Body = http.MaxBytesReader(w, r.Body, mostBody)
+			most := int64(mostBody)
+			if takesPicture(r.URL.Path) {
+				most = mostUpload
+			}
+			r.Body = http.MaxBytesReader(w, r.Body, most)
 		}
 		next.ServeHTTP(w, r)
 	}))

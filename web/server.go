@@ -90,6 +90,7 @@ type Server struct {
 	handler   http.Handler
 	presses   chan struct{} // a token for each PDF under way
 	exports   chan struct{} // a token for each export under way
+	easel     chan struct{} // a token for the picture that is being made
 }
 
 // New wires the routes.
@@ -123,6 +124,7 @@ func New(o Options) (*Server, error) {
 	if s.secure {
 		s.cookieEnd += "; Secure"
 	}
+	s.easel = make(chan struct{}, 1)
 	s.exports = make(chan struct{}, mostExports)
 	s.presses = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
 	routes := s.routes()
@@ -204,6 +206,7 @@ func (s *Server) routes() *gin.Engine {
 	g.GET("/tickets/:ticket/qr.png", s.handle(s.ticketQR))
 	g.GET("/tickets/:ticket", s.handle(s.ticketPDF))
 	g.GET("/orders/:order/tickets.pdf", s.handle(s.orderPDF))
+	g.GET("/pictures/:hash/:file", s.handle(s.pictureFile))
 	g.GET("/events/:event/calendar.ics", s.handle(s.calendar))
 	g.GET("/events/:event/gate/keys", s.handle(s.gateKeys))
 	g.POST("/payments/webhook", s.handle(s.webhook))
@@ -254,6 +257,8 @@ func (s *Server) routes() *gin.Engine {
 	admin.PUT("/events/:event/rules", s.handle(s.putRules))
 	admin.PUT("/events/:event/entropy", s.handle(s.putEntropy))
 	admin.POST("/events/:event/rules/preview", s.handle(s.previewRules))
+	admin.POST("/events/:event/picture", s.handle(s.setPicture))
+	admin.DELETE("/events/:event/picture", s.handle(s.dropPicture))
 	admin.GET("/events/:event/exports/:export", s.handle(s.exportCSV))
 	admin.GET("/events/:event/capacity", s.handle(s.getCapacity))
 	admin.PUT("/events/:event/types/:type", s.handle(s.setCapacity))

@@ -43,6 +43,8 @@ func eventOf(s sayings) ropeline.Event {
 		ID: "0dq3k5m2p8r7t1v9b4c6f0h0a1", Name: s.name, Description: s.text,
 		Venue:    ropeline.Venue{Name: s.name, Address: s.text, City: s.name, TimeZone: "Europe/Vienna"},
 		StartsAt: noon.Add(720 * time.Hour), DropAt: noon.Add(time.Hour), ClosesAt: noon.Add(48 * time.Hour),
+		Picture: &ropeline.Picture{Hash: "0123456789abcdef0123456789abcdef", Alt: s.name, Sizes: []ropeline.PictureSize{
+			{Width: 480, Height: 270, URL: "/pictures/0123456789abcdef0123456789abcdef/480.jpg"}, {Width: 960, Height: 540, URL: "/pictures/0123456789abcdef0123456789abcdef/960.jpg"}}},
 		TicketTypes: []ropeline.TicketType{
 			{ID: "0dq3k5m2p8r7t1v9b4c6f0h0b1", Name: s.name, Price: ropeline.Money{Minor: 4500, Currency: "EUR"}, Capacity: 90, MaxPerOrder: 4, MaxPerFan: 4},
 			{ID: "0dq3k5m2p8r7t1v9b4c6f0h0b2", Name: "Gallery", Price: ropeline.Money{Minor: 123456, Currency: "CHF"}, Capacity: 9, MaxPerOrder: 2},
