@@ -51,10 +51,20 @@ type Status struct {
 	DropAt *time.Time `json:"drop_at,omitempty"`
 	// Stock is given with StandingShopping: what is left now.
 	Stock []Left `json:"stock,omitempty"`
+	// Announcement is what the organizer tells everybody now.
+	Announcement *Announcement `json:"announcement,omitempty"`
 	// NextMS asks the fan not to poll again sooner than this many milliseconds.
 	NextMS int64 `json:"next_ms,omitempty"`
 	// FanToken is given once, to a fan who came without an identity.
 	FanToken string `json:"fan_token,omitempty"`
+}
+
+// Announcement is one line from the organizer to everybody who waits or
+// shops, until it is taken back, replaced or over.
+type Announcement struct {
+	ID   string    `json:"id"`
+	Text string    `json:"text"`
+	At   time.Time `json:"at"`
 }
 
 // Left is what nobody holds or owns of one ticket type.

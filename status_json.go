@@ -45,6 +45,11 @@ func (s *Status) AppendJSON(b []byte) []byte {
 			b = append(b, ']')
 		}
 	}
+	if a := s.Announcement; a != nil {
+		b = appendString(append(b, `,"announcement":{"id":`...), a.ID)
+		b = appendString(append(b, `,"text":`...), a.Text)
+		b = append(appendTime(b, `,"at":`, &a.At), '}')
+	}
 	if s.NextMS != 0 {
 		b = strconv.AppendInt(append(b, `,"next_ms":`...), s.NextMS, 10)
 	}

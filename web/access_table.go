@@ -47,9 +47,12 @@ var access = map[string]identity.Action{
 	"GET /admin/reconciliations":               identity.Operate,
 	"GET /admin/reconciliations/:run":          identity.Operate,
 
-	"GET /admin/events/:event/live":     identity.ViewEvent,
-	"GET /admin/events/:event/live/sse": identity.ViewEvent,
-	"GET /admin/events/:event/samples":  identity.ViewEvent,
+	"GET /admin/events/:event/live":            identity.ViewEvent,
+	"GET /admin/events/:event/live/sse":        identity.ViewEvent,
+	"GET /admin/events/:event/samples":         identity.ViewEvent,
+	"GET /admin/events/:event/announcements":   identity.ViewEvent,
+	"PUT /admin/events/:event/announcement":    identity.Steer,
+	"DELETE /admin/events/:event/announcement": identity.Steer,
 
 	"POST /admin/events/:event/checkins":       identity.CheckIn,
 	"GET /admin/events/:event/checkins":        identity.ViewGate,

@@ -123,6 +123,9 @@ func (s *Server) shopPage(c *gin.Context) error {
 			c.Header("Cache-Control", "no-store")
 			s.knowDevice(c)
 			view := pages.ShopView{Offer: offer, ShopUntil: shopper.ShopUntil}
+			if announced, err := s.catalog.Announced(c.Request.Context(), offer.ID); err == nil && announced != nil {
+				view.Announced = announced.Text
+			}
 			held, found, err := s.checkout.Held(c.Request.Context(), offer.ID, fan)
 			if err != nil {
 				return err

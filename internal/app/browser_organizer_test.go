@@ -98,6 +98,12 @@ func TestOrganizerRunsADrop(t *testing.T) {
 	fan.soon(began, "on the fan's page that the line moves again", hidden(`[data-scene="waiting"] [data-f="paused"]`, true))
 	desk.soon(began, "at the desk that the line moves again", hidden(`#desk > [data-f="paused"]`, true))
 
+	desk.do("write to everybody", chromedp.SendKeys(chromedp.CSS("#a_text"), "The doors open at eight."), chromedp.Click(chromedp.CSS(`[data-f="announce"] .button`)), chromedp.WaitVisible(chromedp.CSS(`[data-f="announceyes"]`)))
+	began = time.Now()
+	desk.do("tell them", chromedp.Click(chromedp.CSS(`[data-f="announceyes"]`)))
+	fan.soon(began, "the words on the fan's page", hidden(`[data-f="announced"]`, false)+` && `+written(`[data-f="announced"]`, "The doors open at eight."))
+	desk.soon(began, "the words at the desk", written(`[data-f="told"]`, "The doors open at eight."))
+
 	order := desk.sell(app, event, fan)
 	desk.awaits("the sale at the desk", written(`[data-v="sold"]`, "1")+` && `+written(`[data-v="revenue"]`, "45"))
 	began = time.Now()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/admission"
+	"github.com/ropeline/ropeline/catalog"
 	"github.com/ropeline/ropeline/checkout"
 	"github.com/ropeline/ropeline/queue"
 )
@@ -32,6 +33,7 @@ type Live struct {
 	Failed        int64                               `json:"failed_payments"`
 	Reviews       int64                               `json:"reviews"` // orders that wait for a person
 	SoldOut       SoldOut                             `json:"sold_out"`
+	Announcement  *catalog.Announcement               `json:"announcement,omitempty"`
 }
 
 // Line is the line in numbers. Admitted and Left count since the epoch began.
@@ -125,6 +127,10 @@ func (d *Desk) look(ctx context.Context, event ropeline.Event, snapshot *queue.S
 	if err != nil {
 		return Live{}, err
 	}
+	announced, err := d.catalog.Announced(ctx, event.ID)
+	if err != nil {
+		return Live{}, err
+	}
 	now := time.Now()
 	live := Live{
 		Event: event.ID, At: now, Phase: event.PhaseAt(now, stock.SoldOut()),
@@ -133,7 +139,7 @@ func (d *Desk) look(ctx context.Context, event ropeline.Event, snapshot *queue.S
 		Rules: RulesOf(rules), Applied: Applied{Nodes: applied.By(rules), Of: applied.Nodes},
 		Reservations: till.Reservations, Orders: till.Orders,
 		Funnel: Funnel{Admitted: snapshot.Admitted, Reserved: till.Reserved, Bought: till.Buyers},
-		Money:  sums(event, till), Failed: till.Failed, Reviews: till.Reviews,
+		Money:  sums(event, till), Failed: till.Failed, Reviews: till.Reviews, Announcement: announced,
 	}
 	if !rules.Paused {
 		live.RateNow = rules.RateAt(now)

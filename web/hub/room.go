@@ -9,6 +9,7 @@ import (
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/admission"
+	"github.com/ropeline/ropeline/catalog"
 	"github.com/ropeline/ropeline/queue"
 )
 
@@ -43,6 +44,7 @@ type facts struct {
 	work      int       // what joining costs
 	noShows   float64   // the part of the admitted who lately let their pass run out
 	rebuiltTo time.Time // until then positions may rise, see rebuilt
+	announced *catalog.Announcement
 }
 
 func newRoom(h *Hub, event ropeline.EventID) *Room {
@@ -140,10 +142,21 @@ func (r *Room) look(ctx context.Context) (changed bool) {
 	if counts, err := r.hub.admission.Counts(ctx, r.event); err == nil {
 		next.noShows = r.absence.observe(time.Now(), counts.Admitted, counts.NoShows)
 	}
+	if announced, err := r.hub.catalog.Announced(ctx, r.event); err == nil {
+		next.announced = announced // else fans go on hearing what they heard
+	}
 	next.rebuiltTo = r.rebuilt(old)
 	r.facts.Store(&next)
 	r.called.forget(r.watch.Snapshot())
-	return old != nil && (old.phase != next.phase || old.paused != next.paused || !old.drop.Equal(next.drop))
+	return old != nil && (old.phase != next.phase || old.paused != next.paused || !old.drop.Equal(next.drop) || announcedID(old) != announcedID(&next))
+}
+
+// announcedID names what is told; "" for nothing.
+func announcedID(f *facts) string {
+	if f.announced == nil {
+		return ""
+	}
+	return f.announced.ID
 }
 
 // heard is called by the watch for each entry of the feed: the sockets of the

@@ -275,6 +275,7 @@ type news struct {
 	until      int64 // of the pass, which is the same as long as this is
 	why        string
 	stock      int64
+	announced  string
 }
 
 var seed = maphash.MakeSeed()
@@ -287,6 +288,9 @@ func fingerprint(s *ropeline.Status) uint64 {
 	}
 	if s.PassUntil != nil {
 		n.until = s.PassUntil.UnixMilli()
+	}
+	if s.Announcement != nil {
+		n.announced = s.Announcement.ID
 	}
 	for _, left := range s.Stock {
 		n.stock = n.stock*1_000_003 + left.Available

@@ -140,11 +140,15 @@ func (r *Room) left() []ropeline.Left {
 
 func (r *Room) base(snapshot *queue.Snapshot, place queue.Place) ropeline.Status {
 	f := r.facts.Load()
-	return ropeline.Status{
+	st := ropeline.Status{
 		Event: r.event, Phase: f.phase, Paused: f.paused,
 		Epoch: max(snapshot.Epoch, place.Epoch), Offset: snapshot.Offset,
 		Number: place.Number, Waiting: snapshot.Waiting,
 	}
+	if f.announced != nil && f.announced.Holds(time.Now()) {
+		st.Announcement = &f.announced.Announcement
+	}
+	return st
 }
 
 // standing is the status of a fan in the lobby or in the line.

@@ -102,7 +102,7 @@ func scenes(s sayings) []scene {
 		add("line "+line.Scene(), 200, func(r *Renderer, w http.ResponseWriter) error { return r.Line(w, line) })
 	}
 	add("shop", 200, func(r *Renderer, w http.ResponseWriter) error {
-		return r.Shop(w, ShopView{Frame: frame, Offer: offer(phases[1]), ShopUntil: noon.Add(time.Minute)})
+		return r.Shop(w, ShopView{Frame: frame, Offer: offer(phases[1]), ShopUntil: noon.Add(time.Minute), Announced: s.text})
 	})
 	add("shop, held", 200, func(r *Renderer, w http.ResponseWriter) error {
 		held := Reservation{ID: ropeline.ReservationID(s.token), Items: items, Total: total, Deadline: noon.Add(time.Minute)}
@@ -261,7 +261,8 @@ func scenes(s sayings) []scene {
 func lines(event ropeline.Event, s sayings) []LineView {
 	soon := noon.Add(90 * time.Second)
 	waiting := ropeline.Status{Event: event.ID, Phase: ropeline.PhaseOnSale, Standing: ropeline.StandingWaiting, Epoch: 1, Offset: "1795176000000-0",
-		Number: 48213, Position: 1204, Waiting: 15377, Wait: &ropeline.Range{Low: 110, High: 290}, Place: s.token, NextMS: 2000}
+		Number: 48213, Position: 1204, Waiting: 15377, Wait: &ropeline.Range{Low: 110, High: 290}, Place: s.token, NextMS: 2000,
+		Announcement: &ropeline.Announcement{ID: s.token, Text: s.text[:min(280, len(s.text))], At: noon}}
 	view := func(change func(*LineView)) LineView {
 		v := LineView{Frame: Frame{Now: noon}, Offer: Offer{Event: event, Phase: ropeline.PhaseOnSale}, Status: waiting, Start: 4100, ShowUp: 2 * time.Minute, Problem: s.text, Tell: true, TellSMS: true, Alert: s.name}
 		change(&v)

@@ -66,6 +66,7 @@ type ShopView struct {
 	Frame
 	Offer
 	ShopUntil time.Time
+	Announced string // what the organizer tells everybody; "" for nothing
 	// Reservation is what the fan holds already, if the handler knows of one.
 	Reservation *Reservation
 }

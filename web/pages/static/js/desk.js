@@ -1,4 +1,5 @@
 // The organizer's desk for one event: follows its numbers, one frame a second.
+import { announce } from './announce.js';
 import { call } from './api.js';
 import { gauges } from './gauges.js';
 import { lastHour } from './hour.js';
@@ -13,7 +14,7 @@ const stale = root.querySelector('[data-f=stale]');
 const badge = root.querySelector('[data-phase]');
 const phases = { announced: 'Announced', lobby: 'Lobby open', drop: 'Draw runs', on_sale: 'On sale', sold_out: 'Sold out', closed: 'Sale ended' };
 const form = rules(root, event);
-const parts = [gauges(root), form.live, steer(root, event, form), steps(root, event), lastHour(root, event)];
+const parts = [gauges(root), form.live, steer(root, event, form), steps(root, event), announce(root, event), lastHour(root, event)];
 
 let heard = performance.now(); // when the last frame came
 let why = '';

@@ -69,6 +69,8 @@ function render(s) {
   for (const e of root.querySelectorAll('[data-scene]')) show(e, e.dataset.scene === scene);
   show(field('after'), scene === 'waiting');
   show(field('paused'), s.paused);
+  write('announced', s.announcement?.text || '');
+  show(field('announced'), s.announcement);
   write('number', count(s.number));
   if (scene === 'waiting') waiting(s);
   if (scene === 'lobby') lobby(s);

@@ -207,6 +207,9 @@ setTimeout(() => field('timer').classList.add('short'), Math.max(0, Math.min(2 *
 let live = false;
 listen(`/events/${event}/queue`, {
   status(news) {
+    const told = news.announcement?.text || '';
+    field('announced').hidden = !told;
+    if (field('announced').textContent !== told) field('announced').textContent = told;
     if (!news.stock || scene !== 'choose') return;
     const words = choice.stock(news.stock);
     if (words) trouble(words);
