@@ -77,28 +77,28 @@ func (l *ledger) share(c claim, e *entry) {
 }
 
 // queueShared adds up what was sold to each address and card of the payments
-// that wait for the clerk. An event that does not ask for it costs nothing.
-func queueShared(batch *pgx.Batch, l *ledger, event ropeline.EventID) {
+// that wait for the clerks, of events that ask for it.
+func (r *reading) queueShared(batch *pgx.Batch) {
 	for _, by := range []struct{ kind, key, other, where string }{
 		{"address", "o.address_key", "x.address_key = k.key", "('address', 'both')"},
 		{"card", "p.card_fingerprint", "y.card_fingerprint = k.key and y.state in ('authorized', 'confirmed')", "('card', 'both')"},
 	} {
 		batch.Queue(`
-			select k.key, i.ticket_type, sum(i.quantity - coalesce(i.returned, 0))::int
+			select k.event_id, k.key, i.ticket_type, sum(i.quantity - coalesce(i.returned, 0))::int
 			from (
-				select distinct `+by.key+` as key from payments p join orders o on o.id = p.order_id
-				where `+owedToClerk+` and `+by.key+` <> ''
+				select distinct p.event_id, `+by.key+` as key from events e join payments p on p.event_id = e.id join orders o on o.id = p.order_id
+				where e.id = any($1) and e.limit_across in `+by.where+` and `+owedToClerk+` and `+by.key+` <> ''
 			) k
 			cross join lateral (
 				select distinct r.id, r.items from orders x join payments y on y.order_id = x.id join reservations r on r.id = x.reservation_id
-				where `+by.other+` and x.event_id = $1 and r.state = 'converted' offset 0
+				where `+by.other+` and x.event_id = k.event_id and r.state = 'converted' offset 0
 			) r cross join lateral jsonb_to_recordset(r.items) as i(ticket_type text, quantity int, returned int)
-			where exists (select from events where id = $1 and limit_across in `+by.where+`)
-			group by 1, 2`, event).Query(func(rows pgx.Rows) error {
+			group by 1, 2, 3`, r.looks).Query(func(rows pgx.Rows) error {
+			var event ropeline.EventID
 			at := identityShelf{identity: identity{kind: by.kind}}
 			var sum int
-			_, err := pgx.ForEachRow(rows, []any{&at.key, &at.ticketType, &sum}, func() error {
-				l.shared[at] = sum
+			_, err := pgx.ForEachRow(rows, []any{&event, &at.key, &at.ticketType, &sum}, func() error {
+				r.desks[event].ledger.shared[at] = sum
 				return nil
 			})
 			return err

@@ -68,6 +68,8 @@ type Checkout struct {
 
 	posts   *batch.Batcher[post, pushed]
 	nudges  *batch.Batcher[ropeline.EventID, struct{}]
+	rounds  *rounds
+	turns   *batch.Batcher[*turn, struct{}]
 	group   *groupcommit.Group
 	reads   *groupcommit.Reads
 	waiters *waiters
@@ -83,6 +85,8 @@ func New(r *redisdb.Clients, pool *pgxpool.Pool, k *keyring.Keyring, provider pa
 	}
 	c.posts = batch.New(batch.Options{Size: batchSize, Wait: time.Millisecond, Calls: 4, Timeout: 2 * time.Second}, c.pushBatch)
 	c.nudges = batch.Open(batch.Options{Size: batchSize, Wait: time.Millisecond, Calls: 1, Timeout: time.Second}, c.nudgeAll)
+	c.rounds = newRounds(c.mailbox.trimAll)
+	c.turns = batch.Open(batch.Options{Size: mostTogether, Wait: time.Millisecond, Calls: 1, Timeout: commitTime}, c.commitTurns)
 	c.group, c.reads = groupcommit.New(pool), groupcommit.NewReads(pool)
 	return c
 }

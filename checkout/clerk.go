@@ -4,11 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/ropeline/ropeline"
 )
@@ -34,6 +32,7 @@ type service struct {
 	token  string
 	fence  int64
 	report func(Batch)
+	looked bool    // at what it is owed in Postgres, and there was no more
 	late   *ledger // only where a test has taken the fence away
 }
 
@@ -97,6 +96,7 @@ func (s *service) leave(ctx context.Context, wake bool) {
 }
 
 func (s *service) serve(ctx context.Context) error {
+	defer s.rounds.join()()
 	var err error
 	if s.fence, err = s.raiseFence(ctx); err != nil && !errors.Is(err, errNoSale) {
 		return err
@@ -107,13 +107,14 @@ func (s *service) serve(ctx context.Context) error {
 	limit, busy := batchSize, time.Now()
 	more := false
 	for {
-		letters, held, err := s.mailbox.trim(context.WithoutCancel(ctx), s.event, s.token, decided, answers, limit)
+		mail, err := s.rounds.trim(trimming{s.event, s.token, decided, answers, limit})
 		if err != nil {
 			return err
 		}
-		if !held || ctx.Err() != nil {
+		if !mail.held || ctx.Err() != nil {
 			return nil
 		}
+		letters := mail.letters
 		decided, answers = letters, ""
 		switch {
 		case len(letters) == 0 && !more:
@@ -170,43 +171,35 @@ func (s *service) raiseFence(ctx context.Context) (fence int64, err error) {
 	return fence, err
 }
 
-// batch decides letters, and what is due, in one transaction.
+// batch decides letters, and what is due, in one transaction. The batches of
+// other events' clerks may share it. more tells that something is left that
+// needs no letter.
 func (s *service) batch(ctx context.Context, envelopes []envelope) (answers string, more bool, err error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTime)
-	defer cancel()
-	letters := make([]letter, 0, len(envelopes))
+	t := &turn{event: s.event, fence: s.fence, late: s.late, looks: !s.looked, letters: make([]letter, 0, len(envelopes))}
 	for _, e := range envelopes {
 		l, err := parseLetter(s.event, e.id, e.body)
 		if err != nil {
 			s.log.ErrorContext(ctx, "letter dropped: it cannot be read", "event", s.event, "err", err)
 			continue
 		}
-		letters = append(letters, l)
+		t.letters = append(t.letters, l)
+		t.looks = t.looks || l.Kind == letterDue
 	}
-	pooled, err := s.pool.Acquire(ctx)
-	if err != nil {
+	if _, err := s.turns.Do(context.WithoutCancel(ctx), t); errors.Is(err, errApart) {
+		err = s.alone(ctx, t)
+		if err != nil {
+			return "", false, err
+		}
+	} else if err != nil {
 		return "", false, err
 	}
-	// A connection with a transaction open is closed by the pool, which rolls
-	// it back: no path out of here can leave one behind.
-	defer pooled.Release()
-	d, err := s.read(ctx, pooled.Conn(), s.event, letters)
-	if err != nil {
-		return "", false, err
-	}
-	if d.fence != s.fence {
-		return "", false, errFenced
-	}
-	told := d.decide(letters)
-	version, err := s.write(ctx, pooled.Conn(), s.event, d.ledger)
-	if err != nil {
-		return "", false, err
-	}
-	s.overtaken(ctx, pooled.Conn(), d.ledger)
+	s.late = t.late
 	if s.report != nil {
-		s.report(d.ledger.summary(s.event, version, len(told)))
+		s.report(t.desk.ledger.summary(s.event, t.version, len(t.told)))
 	}
-	return encodeAnswers(d.ledger.stockLine(version), told), len(d.dueIDs) == dueLimit || len(d.claims) == dueLimit || len(d.returns) == dueLimit || len(d.doomed) == dueLimit, nil
+	more = t.desk.more()
+	s.looked = !more && (s.looked || t.looks)
+	return encodeAnswers(t.desk.ledger.stockLine(t.version), t.told), more, nil
 }
 
 // decide goes through the batch: first money that has come, then orders that
@@ -274,11 +267,4 @@ func (l *ledger) summary(event ropeline.EventID, version int64, requests int) Ba
 		b.Owed = append(b.Owed, c.payment)
 	}
 	return b
-}
-
-// spoiled tells an error of the data (SQLSTATE classes 22 and 23) from one of
-// the engine: the same data fails again.
-func spoiled(err error) bool {
-	e, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && (strings.HasPrefix(e.Code, "22") || strings.HasPrefix(e.Code, "23"))
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -24,6 +26,7 @@ var errNoSale = errors.New("checkout: the event has no sale")
 // desk is what a batch reads under the lock, beside the ledger.
 type desk struct {
 	ledger  *ledger
+	locked  bool // the sale's row
 	fence   int64
 	dueIDs  []ropeline.ReservationID // holds whose deadline has come
 	claims  []claim
@@ -31,122 +34,168 @@ type desk struct {
 	doomed  []ropeline.ReservationID // holds of orders that an organizer ends
 }
 
-// read begins the transaction, takes the lock on the sale and reads all that
-// the batch concerns, in one round trip. Each statement sees what was
-// committed before the lock was given, since it takes its own snapshot.
-func (c *Checkout) read(ctx context.Context, conn *pgx.Conn, event ropeline.EventID, letters []letter) (*desk, error) {
-	ids := make([]string, 0, len(letters))
-	fans := make([]string, 0, len(letters))
-	var changes, names []string
-	for _, l := range letters {
-		if l.Reservation != "" {
-			ids = append(ids, string(l.Reservation))
+// more tells that a limit has cut off what was read: there may be more of it.
+func (d *desk) more() bool {
+	return len(d.dueIDs) == dueLimit || len(d.claims) == dueLimit || len(d.returns) == dueLimit || len(d.doomed) == dueLimit
+}
+
+// reading is what several batches of one transaction read together.
+type reading struct {
+	desks  map[ropeline.EventID]*desk
+	events []string // in order: rows are locked in this order everywhere
+	looks  []string // those whose clerks look at what they are owed
+
+	ids       []string // reservations that letters are about
+	fanEvents []string // one for each of fans
+	fans      []string
+	changes   []string // reservations that letters want to change
+	names     []string // letters that may have been decided
+	now       time.Time
+}
+
+func (c *Checkout) newReading(turns []*turn) *reading {
+	r := &reading{desks: make(map[ropeline.EventID]*desk, len(turns))}
+	turns = slices.Clone(turns)
+	slices.SortFunc(turns, func(a, b *turn) int { return compare(a.event, b.event) })
+	for _, t := range turns {
+		t.desk, t.told, t.version = newDesk(t.event, c.options.Hold), nil, 0
+		r.desks[t.event] = t.desk
+		r.events = append(r.events, string(t.event))
+		if t.looks {
+			r.looks = append(r.looks, string(t.event))
 		}
-		if l.Kind == letterReserve || l.Kind == letterChange {
-			fans = append(fans, string(l.Fan))
-		}
-		if l.Kind == letterChange {
-			changes = append(changes, string(l.Reservation))
-		}
-		if l.Kind == letterChange || l.Kind == letterCapacity {
-			names = append(names, l.id())
+		for _, l := range t.letters {
+			if l.Reservation != "" {
+				r.ids = append(r.ids, string(l.Reservation))
+			}
+			if l.Kind == letterReserve || l.Kind == letterChange {
+				r.fanEvents, r.fans = append(r.fanEvents, string(t.event)), append(r.fans, string(l.Fan))
+			}
+			if l.Kind == letterChange {
+				r.changes = append(r.changes, string(l.Reservation))
+			}
+			if l.Kind == letterChange || l.Kind == letterCapacity {
+				r.names = append(r.names, l.id())
+			}
 		}
 	}
-	l := &ledger{
-		hold:         c.options.Hold,
+	return r
+}
+
+func newDesk(event ropeline.EventID, hold time.Duration) *desk {
+	return &desk{ledger: &ledger{
+		event: event, hold: hold,
 		shelves:      map[ropeline.TicketTypeID]*shelf{},
-		fans:         make(map[fanShelf]int, len(fans)),
-		reservations: make(map[ropeline.ReservationID]*entry, len(ids)),
+		fans:         map[fanShelf]int{},
+		reservations: map[ropeline.ReservationID]*entry{},
 		shared:       map[identityShelf]int{},
 		decided:      map[string]*decision{},
-	}
-	d := &desk{ledger: l, fence: -1}
+	}}
+}
+
+// read begins the transaction, takes the locks on the sales and reads all that
+// the batches concern, in one round trip. Each statement sees what was
+// committed before the locks were given, since it takes its own snapshot.
+//
+// What a clerk is owed (payments to settle, stock to put back) is read only
+// when somebody says that there is something: whoever commits such a row pushes
+// the letter "due", and the sweep does it for those whose letter was lost.
+func (c *Checkout) read(ctx context.Context, conn *pgx.Conn, turns []*turn, shared bool) error {
+	r := c.newReading(turns)
 	batch := &pgx.Batch{}
 	batch.Queue("begin")
 	// pgx keeps plans, and those made while the tables were empty would read
 	// them whole for the rest of the drop: every look of the clerk has an index.
-	batch.Queue("set local enable_seqscan = off")
+	// Whoever stalls here loses the locks that others wait for.
+	wait, skip := "0", ""
+	if shared {
+		wait, skip = strconv.FormatInt(mostWait.Milliseconds(), 10), " skip locked"
+	}
 	batch.Queue(`
-		select s.fence, s.ledger_seq, e.drop_at, e.closes_at, e.limit_across, e.canceled_at is not null from sales s join events e on e.id = s.event_id
-		where s.event_id = $1 for update of s`, event).QueryRow(func(row pgx.Row) error {
-		err := row.Scan(&d.fence, &l.seq, &l.opens, &l.closes, &l.across, &l.canceled)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return errNoSale
-		}
-		return err
-	})
+		select set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+			set_config('plan_cache_mode', 'force_generic_plan', true), set_config('idle_in_transaction_session_timeout', $2, true),
+			set_config('lock_timeout', $1, true)`, wait, strconv.FormatInt(leaseTime.Milliseconds(), 10))
+	batch.Queue("select event_id, fence, ledger_seq from sales where event_id = any($1) order by event_id for update"+skip, r.events).Query(r.readSales)
 	batch.Queue(`
-		select s.ticket_type_id, s.capacity, s.held, s.sold, t.max_per_order, t.max_per_fan, t.price_minor, t.currency, t.sale_from, t.sale_until
-		from stock s join ticket_types t on t.id = s.ticket_type_id where s.event_id = $1`, event).Query(l.readShelves)
-	if len(changes) > 0 {
+		select e.id, e.drop_at, e.closes_at, e.limit_across, e.canceled_at is not null, clock_timestamp(),
+			s.ticket_type_id, s.capacity, s.held, s.sold, t.max_per_order, t.max_per_fan, t.price_minor, t.currency, t.sale_from, t.sale_until
+		from events e join stock s on s.event_id = e.id join ticket_types t on t.id = s.ticket_type_id where e.id = any($1)`, r.events).Query(r.readShelves)
+	if len(r.changes) > 0 {
 		// An order may be placed at this moment: its lock on the reservation is
 		// waited for, and the next statement sees it.
-		batch.Queue("select from reservations where id = any($1) order by id for update", changes)
+		batch.Queue("select from reservations where id = any($1) order by id for update", r.changes)
 	}
-	if len(ids) > 0 {
-		batch.Queue("select "+reservationColumns+" from reservations where id = any($1)", ids).Query(l.readReservations)
+	if len(r.ids) > 0 {
+		batch.Queue("select "+reservationColumns+" from reservations where id = any($1)", r.ids).Query(r.readReservations)
 	}
-	if len(names) > 0 {
-		batch.Queue("select reservation_id from orders where reservation_id = any($1)", changes).Query(l.readOrdered)
-		batch.Queue(selectDecisions, names).Query(l.readDecisions)
+	if len(r.changes) > 0 {
+		batch.Queue("select reservation_id from orders where reservation_id = any($1)", r.changes).Query(r.readOrdered)
 	}
-	if len(fans) > 0 {
-		batch.Queue("select f.* from unnest($2::text[]) as u(fan_id)"+fanSums, event, fans).Query(l.readFans)
+	if len(r.names) > 0 {
+		batch.Queue("select event_id, id, request_hash, reason, message from stock_decisions where id = any($1)", r.names).Query(r.readDecisions)
 	}
-	batch.Queue("select "+reservationColumns+` from reservations
-		where event_id = $1 and state = 'held'
-			and deadline <= case when exists (select from events where id = $1 and canceled_at is not null) then 'infinity' else now() end
-		order by deadline limit $2`, event, dueLimit).
-		Query(func(rows pgx.Rows) error {
-			due, err := pgx.CollectRows(rows, scanReservation)
-			for i := range due {
-				d.dueIDs = append(d.dueIDs, due[i].ID)
-				l.add(due[i])
-			}
-			return err
-		})
-	c.queueClaims(batch, d, event)
-	queueReturns(batch, d, event)
-	batch.Queue("select clock_timestamp()").QueryRow(func(row pgx.Row) error { return row.Scan(&l.now) })
-	return d, conn.SendBatch(ctx, batch).Close()
-}
-
-// queueClaims reads the payments that wait for the clerk. Their rows are
-// locked, but one that is locked already is left for the next batch: nobody
-// may hold the clerk up.
-func (c *Checkout) queueClaims(batch *pgx.Batch, d *desk, event ropeline.EventID) {
-	l := d.ledger
+	if len(r.fans) > 0 {
+		batch.Queue("select u.event_id, f.* from unnest($1::text[], $2::text[]) as u(event_id, fan_id)"+fanSums, r.fanEvents, r.fans).Query(r.readFans)
+	}
 	batch.Queue(`
-		select p.id, p.state, p.duty, o.id, o.state, o.reservation_id, coalesce(p.verdict->>'decision', 'undecided'),
-			coalesce((p.verdict->>'review_seconds')::bigint, 0), o.address_key, p.card_fingerprint
-		from payments p join orders o on o.id = p.order_id
-		where `+owedToClerk+" order by p.duty_at limit $2 for update of p skip locked", event, dueLimit).
-		Query(func(rows pgx.Rows) error {
-			var err error
-			d.claims, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (k claim, err error) {
-				var seconds int64
-				err = row.Scan(&k.payment, &k.state, &k.duty, &k.order, &k.orderState, &k.reservation, &k.risk, &seconds, &k.address, &k.card)
-				k.review = time.Duration(seconds) * time.Second
-				return k, err
-			})
-			return err
-		})
-	batch.Queue("select "+reservationColumns+` from reservations where id in (
-		select o.reservation_id from payments p join orders o on o.id = p.order_id where `+owedToClerk+")", event).Query(l.readReservations)
-	batch.Queue("select f.* from (select distinct o.fan_id from payments p join orders o on o.id = p.order_id where "+owedToClerk+") as u"+fanSums, event).Query(l.readFans)
-	queueShared(batch, l, event)
+		select r.* from unnest($1::text[]) as u(event_id) join events e on e.id = u.event_id cross join lateral (
+			select `+reservationColumns+` from reservations
+			where event_id = u.event_id and state = 'held' and deadline <= case when e.canceled_at is not null then 'infinity' else now() end
+			order by deadline limit $2
+		) as r`, r.events, dueLimit).Query(func(rows pgx.Rows) error {
+		return r.eachReservation(rows, func(d *desk, v Reservation) { d.dueIDs = append(d.dueIDs, v.ID) })
+	})
+	if len(r.looks) > 0 {
+		r.queueClaims(batch)
+		r.queueShared(batch)
+		r.queueReturns(batch)
+	}
+	if err := conn.SendBatch(ctx, batch).Close(); err != nil {
+		return err
+	}
+	for _, d := range r.desks {
+		d.ledger.now = r.now
+	}
+	return nil
 }
 
-// owedToClerk are the payments p of the event $1 that wait for its clerk.
-const owedToClerk = "p.event_id = $1 and p.duty in ('settle', 'unwind')"
+// queueClaims reads the payments that wait for the clerks. Their rows are
+// locked, but one that is locked already is left for the next batch: nobody
+// may hold a clerk up.
+func (r *reading) queueClaims(batch *pgx.Batch) {
+	batch.Queue(`
+		select k.* from unnest($1::text[]) as u(event_id) cross join lateral (
+			select p.event_id, p.id, p.state, p.duty, o.id, o.state, o.reservation_id, coalesce(p.verdict->>'decision', 'undecided'),
+				coalesce((p.verdict->>'review_seconds')::bigint, 0), o.address_key, p.card_fingerprint
+			from payments p join orders o on o.id = p.order_id
+			where p.event_id = u.event_id and `+owedToClerk+` order by p.duty_at limit $2 for update of p skip locked
+		) as k`, r.looks, dueLimit).Query(func(rows pgx.Rows) error {
+		var k claim
+		var event ropeline.EventID
+		var seconds int64
+		_, err := pgx.ForEachRow(rows, []any{&event, &k.payment, &k.state, &k.duty, &k.order, &k.orderState, &k.reservation, &k.risk, &seconds, &k.address, &k.card}, func() error {
+			k.review = time.Duration(seconds) * time.Second
+			d := r.desks[event]
+			d.claims = append(d.claims, k)
+			return nil
+		})
+		return err
+	})
+	const owed = " from payments p join orders o on o.id = p.order_id where p.event_id = any($1) and " + owedToClerk
+	batch.Queue("select "+reservationColumns+" from reservations where id in (select o.reservation_id"+owed+")", r.looks).Query(r.readReservations)
+	batch.Queue("select u.event_id, f.* from (select distinct o.event_id, o.fan_id"+owed+") as u"+fanSums, r.looks).Query(r.readFans)
+}
 
-// fanSums adds up what each fan of u has of the event $1. It is lateral, and
+// owedToClerk are the payments p that wait for their clerk.
+const owedToClerk = "p.duty in ('settle', 'unwind')"
+
+// fanSums adds up what each fan of u has of its event. It is lateral, and
 // fenced by its offset, so that it always is one probe of the index per fan.
 const fanSums = `
 	cross join lateral (
 		select r.fan_id, i.ticket_type, sum(i.quantity - coalesce(i.returned, 0))::int from (
 			select r.fan_id, r.items from reservations r
-			where r.event_id = $1 and r.fan_id = u.fan_id and r.state in ('held', 'converted') offset 0
+			where r.event_id = u.event_id and r.fan_id = u.fan_id and r.state in ('held', 'converted') offset 0
 		) as r, jsonb_to_recordset(r.items) as i(ticket_type text, quantity int, returned int) group by 1, 2
 	) as f`
 
@@ -156,18 +205,51 @@ func (l *ledger) add(r Reservation) {
 	}
 }
 
-func (l *ledger) readReservations(rows pgx.Rows) error {
+func (r *reading) readSales(rows pgx.Rows) error {
+	var event ropeline.EventID
+	var fence, seq int64
+	_, err := pgx.ForEachRow(rows, []any{&event, &fence, &seq}, func() error {
+		d := r.desks[event]
+		d.locked, d.fence, d.ledger.seq = true, fence, seq
+		return nil
+	})
+	return err
+}
+
+func (r *reading) readShelves(rows pgx.Rows) error {
+	var event ropeline.EventID
+	var of ledger // what is the same for all types of an event
+	var id ropeline.TicketTypeID
+	var s shelf
+	_, err := pgx.ForEachRow(rows, []any{&event, &of.opens, &of.closes, &of.across, &of.canceled, &r.now,
+		&id, &s.capacity, &s.held, &s.sold, &s.maxPerOrder, &s.maxPerFan, &s.unit.Minor, &s.unit.Currency, &s.opens, &s.closes}, func() error {
+		l, each := r.desks[event].ledger, s
+		l.opens, l.closes, l.across, l.canceled = of.opens, of.closes, of.across, of.canceled
+		l.shelves[id] = &each
+		return nil
+	})
+	return err
+}
+
+// eachReservation puts reservations on their events' desks.
+func (r *reading) eachReservation(rows pgx.Rows, then func(*desk, Reservation)) error {
 	all, err := pgx.CollectRows(rows, scanReservation)
 	for i := range all {
-		l.add(all[i])
+		d := r.desks[all[i].Event]
+		d.ledger.add(all[i])
+		then(d, all[i])
 	}
 	return err
 }
 
-func (l *ledger) readOrdered(rows pgx.Rows) error {
+func (r *reading) readReservations(rows pgx.Rows) error {
+	return r.eachReservation(rows, func(*desk, Reservation) {})
+}
+
+func (r *reading) readOrdered(rows pgx.Rows) error {
 	var id ropeline.ReservationID
 	_, err := pgx.ForEachRow(rows, []any{&id}, func() error {
-		if e := l.reservations[id]; e != nil {
+		if e := r.desks[id.Event()].ledger.reservations[id]; e != nil {
 			e.ordered = true
 		}
 		return nil
@@ -175,22 +257,27 @@ func (l *ledger) readOrdered(rows pgx.Rows) error {
 	return err
 }
 
-func (l *ledger) readFans(rows pgx.Rows) error {
-	var at fanShelf
-	var sum int
-	_, err := pgx.ForEachRow(rows, []any{&at.fan, &at.ticketType, &sum}, func() error {
-		l.fans[at] = sum
+func (r *reading) readDecisions(rows pgx.Rows) error {
+	var event ropeline.EventID
+	var d decision
+	var hash []byte
+	_, err := pgx.ForEachRow(rows, []any{&event, &d.letter, &hash, &d.reason, &d.message}, func() error {
+		copy(d.hash[:], hash)
+		known := d
+		if desk := r.desks[event]; desk != nil {
+			desk.ledger.decided[d.letter] = &known
+		}
 		return nil
 	})
 	return err
 }
 
-func (l *ledger) readShelves(rows pgx.Rows) error {
-	var id ropeline.TicketTypeID
-	var s shelf
-	_, err := pgx.ForEachRow(rows, []any{&id, &s.capacity, &s.held, &s.sold, &s.maxPerOrder, &s.maxPerFan, &s.unit.Minor, &s.unit.Currency, &s.opens, &s.closes}, func() error {
-		each := s
-		l.shelves[id] = &each
+func (r *reading) readFans(rows pgx.Rows) error {
+	var event ropeline.EventID
+	var at fanShelf
+	var sum int
+	_, err := pgx.ForEachRow(rows, []any{&event, &at.fan, &at.ticketType, &sum}, func() error {
+		r.desks[event].ledger.fans[at] = sum
 		return nil
 	})
 	return err
@@ -200,7 +287,3 @@ func encodeItems(items []ReservedItem) string {
 	text, _ := json.Marshal(items)
 	return string(text)
 }
-
-// commitTime bounds one batch's transaction, so that a Postgres that hangs
-// does not keep a clerk for ever.
-const commitTime = 10 * time.Second

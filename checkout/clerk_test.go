@@ -139,14 +139,7 @@ func TestManyClerksAtOnce(t *testing.T) {
 			}
 		})
 	}
-	clerks.Go(func() {
-		for ctx.Err() == nil {
-			// Break whoever's lease it is, about once a batch: now before its
-			// commit, now between commit and trim.
-			h.redis.Write.Del(ctx, keysOf(e.ID).lease)
-			pause(ctx, 25*time.Millisecond)
-		}
-	})
+	clerks.Go(func() { breakLeases(ctx, h, &turns, e) })
 	asked := make([]Reservation, fans)
 	for i := range asked {
 		crowd.Go(func() {
@@ -171,6 +164,19 @@ func TestManyClerksAtOnce(t *testing.T) {
 	}
 	t.Logf("%d batches", turns.Load())
 	h.audit(e)
+}
+
+// breakLeases breaks whoever's lease it is, once a batch: now between commit and
+// trim, now before a commit. A batch is waited for, so that somebody gets on
+// however slow the machine is.
+func breakLeases(ctx context.Context, h *house, batches *atomic.Int64, events ...ropeline.Event) {
+	for i := 0; ctx.Err() == nil; i++ {
+		for seen, waited := batches.Load(), 0; batches.Load() == seen && waited < 500 && ctx.Err() == nil; waited++ {
+			pause(ctx, time.Millisecond)
+		}
+		pause(ctx, time.Duration(i%8)*3*time.Millisecond)
+		h.redis.Write.Del(ctx, keysOf(events[i%len(events)].ID).lease)
+	}
 }
 
 func pause(ctx context.Context, d time.Duration) {

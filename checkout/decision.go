@@ -46,27 +46,26 @@ func decisionName(parts ...string) string {
 	return hex.EncodeToString(sum.Sum(nil)[:16])
 }
 
-func (l *ledger) queueDecisions(batch *pgx.Batch, event ropeline.EventID) {
-	for _, d := range l.decisions {
-		before, _ := json.Marshal(d.before)
-		wanted, _ := json.Marshal(d.wanted)
+func (b ledgers) queueDecisions(batch *pgx.Batch) {
+	var ids, events, kinds, subjects, actors, reasons, messages, before, wanted []string
+	var hashes [][]byte
+	for _, l := range b {
+		for _, d := range l.decisions {
+			was, _ := json.Marshal(d.before)
+			is, _ := json.Marshal(d.wanted)
+			ids, events, kinds, subjects = append(ids, d.letter), append(events, string(l.event)), append(kinds, string(d.kind)), append(subjects, d.subject)
+			actors, hashes, reasons, messages = append(actors, d.actor), append(hashes, d.hash[:]), append(reasons, string(d.reason)), append(messages, d.message)
+			before, wanted = append(before, string(was)), append(wanted, string(is))
+		}
+	}
+	if len(ids) > 0 {
 		batch.Queue(`
 			insert into stock_decisions (id, event_id, kind, subject, actor, request_hash, reason, message, before, wanted, at)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10::jsonb, $11)`,
-			d.letter, event, d.kind, d.subject, d.actor, d.hash[:], d.reason, d.message, string(before), string(wanted), l.now)
+			select u.id, u.event, u.kind, u.subject, u.actor, u.hash, u.reason, u.message, u.before::jsonb, u.wanted::jsonb, $1
+			from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::text[], $9::text[], $10::text[], $11::text[])
+				as u(id, event, kind, subject, actor, hash, reason, message, before, wanted)`,
+			b.now(), ids, events, kinds, subjects, actors, hashes, reasons, messages, before, wanted)
 	}
-}
-
-func (l *ledger) readDecisions(rows pgx.Rows) error {
-	var d decision
-	var hash []byte
-	_, err := pgx.ForEachRow(rows, []any{&d.letter, &hash, &d.reason, &d.message}, func() error {
-		copy(d.hash[:], hash)
-		known := d
-		l.decided[d.letter] = &known
-		return nil
-	})
-	return err
 }
 
 const selectDecisions = "select id, request_hash, reason, message from stock_decisions where id = any($1)"

@@ -9,10 +9,12 @@
 //	          │                   clerk (Serve): one lease per event
 //	          │                         │ decides one at a time, in order (ledger)
 //	          │                         ▼
-//	          │              one Postgres transaction a batch
-//	          │              (lock on the sale, fence, stock and ledger, rows, outbox)
+//	          │              one Postgres transaction for a batch, or for those
+//	          │              of all events whose clerks are here at the moment
+//	          │              (lock on the sales, fences, stock and ledgers, rows, outbox)
 //	          │                         │ after the commit
 //	          └──── answers ◄─── trim.lua: publish, trim, read the next letters
+//	                             (a script an event, one round trip for all)
 //
 //	held ─► PlaceOrder ─► payment created ─► gateway ─► Webhook: authorized, duty settle
 //	     ─► clerk: converted, duty capture ─► Perform: captured, tickets issued
@@ -28,6 +30,10 @@
 //   - Two clerks at once (a lease lost in a pause) waste time: the transaction
 //     begins with the lock on the sale's row and compares the fence, which every
 //     clerk raises when it begins. CHECK (held + sold <= capacity) is the last line.
+//   - One of several clerks in a transaction has lost its fence, or Postgres
+//     refuses its batch: the others' are committed, see clerk_together.go.
+//   - A clerk that was not told what it is owed (the letter "due" is lost): the
+//     sweep tells it, within half a second.
 //   - Redis lost: requests that were waiting are lost and must be repeated by
 //     their callers (a repeat has the same id). What is held, ordered or paid is
 //     in Postgres and goes on as soon as letters can be pushed again.

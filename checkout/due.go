@@ -84,15 +84,20 @@ func (c *Checkout) nudgeSoon(ctx context.Context, event ropeline.EventID) {
 	}
 }
 
-// nudgeAll is the batcher's call: one nudge an event.
+// nudgeAll is the batcher's call: one nudge an event, all in one round trip.
 func (c *Checkout) nudgeAll(ctx context.Context, events []ropeline.EventID) []batch.Result[struct{}] {
-	nudged := map[ropeline.EventID]error{}
+	var posts []post
+	of := map[ropeline.EventID]int{}
+	for _, event := range events {
+		if _, known := of[event]; !known {
+			of[event] = len(posts)
+			posts = append(posts, post{event: event, letter: letter{Kind: letterDue}})
+		}
+	}
+	nudged := c.pushBatch(ctx, posts)
 	results := make([]batch.Result[struct{}], len(events))
 	for i, event := range events {
-		if _, done := nudged[event]; !done {
-			nudged[event] = c.Nudge(ctx, event)
-		}
-		results[i].Err = nudged[event]
+		results[i].Err = nudged[of[event]].Err
 	}
 	return results
 }

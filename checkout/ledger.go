@@ -10,6 +10,7 @@ import (
 // they are under the lock. Its methods decide one thing at a time, in memory,
 // and leave behind what is to be written. It reads no clock and no engine.
 type ledger struct {
+	event    ropeline.EventID
 	now      time.Time
 	hold     time.Duration
 	across   ropeline.Across

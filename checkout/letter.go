@@ -19,8 +19,8 @@ const (
 	letterRelease  letterKind = "release"
 	letterChange   letterKind = "change"   // of a held reservation's items
 	letterCapacity letterKind = "capacity" // of a ticket type
-	// letterDue asks for nothing by itself: it makes the clerk look at what is
-	// due in Postgres, which it does with every batch.
+	// letterDue asks for nothing by itself: it makes the clerk look at what it is
+	// owed in Postgres. It has no body that counts.
 	letterDue letterKind = "due"
 )
 
@@ -73,6 +73,9 @@ func (l letter) body() string {
 // on, so that one bad letter cannot spoil the batch of the others.
 func parseLetter(event ropeline.EventID, id, body string) (letter, error) {
 	var l letter
+	if id == (letter{Kind: letterDue}).id() {
+		return letter{Kind: letterDue}, nil
+	}
 	if len(body) < hashText {
 		return l, fmt.Errorf("letter %q has no body", id)
 	}
@@ -86,8 +89,6 @@ func parseLetter(event ropeline.EventID, id, body string) (letter, error) {
 		return l, fmt.Errorf("letter %q calls itself %q", id, l.id())
 	}
 	switch l.Kind {
-	case letterDue:
-		return l, nil
 	case letterCapacity:
 		if l.Capacity < 0 || l.Capacity > MostCapacity || !nameForm(l.Op) || !textForm(l.By) {
 			return l, fmt.Errorf("letter %q is not a capacity's", id)

@@ -61,25 +61,75 @@ const (
 	pushedFull
 )
 
+// call is a script called for one event. Calls for several events have keys of
+// several hash tags, so they share a round trip and not a script.
+type call struct {
+	keys []string
+	args []any
+}
+
+// run calls a script for each of several events, in one round trip.
+func (m *mailbox) run(ctx context.Context, script *redis.Script, calls []call) []*redis.Cmd {
+	answers := make([]*redis.Cmd, len(calls))
+	if len(calls) > 1 {
+		// Each answer has its own error.
+		_, _ = m.redis.Write.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for i, c := range calls {
+				answers[i] = script.EvalSha(ctx, p, c.keys, c.args...)
+			}
+			return nil
+		})
+	}
+	for i, c := range calls {
+		if answers[i] == nil || redis.HasErrorPrefix(answers[i].Err(), "NOSCRIPT") {
+			answers[i] = script.Run(ctx, m.redis.Write, c.keys, c.args...)
+		}
+	}
+	return answers
+}
+
 // push puts letters into one event's mailbox; no letters only asks whether a
 // clerk is missing. The generation is 0 when none must be woken.
 func (m *mailbox) push(ctx context.Context, event ropeline.EventID, letters []letter) (generation int64, codes []pushed, err error) {
-	k := keysOf(event)
-	args := make([]any, 0, 3+2*len(letters))
-	args = append(args, m.most, wakeTime.Milliseconds(), hashText)
-	for _, l := range letters {
-		args = append(args, l.id(), l.body())
+	p := m.pushAll(ctx, []bundle{{event: event, letters: letters}})[0]
+	return p.generation, p.codes, p.err
+}
+
+// bundle is what is put into one event's mailbox, and what came of it.
+type bundle struct {
+	event      ropeline.EventID
+	letters    []letter
+	generation int64
+	codes      []pushed
+	err        error
+}
+
+// pushAll is push for several events; it fills the bundles and returns them.
+func (m *mailbox) pushAll(ctx context.Context, bundles []bundle) []bundle {
+	calls := make([]call, len(bundles))
+	for i, p := range bundles {
+		k := keysOf(p.event)
+		args := make([]any, 0, 3+2*len(p.letters))
+		args = append(args, m.most, wakeTime.Milliseconds(), hashText)
+		for _, l := range p.letters {
+			args = append(args, l.id(), l.body())
+		}
+		calls[i] = call{keys: []string{k.letters, k.bodies, k.generation, k.lease, k.wake}, args: args}
 	}
-	answer, err := pushScript.Run(ctx, m.redis.Write, []string{k.letters, k.bodies, k.generation, k.lease, k.wake}, args...).Slice()
-	if err != nil {
-		return 0, nil, err
+	for i, answer := range m.run(ctx, pushScript, calls) {
+		p := &bundles[i]
+		var told []any
+		if told, p.err = answer.Slice(); p.err != nil {
+			continue
+		}
+		p.codes = make([]pushed, len(p.letters))
+		for n := range p.codes {
+			code, _ := told[n+1].(int64)
+			p.codes[n] = pushed(code)
+		}
+		p.generation = number(told[0])
 	}
-	codes = make([]pushed, len(letters))
-	for i := range codes {
-		code, _ := answer[i+1].(int64)
-		codes[i] = pushed(code)
-	}
-	return number(answer[0]), codes, nil
+	return bundles
 }
 
 // lease takes the lease, or only renews it.
@@ -91,29 +141,56 @@ func (m *mailbox) lease(ctx context.Context, event ropeline.EventID, token strin
 // envelope is a letter as it lies in the mailbox.
 type envelope struct{ id, body string }
 
+// trimming is what one clerk tells of its batch, and what it reads next.
+type trimming struct {
+	event   ropeline.EventID
+	token   string
+	decided []envelope
+	answers string
+	next    int // most letters to read
+}
+
+// trimmed is the answer to it.
+type trimmed struct {
+	letters []envelope
+	held    bool // the lease is still this clerk's
+}
+
 // trim tells the answers, removes the decided letters and reads up to next
 // further ones; held is false when the lease is another's.
 func (m *mailbox) trim(ctx context.Context, event ropeline.EventID, token string, decided []envelope, answers string, next int) (letters []envelope, held bool, err error) {
-	k := keysOf(event)
-	args := make([]any, 0, 5+len(decided))
-	args = append(args, token, leaseTime.Milliseconds(), next, k.answers, answers)
-	for _, e := range decided {
-		args = append(args, e.id)
+	t := m.trimAll(ctx, []trimming{{event, token, decided, answers, next}})[0]
+	return t.Value.letters, t.Value.held, t.Err
+}
+
+// trimAll is trim for several events' clerks.
+func (m *mailbox) trimAll(ctx context.Context, trimmings []trimming) []batch.Result[trimmed] {
+	calls := make([]call, len(trimmings))
+	for i, t := range trimmings {
+		k := keysOf(t.event)
+		args := make([]any, 0, 5+len(t.decided))
+		args = append(args, t.token, leaseTime.Milliseconds(), t.next, k.answers, t.answers)
+		for _, e := range t.decided {
+			args = append(args, e.id)
+		}
+		calls[i] = call{keys: []string{k.letters, k.bodies, k.lease}, args: args}
 	}
-	answer, err := trimScript.Run(ctx, m.redis.Write, []string{k.letters, k.bodies, k.lease}, args...).Slice()
-	if err != nil {
-		return nil, false, err
+	results := make([]batch.Result[trimmed], len(trimmings))
+	for i, answer := range m.run(ctx, trimScript, calls) {
+		r := &results[i]
+		var told []any
+		if told, r.Err = answer.Slice(); r.Err != nil || number(told[0]) == 0 {
+			continue
+		}
+		r.Value.held = true
+		r.Value.letters = make([]envelope, 0, len(told)/2)
+		for n := 1; n+1 < len(told); n += 2 {
+			id, _ := told[n].(string)
+			body, _ := told[n+1].(string)
+			r.Value.letters = append(r.Value.letters, envelope{id: id, body: body})
+		}
 	}
-	if number(answer[0]) == 0 {
-		return nil, false, nil
-	}
-	letters = make([]envelope, 0, len(answer)/2)
-	for i := 1; i+1 < len(answer); i += 2 {
-		id, _ := answer[i].(string)
-		body, _ := answer[i+1].(string)
-		letters = append(letters, envelope{id: id, body: body})
-	}
-	return letters, true, nil
+	return results
 }
 
 // close ends the service: if the mailbox is empty, or, with goNow, in any case.
@@ -146,30 +223,33 @@ type post struct {
 	letter letter
 }
 
-// pushBatch is the batcher's call: one script call for each event.
+// pushBatch is the batcher's call: one script call for each event, in one round
+// trip.
 func (c *Checkout) pushBatch(ctx context.Context, posts []post) []batch.Result[pushed] {
+	var bundles []bundle
+	at := make([][2]int, len(posts)) // where each one's letter is: bundle, letter
+	of := map[ropeline.EventID]int{}
+	for i, p := range posts {
+		n, known := of[p.event]
+		if !known {
+			n = len(bundles)
+			of[p.event] = n
+			bundles = append(bundles, bundle{event: p.event})
+		}
+		at[i] = [2]int{n, len(bundles[n].letters)}
+		bundles[n].letters = append(bundles[n].letters, p.letter)
+	}
+	c.mailbox.pushAll(ctx, bundles)
 	results := make([]batch.Result[pushed], len(posts))
-	done := make([]bool, len(posts))
-	for i := range posts {
-		if done[i] {
-			continue
+	for i, where := range at {
+		if p := bundles[where[0]]; p.err != nil {
+			results[i].Err = ropeline.Unavailable(p.err)
+		} else {
+			results[i].Value = p.codes[where[1]]
 		}
-		var letters []letter
-		var at []int
-		for j := i; j < len(posts); j++ {
-			if !done[j] && posts[j].event == posts[i].event {
-				letters, at, done[j] = append(letters, posts[j].letter), append(at, j), true
-			}
-		}
-		generation, codes, err := c.mailbox.push(ctx, posts[i].event, letters)
-		for n, j := range at {
-			if err != nil {
-				results[j].Err = ropeline.Unavailable(err)
-				continue
-			}
-			results[j].Value = codes[n]
-		}
-		c.wake(ctx, posts[i].event, generation)
+	}
+	for _, p := range bundles {
+		c.wake(ctx, p.event, p.generation)
 	}
 	return results
 }

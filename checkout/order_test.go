@@ -428,7 +428,7 @@ func TestLostWebhook(t *testing.T) {
 
 // A payment that nobody made is closed at the gateway, long after the order.
 func TestAbandonedPayment(t *testing.T) {
-	h := newHouse(t, Options{Hold: 100 * time.Millisecond, Watch: 20 * time.Millisecond, Abandon: 100 * time.Millisecond}, false)
+	h := newHouse(t, Options{Hold: 600 * time.Millisecond, Watch: 20 * time.Millisecond, Abandon: 100 * time.Millisecond}, false)
 	e := h.event(kind{1, 1, 1, 100})
 	o := h.order(h.hold(e, fan(), 1))
 	h.work("canceled", func() bool { return h.look(o).Payment.State == PaymentCanceled })

@@ -16,34 +16,36 @@ type giveBack struct {
 	by          string
 }
 
-// queueReturns reads what organizers want of the clerk: stock to take back,
+// queueReturns reads what organizers want of the clerks: stock to take back,
 // and orders to end that nobody has paid yet.
-func queueReturns(batch *pgx.Batch, d *desk, event ropeline.EventID) {
-	l := d.ledger
+func (r *reading) queueReturns(batch *pgx.Batch) {
 	batch.Queue(`
-		select id, reservation_id, items, asked_by from stock_returns
-		where event_id = $1 and done_at is null order by created_at limit $2`, event, dueLimit).Query(func(rows pgx.Rows) (err error) {
-		d.returns, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (b giveBack, err error) {
-			var items []byte
-			if err = row.Scan(&b.id, &b.reservation, &items, &b.by); err == nil {
-				err = json.Unmarshal(items, &b.items)
-			}
-			return b, err
+		select b.* from unnest($1::text[]) as u(event_id) cross join lateral (
+			select event_id, id, reservation_id, items, asked_by from stock_returns
+			where event_id = u.event_id and done_at is null order by created_at limit $2
+		) as b`, r.looks, dueLimit).Query(func(rows pgx.Rows) error {
+		var event ropeline.EventID
+		var b giveBack
+		var items []byte
+		_, err := pgx.ForEachRow(rows, []any{&event, &b.id, &b.reservation, &items, &b.by}, func() error {
+			each := b
+			d := r.desks[event]
+			err := json.Unmarshal(items, &each.items)
+			d.returns = append(d.returns, each)
+			return err
 		})
 		return err
 	})
-	const owed = "o.event_id = $1 and o.cancel_at is not null and o.state = 'pending' and o.accepted_at is null"
 	batch.Queue("select "+reservationColumns+` from reservations where id in (
-		select reservation_id from stock_returns where event_id = $1 and done_at is null)`, event).Query(l.readReservations)
-	batch.Queue("select "+reservationColumns+" from reservations where id in (select o.reservation_id from orders o where "+owed+" limit $2)", event, dueLimit).
-		Query(func(rows pgx.Rows) error {
-			doomed, err := pgx.CollectRows(rows, scanReservation)
-			for i := range doomed {
-				d.doomed = append(d.doomed, doomed[i].ID)
-				l.add(doomed[i])
-			}
-			return err
-		})
+		select reservation_id from stock_returns where event_id = any($1) and done_at is null)`, r.looks).Query(r.readReservations)
+	batch.Queue(`
+		select r.* from unnest($1::text[]) as u(event_id) cross join lateral (
+			select `+reservationColumns+` from reservations where id in (
+				select o.reservation_id from orders o
+				where o.event_id = u.event_id and o.cancel_at is not null and o.state = 'pending' and o.accepted_at is null limit $2)
+		) as r`, r.looks, dueLimit).Query(func(rows pgx.Rows) error {
+		return r.eachReservation(rows, func(d *desk, v Reservation) { d.doomed = append(d.doomed, v.ID) })
+	})
 }
 
 // giveBack puts sold stock back on the shelf, never more than was sold.

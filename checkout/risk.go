@@ -103,7 +103,7 @@ func (c *Checkout) assess(ctx context.Context, id ropeline.PaymentID, object pay
 
 // queueVerdicts carries the verdicts of payments over to their orders, with
 // the clerk's own decision about the stock.
-func (l *ledger) queueVerdicts(batch *pgx.Batch, claims []claim) {
+func (b ledgers) queueVerdicts(batch *pgx.Batch, claims []claim) {
 	var payments []string
 	for _, c := range claims {
 		if c.duty == DutySettle && c.risk != RiskUndecided {
@@ -124,5 +124,5 @@ func (l *ledger) queueVerdicts(batch *pgx.Batch, claims []claim) {
 		)
 		insert into outbox (event_id, kind, subject, payload)
 		select event_id, 'FraudReviewed', id, jsonb_build_object('order', id, 'payment', payment, 'decision', decision, 'by', 'model', 'score', score)
-		from told where decision <> 'allow'`, payments, l.now)
+		from told where decision <> 'allow'`, payments, b.now())
 }

@@ -21,7 +21,7 @@ type mailroom struct {
 // serves; now and then the wake-up is lost.
 func (w *world) push(letters ...letter) {
 	for _, q := range letters {
-		if !slices.ContainsFunc(w.letters, func(l letter) bool { return l.id() == q.id() }) {
+		if !slices.ContainsFunc(w.letters, func(l letter) bool { return l.id() == q.id() && l.Op != wasRead }) {
 			w.letters = append(w.letters, q)
 		}
 	}
@@ -40,6 +40,10 @@ func (w *world) push(letters ...letter) {
 	w.enter(name, time.Duration(fate.IntN(30))*time.Millisecond, false, (*actor).serve)
 }
 
+// wasRead marks the letter "due" once a clerk has read it: another one that
+// comes after that is not the same.
+const wasRead = "read"
+
 // serve is Serve: one clerk's turn.
 func (a *actor) serve() {
 	if a.now.Before(a.until) {
@@ -51,6 +55,7 @@ func (a *actor) serve() {
 	fence := a.fence
 	a.step()
 	var decided []letter
+	looked := false
 	for quiet := time.Duration(0); ; {
 		if a.lease != a.name || !a.now.Before(a.until) {
 			a.say("has lost its lease")
@@ -58,8 +63,14 @@ func (a *actor) serve() {
 		}
 		a.until = a.now.Add(leaseTime)
 		a.letters = slices.DeleteFunc(a.letters, func(l letter) bool {
-			return slices.ContainsFunc(decided, func(d letter) bool { return d.id() == l.id() })
+			return slices.ContainsFunc(decided, func(d letter) bool { return d.id() == l.id() }) && (l.Kind != letterDue || l.Op == wasRead)
 		})
+		looks := !looked
+		for i := range a.letters[:min(len(a.letters), batchSize)] {
+			if a.letters[i].Kind == letterDue {
+				a.letters[i].Op, looks = wasRead, true
+			}
+		}
 		decided = slices.Clone(a.letters[:min(len(a.letters), batchSize)])
 		if len(decided) == 0 {
 			if quiet += 100 * time.Millisecond; quiet > linger {
@@ -71,9 +82,10 @@ func (a *actor) serve() {
 		}
 		quiet = 0
 		a.fall("before its batch")
-		if !a.batch(fence, decided) {
+		if !a.batch(fence, decided, looks) {
 			return
 		}
+		looked = true
 		a.fall("between commit and trim")
 	}
 }
@@ -99,7 +111,7 @@ func (a *actor) fall(where string) {
 }
 
 // batch is service.batch: a transaction with the sale's row locked.
-func (a *actor) batch(fence int64, letters []letter) bool {
+func (a *actor) batch(fence int64, letters []letter, looks bool) bool {
 	if a.without != saleLocked {
 		a.lock(&a.locked)
 		a.locked = true
@@ -111,7 +123,7 @@ func (a *actor) batch(fence int64, letters []letter) bool {
 			p.locked = false
 		}
 	}
-	d := a.read(letters)
+	d := a.read(letters, looks)
 	for _, c := range d.claims {
 		locked = append(locked, a.payment(c.payment))
 	}

@@ -125,8 +125,9 @@ func (a *actor) lock(row *bool) {
 	}
 }
 
-// read is Checkout.read: what a batch concerns, under the lock.
-func (w *world) read(letters []letter) *desk {
+// read is Checkout.read: what a batch concerns, under the lock; what the clerk
+// is owed only when it looks.
+func (w *world) read(letters []letter, looks bool) *desk {
 	l := &ledger{
 		now: w.now, hold: simOptions.Hold, opens: w.begin, closes: w.begin.Add(time.Hour), canceled: w.canceled,
 		shelves: map[ropeline.TicketTypeID]*shelf{}, fans: map[fanShelf]int{}, reservations: map[ropeline.ReservationID]*entry{},
@@ -151,9 +152,9 @@ func (w *world) read(letters []letter) *desk {
 		o := w.orderOf(r)
 		e.ordered = o != nil
 		due := r.State == ReservationHeld && (l.canceled || !r.Deadline.After(w.now))
-		owed := o != nil && !o.pay.locked && (o.pay.duty == DutySettle || o.pay.duty == DutyUnwind)
-		doomed := o != nil && o.cancel && o.state == OrderPending && !o.accepted
-		back := slices.ContainsFunc(w.books.returns, func(b *simReturn) bool { return b.reservation == r.ID && !b.done })
+		owed := looks && o != nil && !o.pay.locked && (o.pay.duty == DutySettle || o.pay.duty == DutyUnwind)
+		doomed := looks && o != nil && o.cancel && o.state == OrderPending && !o.accepted
+		back := looks && slices.ContainsFunc(w.books.returns, func(b *simReturn) bool { return b.reservation == r.ID && !b.done })
 		if asked[r.ID] || due || owed || doomed || back {
 			l.reservations[r.ID] = e
 		}
@@ -178,7 +179,7 @@ func (w *world) read(letters []letter) *desk {
 		}
 	}
 	for _, b := range w.books.returns {
-		if !b.done {
+		if looks && !b.done {
 			d.returns = append(d.returns, b.giveBack)
 		}
 	}

@@ -33,30 +33,38 @@ type stockChange struct {
 	actor                string
 }
 
-// queueChanges appends the batch's rows, in the order of the decisions.
-func (l *ledger) queueChanges(batch *pgx.Batch, event ropeline.EventID) {
-	n := len(l.changes)
+// queueChanges appends the batches' rows, in the order of the decisions.
+func (b ledgers) queueChanges(batch *pgx.Batch) {
+	n := 0
+	for _, l := range b {
+		n += len(l.changes)
+	}
 	if n == 0 {
 		return
 	}
-	types, kinds, actors := make([]string, n), make([]string, n), make([]string, n)
-	capacity, held, sold := make([]int32, n), make([]int32, n), make([]int32, n)
-	reservations := make([]*string, n)
-	for i := range l.changes {
-		c := &l.changes[i]
-		types[i], kinds[i], actors[i] = string(c.ticketType), string(c.kind), c.actor
-		capacity[i], held[i], sold[i] = int32(c.capacity), int32(c.held), int32(c.sold)
-		if c.reservation != "" {
-			reservations[i] = (*string)(&c.reservation)
+	events, types, kinds, actors := make([]string, 0, n), make([]string, 0, n), make([]string, 0, n), make([]string, 0, n)
+	capacity, held, sold := make([]int32, 0, n), make([]int32, 0, n), make([]int32, 0, n)
+	reservations, seqs := make([]*string, 0, n), make([]int64, 0, n)
+	for _, l := range b {
+		for i := range l.changes {
+			c := &l.changes[i]
+			l.seq++
+			events, seqs = append(events, string(l.event)), append(seqs, l.seq)
+			types, kinds, actors = append(types, string(c.ticketType)), append(kinds, string(c.kind)), append(actors, c.actor)
+			capacity, held, sold = append(capacity, int32(c.capacity)), append(held, int32(c.held)), append(sold, int32(c.sold))
+			var reservation *string
+			if c.reservation != "" {
+				reservation = (*string)(&c.reservation)
+			}
+			reservations = append(reservations, reservation)
 		}
 	}
 	batch.Queue(`
 		insert into stock_ledger (event_id, seq, ticket_type_id, kind, delta_capacity, delta_held, delta_sold, reservation_id, actor, at)
-		select $1, $2 + u.n, u.type, u.kind, u.capacity, u.held, u.sold, u.reservation, u.actor, $3
-		from unnest($4::text[], $5::text[], $6::int[], $7::int[], $8::int[], $9::text[], $10::text[])
-			with ordinality as u(type, kind, capacity, held, sold, reservation, actor, n)`,
-		event, l.seq, l.now, types, kinds, capacity, held, sold, reservations, actors)
-	l.seq += int64(n)
+		select u.event, u.seq, u.type, u.kind, u.capacity, u.held, u.sold, u.reservation, u.actor, $1
+		from unnest($2::text[], $3::bigint[], $4::text[], $5::text[], $6::int[], $7::int[], $8::int[], $9::text[], $10::text[])
+			as u(event, seq, type, kind, capacity, held, sold, reservation, actor)`,
+		b.now(), events, seqs, types, kinds, capacity, held, sold, reservations, actors)
 }
 
 // openLedger writes the first rows of a new sale.

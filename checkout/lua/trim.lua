@@ -6,7 +6,9 @@
 --   return, 4 channel of answers, 5 answers or '', then the ids of the decided
 --   letters, in the mailbox's order
 -- Returns: {1, id, body, id, body…}, or {0} when the token does not hold the
---   lease: then nothing is trimmed. A letter that lost its body has ''.
+--   lease: then nothing is trimmed. A letter that lost its body has ''. The
+--   letter "due" loses it by being read, so that one that comes while its batch
+--   is decided is put in anew and not taken for this one.
 -- Cost: O(letters trimmed + letters returned), both ≤ 256
 -- Operation id: the decided letters' ids. Only those that stand at the head are
 --   removed, so a second call removes nothing more. Answers are told even
@@ -20,15 +22,14 @@ end
 redis.call('PEXPIRE', KEYS[3], ARGV[2])
 if #ARGV > 5 then
   local head = redis.call('LRANGE', KEYS[1], 0, #ARGV - 6)
-  local done = {}
+  local done, bodies = 0, {}
   for i, id in ipairs(head) do
     if id ~= ARGV[5 + i] then break end
-    done[i] = id
+    done = i
+    if id ~= 'due' then bodies[#bodies + 1] = id end
   end
-  if #done > 0 then
-    redis.call('HDEL', KEYS[2], unpack(done))
-    redis.call('LTRIM', KEYS[1], #done, -1)
-  end
+  if #bodies > 0 then redis.call('HDEL', KEYS[2], unpack(bodies)) end
+  if done > 0 then redis.call('LTRIM', KEYS[1], done, -1) end
 end
 local answer = {1}
 local limit = tonumber(ARGV[3])
@@ -39,6 +40,7 @@ if limit > 0 then
     for i, id in ipairs(ids) do
       answer[#answer + 1] = id
       answer[#answer + 1] = bodies[i] or ''
+      if id == 'due' then redis.call('HDEL', KEYS[2], id) end
     end
   end
 end

@@ -1,6 +1,8 @@
 package bench
 
 import (
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,6 +21,45 @@ func spent(b *testing.B, client *redis.Client) time.Duration {
 		b.Fatal(err)
 	}
 	return time.Duration(own.Utime.Nano()+own.Stime.Nano()) + redisCPU(b, client)
+}
+
+// postgresCPU is the processor time of the Postgres server with all its
+// processes that are there; those of connections stay for a benchmark's time.
+func (h *house) postgresCPU(b *testing.B) (sum time.Duration) {
+	b.Helper()
+	var dir string
+	if err := h.Pool().QueryRow(b.Context(), "show data_directory").Scan(&dir); err != nil {
+		b.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "postmaster.pid"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	server, _, _ := strings.Cut(string(text), "\n")
+	all, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		b.Fatal(err)
+	}
+	const tick = 10 * time.Millisecond // Linux' USER_HZ is 100 everywhere
+	for _, name := range all {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			continue // it has ended meanwhile
+		}
+		_, rest, _ := strings.Cut(string(text), ") ")
+		fields := strings.Fields(rest) // from the third on, see proc(5)
+		if fields[1] != server && !strings.HasPrefix(string(text), server+" ") {
+			continue
+		}
+		for _, spent := range fields[11:13] {
+			ticks, err := strconv.Atoi(spent)
+			if err != nil {
+				b.Fatal(err)
+			}
+			sum += time.Duration(ticks) * tick
+		}
+	}
+	return sum
 }
 
 // redisCPU is the processor time of the Redis process.

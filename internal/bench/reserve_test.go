@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/admission"
@@ -46,42 +47,69 @@ func BenchmarkReserve(b *testing.B) {
 }
 
 // BenchmarkReserveEvents compares reserving on 20 events at once with reserving
-// on one, as in BenchmarkReserve, in turns.
+// on one, as in BenchmarkReserve, in turns: by the clock, and by the processor
+// time of the program, Redis and Postgres together.
 func BenchmarkReserveEvents(b *testing.B) {
-	const connections, n, many = 128, 20_000, 20
+	const n, many = 20_000, 20
 	h := openHouse(b)
+	client := h.redis(b)
 	figures := rounds{}
-	measure := func(events int) float64 {
-		all := make([][][]byte, events)
-		ids := make([]ropeline.EventID, events)
-		for i := range all {
-			event := h.event(b, n/events)
-			all[i], ids[i] = reservations(h, event, n/events), event.ID
-		}
-		rate, _ := load(b, h.address, connections, n, http.StatusCreated, func(i int) []byte { return all[i%events][i/events] })
-		for _, id := range ids {
-			if held := heldTickets(b, h, id); held != n/events {
-				b.Fatalf("%d of %d tickets are held", held, n/events)
-			}
-			if violations, err := checkout.Audit(b.Context(), h.Pool(), id); err != nil || len(violations) > 0 {
-				b.Fatalf("audit: %v %v", violations, err)
-			}
-		}
-		return rate
-	}
+	measure := func(events int) sale { return h.sell(b, client, events, n) }
 	measure(1) // plans, connections and tables are made by whoever comes first
 	for round := 0; b.Loop(); round++ {
-		one, twenty := inTurns(round, func() float64 { return measure(1) }, func() float64 { return measure(many) })
-		figures.add("one-event/s", one)
-		figures.add("20-events/s", twenty)
-		figures.add("x-one-event", twenty/one)
+		one, twenty := inTurns(round, func() sale { return measure(1) }, func() sale { return measure(many) })
+		figures.addSale("one-event", one)
+		figures.addSale("20-events", twenty)
+		figures.add("x-one-event", twenty.rate/one.rate)
+		figures.add("x-one-event-by-cpu", float64(one.cpu)/float64(twenty.cpu))
 	}
 	figures.report(b)
 }
 
+// sale is what came of selling something.
+type sale struct {
+	rate    float64
+	p99     time.Duration
+	cpu     time.Duration // of a reservation, without the load
+	commits float64       // of Postgres, a reservation
+}
+
+// sell holds n tickets for as many fans over 128 connections, at new events by
+// turns, and insists that exactly those are held and the books are right.
+func (h *house) sell(b *testing.B, client *redis.Client, events, n int) (m sale) {
+	b.Helper()
+	const connections = 128
+	all := make([][][]byte, events)
+	ids := make([]ropeline.EventID, events)
+	for i := range all {
+		event := h.event(b, n/events)
+		all[i], ids[i] = reservations(h, event, n/events), event.ID
+	}
+	cpu, commits := spent(b, client)+h.postgresCPU(b), h.commits(b)
+	m.rate, m.p99 = load(b, h.address, connections, n, http.StatusCreated, func(i int) []byte { return all[i%events][i/events] })
+	m.cpu = (spent(b, client) + h.postgresCPU(b) - cpu) / time.Duration(n)
+	m.commits = float64(h.commits(b)-commits) / float64(n)
+	for _, id := range ids {
+		if held := heldTickets(b, h, id); held != n/events {
+			b.Fatalf("%d of %d tickets are held", held, n/events)
+		}
+		if violations, err := checkout.Audit(b.Context(), h.Pool(), id); err != nil || len(violations) > 0 {
+			b.Fatalf("audit: %v %v", violations, err)
+		}
+	}
+	return m
+}
+
+func (r rounds) addSale(name string, s sale) {
+	r.add(name+"/s", s.rate)
+	r.add(name+"-p99-ms", float64(s.p99.Microseconds())/1000)
+	r.add(name+"-cpu-µs", float64(s.cpu.Nanoseconds())/1000)
+	r.add(name+"-commits", s.commits)
+}
+
 // inTurns measures two things, one after the other; in each second round the
 // other one comes first, so that neither always meets fuller tables.
-func inTurns(round int, first, second func() float64) (a, b float64) {
+func inTurns[T any](round int, first, second func() T) (a, b T) {
 	if round%2 == 0 {
 		a = first()
 		return a, second()
