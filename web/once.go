@@ -7,9 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/ropeline/ropeline"
 )
@@ -79,4 +81,14 @@ func (s *Server) onceThen(c *gin.Context, to, scope, key string, request any, do
 	}
 	c.Data(status, gin.MIMEJSON, body)
 	return nil
+}
+
+// PruneAnswers removes up to limit answers older than keep that are remembered
+// for their Idempotency-Key: nobody asks again after so long. It returns how
+// many went.
+func PruneAnswers(ctx context.Context, pool *pgxpool.Pool, keep time.Duration, limit int) (int, error) {
+	tag, err := pool.Exec(ctx, `
+		delete from idempotency_keys where (scope, key) in (
+			select scope, key from idempotency_keys where created_at < now() - $1::interval order by created_at limit $2)`, keep, limit)
+	return int(tag.RowsAffected()), err
 }

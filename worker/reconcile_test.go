@@ -1,6 +1,8 @@
 package worker
 
 import (
+	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,7 +35,7 @@ func TestWorkerReconciles(t *testing.T) {
 // What is old and needed by nobody goes, the rest stays.
 func TestPrune(t *testing.T) {
 	o := newOffice(t, checkout.Options{})
-	stop := o.work(Options{})
+	stop := o.work(Options{Sink: &sink{}})
 	e := o.event(3)
 	order := o.order(o.reserve(e, 10*time.Second))
 	o.confirm(order, "approve")
@@ -43,6 +45,7 @@ func TestPrune(t *testing.T) {
 		return n
 	}
 	within(t, 60*time.Second, "webhooks are delivered", func() bool { return rows("sandbox_webhooks where delivered_at is null") == 0 })
+	within(t, 60*time.Second, "news are taken", func() bool { return rows("outbox where seq > (select min(seq) from outbox_cursors)") == 0 })
 	stop()
 	webhooks := rows("webhook_events")
 	_, err := o.pair.Pool.Exec(t.Context(), `
@@ -50,14 +53,27 @@ func TestPrune(t *testing.T) {
 		insert into reconciliations (kind, provider, since, started_at, alerts) values ('all', 'sandbox', now(), now() - interval '31 days', 0),
 			('all', 'sandbox', now(), now() - interval '31 days', 1);
 		update sandbox_webhooks set delivered_at = delivered_at - interval '31 days';
+		alter table outbox disable trigger outbox_append_only;
+		update outbox set created_at = created_at - interval '8 days';
+		alter table outbox enable trigger outbox_append_only;
 		delete from paces`)
 	must(t, err)
-	o.work(Options{})
+	var others atomic.Int64
+	o.work(Options{Sink: &sink{}, Prune: func(_ context.Context, keep time.Duration, _ int) (int, error) {
+		others.Store(int64(keep))
+		return 0, nil
+	}})
 	within(t, 60*time.Second, "pruned", func() bool {
-		return rows("webhook_events where event_id = 'old'") == 0 && rows("sandbox_webhooks") == 0 && rows("reconciliations where started_at < now() - interval '1 day'") == 1
+		return rows("outbox where created_at < now() - interval '7 days'") == 1 && rows("webhook_events where event_id = 'old'") == 0 && rows("sandbox_webhooks") == 0 && rows("reconciliations where started_at < now() - interval '1 day'") == 1
 	})
 	if rows("webhook_events") < webhooks || rows("sandbox_intents") != 1 || rows("tickets") != 1 {
 		t.Error("too much went")
+	}
+	if keep := time.Duration(others.Load()); keep != 30*24*time.Hour {
+		t.Errorf("another room was to keep its rows for %v", keep)
+	}
+	if _, err := o.pair.Pool.Exec(t.Context(), "insert into outbox (event_id, kind, subject, payload) values ('e', 'OrderPaid', 'o', '{}'); delete from outbox where event_id = 'e'"); err == nil {
+		t.Error("news of today may go")
 	}
 	o.audit(e)
 }

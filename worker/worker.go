@@ -49,6 +49,13 @@ type Options struct {
 	ReconcileOpen, ReconcileAll time.Duration
 	// Keep is how long rows stay that nobody needs any more; default 30 days.
 	Keep time.Duration
+	// KeepNews is how long domain events stay that every reader has taken; default,
+	// and the least, 7 days.
+	KeepNews time.Duration
+	// Prune removes up to limit rows, older than keep, of a room that the worker
+	// does not know; it fits web.PruneAnswers
+	// with a pool.
+	Prune func(ctx context.Context, keep time.Duration, limit int) (gone int, err error)
 	// Sweep is the pause between two sweeps; default half a second: a hold whose
 	// clerk dies ends after a sweep, the lease of 3 s and another sweep, within 5 s.
 	Sweep time.Duration
@@ -72,6 +79,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Keep <= 0 {
 		o.Keep = 30 * 24 * time.Hour
+	}
+	if o.KeepNews < outbox.LeastKept {
+		o.KeepNews = outbox.LeastKept
 	}
 	if o.Sweep <= 0 {
 		o.Sweep = 500 * time.Millisecond

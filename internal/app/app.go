@@ -183,6 +183,9 @@ func (a *App) openRooms(ctx context.Context) error {
 			Stock: a.Admission.Stock, Done: a.Admission.Done, Sink: worker.NewRedisStream(a.redis),
 			Letters: worker.Letters{Notify: a.Notify, Catalog: a.Catalog, Line: a.Line, Admission: a.Admission},
 			Sandbox: box, PublicURL: a.url, Refunds: a.config.RefundRate,
+			Prune: func(ctx context.Context, keep time.Duration, limit int) (int, error) {
+				return web.PruneAnswers(ctx, a.pool, keep, limit)
+			},
 		})
 	}
 	if a.worker != nil {
