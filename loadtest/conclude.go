@@ -63,7 +63,7 @@ func (l *houseLog) close() error {
 }
 
 // conclude reads tickets at the gate, asks the database, and reports.
-func (r *runCommand) conclude(ctx context.Context, s *scenario.Scenario, h *house, organizer *crowd.Organizer, j partJob, log *houseLog, notes []string, stdout, stderr io.Writer) error {
+func (r *runCommand) conclude(ctx context.Context, s *scenario.Scenario, h *house, organizer *crowd.Organizer, j partJob, log *houseLog, weight string, stdout, stderr io.Writer) error {
 	ctx = context.WithoutCancel(ctx) // who stops a run still wants to know
 	if organizer != nil && s.Gate > 0 {
 		tickets := &purse{most: s.Gate}
@@ -99,10 +99,8 @@ func (r *runCommand) conclude(ctx context.Context, s *scenario.Scenario, h *hous
 	if err != nil {
 		return err
 	}
-	for _, note := range notes {
-		if note != "" {
-			summary.Notes = append(summary.Notes, note)
-		}
+	if weight != "" {
+		summary.Notes = append(summary.Notes, weight)
 	}
 	if err := writeReports(j.Dir, summary); err != nil {
 		return err
@@ -209,6 +207,12 @@ func analyse(path string) (*report.Summary, error) {
 		}
 		summary.Verdicts = append(summary.Verdicts, seen...)
 	}
+	vitals, err := readVitals(filepath.Join(path, vitalsFile))
+	if err != nil {
+		return nil, err
+	}
+	flat, notes := compareVitals(vitals)
+	summary.Verdicts, summary.Notes = append(summary.Verdicts, flat...), append(summary.Notes, notes...)
 	return summary, nil
 }
 

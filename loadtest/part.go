@@ -56,7 +56,7 @@ type partJob struct {
 // weigh little, and time is there.
 const (
 	manyFans  = 2000
-	thriftyGC = 10
+	thriftyGC = 30
 )
 
 type partCommand struct{}

@@ -150,12 +150,7 @@ func (r *runCommand) run(ctx context.Context, stdout, stderr io.Writer) (err err
 	}
 	faults, stop := context.WithCancel(ctx)
 	ended := make(chan error, 2)
-	var notes []string
-	go func() {
-		var err error
-		notes, err = watchVitals(faults, h.cluster, dir, began)
-		ended <- err
-	}()
+	go func() { ended <- watchVitals(faults, h.cluster, dir, began) }()
 	go func() { ended <- r.befall(faults, h, s.Faults, began, log.see) }()
 	shown := newProgress(stderr)
 	err = job.runParts(ctx, shown, stderr)
@@ -164,7 +159,7 @@ func (r *runCommand) run(ctx context.Context, stdout, stderr io.Writer) (err err
 	if err != nil {
 		return errors.Join(err, log.close())
 	}
-	return r.conclude(ctx, s, h, organizer, job, log, append(notes, shown.weight()), stdout, stderr)
+	return r.conclude(ctx, s, h, organizer, job, log, shown.weight(), stdout, stderr)
 }
 
 // shareOf: the crowd takes 0 for "the default" and less for "none".

@@ -3,6 +3,7 @@ package cluster
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -20,6 +21,7 @@ type Vitals struct {
 	Files      map[string]int64 `json:"files"`      // open files, by process
 	Goroutines map[string]int64 `json:"goroutines"` // by node
 	Keys       int64            `json:"keys"`       // in Redis
+	Lasting    int64            `json:"lasting"`    // of them those without an end
 }
 
 // Vitals looks at every process once. What cannot be seen, as on systems
@@ -42,7 +44,9 @@ func (c *Cluster) Vitals(ctx context.Context) Vitals {
 			v.Goroutines[fmt.Sprintf("web-%d", i+1)] = n
 		}
 	}
-	v.Keys, _ = redisKeys(c.keeper.Redis)
+	if all, ending, err := redisKeys(c.keeper.Redis); err == nil {
+		v.Keys, v.Lasting = all, all-ending
+	}
 	return v
 }
 
@@ -67,24 +71,27 @@ func goroutines(ctx context.Context, node string) (int64, error) {
 	return 0, fmt.Errorf("%s tells no goroutines", node)
 }
 
-// redisKeys asks Redis for DBSIZE.
-func redisKeys(redisURL string) (int64, error) {
+// redisKeys asks Redis how many keys it has, and how many of them end by
+// themselves.
+func redisKeys(redisURL string) (all, ending int64, err error) {
 	u, err := url.Parse(redisURL)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	conn, err := net.DialTimeout("unix", u.Path, 2*time.Second)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(2 * time.Second))
-	if _, err := conn.Write([]byte("DBSIZE\r\n")); err != nil {
-		return 0, err
+	if _, err := conn.Write([]byte("INFO keyspace\r\n")); err != nil {
+		return 0, 0, err
 	}
-	line, err := bufio.NewReader(conn).ReadString('\n')
-	if err != nil {
-		return 0, err
+	for lines := bufio.NewScanner(conn); lines.Scan(); {
+		if spaces, ok := strings.CutPrefix(lines.Text(), "db0:"); ok {
+			_, err := fmt.Sscanf(spaces, "keys=%d,expires=%d,", &all, &ending)
+			return all, ending, err
+		}
 	}
-	return strconv.ParseInt(strings.TrimPrefix(strings.TrimSpace(line), ":"), 10, 64)
+	return 0, 0, errors.New("no keys were told of")
 }

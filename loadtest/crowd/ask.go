@@ -38,16 +38,13 @@ func (f *fan) ask(ctx context.Context, r request, mark func(*record.Observation)
 
 func (f *fan) askOnce(ctx context.Context, r request, mark func(*record.Observation)) answer {
 	late := f.lateness()
-	sent := r
-	sent.header = r.header.Clone()
-	var a answer
-	deep(func() { a = f.client.do(ctx, sent) })
+	a := f.client.do(ctx, r)
 	if a.status == 0 && ctx.Err() != nil {
 		return a // we hung up ourselves: not a fact about the server
 	}
 	o := record.Observation{
 		Fan: f.index, T: f.scene.since(a.at), Took: a.took.Microseconds(), Late: late.Microseconds(), Every: r.every.Microseconds(),
-		Step: r.step, Trick: r.trick, Status: a.status, Code: a.code, Key: r.header.Get("Idempotency-Key"),
+		Step: r.step, Trick: r.trick, Status: a.status, Code: a.code, Key: r.header.get("Idempotency-Key"),
 	}
 	if a.ok() && mark != nil {
 		mark(&o)
@@ -66,7 +63,7 @@ func create[T any](ctx context.Context, f *fan, r request, key string, facts fun
 	if r.header == nil {
 		r.header = f.header()
 	}
-	r.header.Set("Idempotency-Key", key)
+	r.header.set("Idempotency-Key", key)
 	send := func(f *fan) (T, answer) {
 		var got T
 		one := r

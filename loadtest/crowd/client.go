@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -23,11 +24,23 @@ const maxAnswer = 1 << 20
 
 // client carries the requests of all fans of a run over a bounded pool of
 // connections. It keeps no cookies: each fan shows its own tokens in headers.
+//
+// A connection belongs to one carrier, a goroutine that takes a request at a
+// time. A fan hands its request over and waits on its own small stack: with tens
+// of thousands of fans waiting for an answer, what each of them owns meanwhile
+// is what a process can hold, and buffers and deep stacks are the carriers'. The
+// wait for a carrier has no limit of its own; a browser has none either, and who
+// gives up in a queue and comes back only makes it longer.
 type client struct {
 	base   *url.URL
 	origin string
-	http   *http.Client
 	dial   func(ctx context.Context, network, address string) (net.Conn, error)
+
+	errands  chan *errand
+	closing  chan struct{}
+	mu       sync.Mutex
+	left     int // carriers that may still be hired
+	carriers sync.WaitGroup
 }
 
 // newClient refuses, at the moment of dialling and so whatever a name
@@ -55,25 +68,9 @@ func newClient(baseURL string, maxConns int, remote bool, from netip.Addr) (*cli
 		}
 		return onlyLoopback(network, address, raw)
 	}
-	transport := &http.Transport{
-		DialContext:           dial.DialContext,
-		MaxConnsPerHost:       maxConns,
-		MaxIdleConns:          maxConns,
-		MaxIdleConnsPerHost:   maxConns, // fewer would churn through local ports
-		IdleConnTimeout:       30 * time.Second,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ResponseHeaderTimeout: 20 * time.Second,
-		DisableCompression:    true,
-		ReadBufferSize:        4 << 10,
-		WriteBufferSize:       4 << 10,
-	}
 	return &client{
 		base: base, origin: base.Scheme + "://" + base.Host, dial: dial.DialContext,
-		http: &http.Client{
-			Transport:     transport,
-			Timeout:       30 * time.Second,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		errands: make(chan *errand), closing: make(chan struct{}), left: maxConns,
 	}, nil
 }
 
@@ -93,14 +90,18 @@ func (c *client) address() string {
 	return net.JoinHostPort(c.base.Hostname(), map[string]string{"http": "80", "https": "443"}[c.base.Scheme])
 }
 
-func (c *client) close() { c.http.CloseIdleConnections() }
+// close ends the connections. No request may be under way.
+func (c *client) close() {
+	close(c.closing)
+	c.carriers.Wait()
+}
 
 // request is one HTTP request of a fan.
 type request struct {
 	step         record.Step
 	trick        string // of StepIntrude
 	method, path string
-	header       http.Header
+	header       header
 	body         any             // encoded as JSON; nil: none
 	into         any             // decoded from a 2xx answer; nil: not wanted
 	every        time.Duration   // of looks that repeat
@@ -124,46 +125,65 @@ func (a answer) again() bool {
 	return a.status == 0 || a.status == http.StatusTooManyRequests || a.status >= 500
 }
 
+// field is one line of a request's header.
+type field struct{ name, value string }
+
+// header is a request's header, as far as fans fill it.
+type header []field
+
+// set replaces a field or adds it.
+func (h *header) set(name, value string) {
+	for i := range *h {
+		if (*h)[i].name == name {
+			(*h)[i].value = value
+			return
+		}
+	}
+	*h = append(*h, field{name, value})
+}
+
+func (h header) get(name string) string {
+	for _, f := range h {
+		if f.name == name {
+			return f.value
+		}
+	}
+	return ""
+}
+
+// do sends r and waits for its answer; the end of ctx breaks it off.
 func (c *client) do(ctx context.Context, r request) (a answer) {
 	began := time.Now()
 	defer func() { a.at = time.Now(); a.took = a.at.Sub(began) }()
-	var body io.Reader
-	if r.body != nil {
-		raw, err := json.Marshal(r.body)
-		if err != nil {
-			return answer{code: "transport", err: err}
+	e := &errand{ctx: ctx, request: r, done: make(chan struct{})}
+	select {
+	case c.errands <- e:
+	default:
+		if !c.hire(e) {
+			select {
+			case c.errands <- e:
+			case <-ctx.Done():
+				return answer{code: "transport", err: ctx.Err()}
+			}
 		}
-		body = bytes.NewReader(raw)
 	}
-	req, err := http.NewRequestWithContext(ctx, r.method, c.base.String()+r.path, body)
-	if err != nil {
-		return answer{code: "transport", err: err}
+	select {
+	case <-e.done:
+	case <-ctx.Done():
+		e.breakOff()
+		<-e.done
 	}
-	if r.header != nil {
-		req.Header = r.header
-	}
-	req.Header.Set("Accept", "application/json")
-	if r.body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	res, err := c.http.Do(req)
-	if err != nil {
-		return answer{code: "transport", err: err}
-	}
-	defer res.Body.Close()
-	if r.jar != nil {
-		*r.jar = res.Cookies()
-	}
-	return read(res, r.into)
+	return e.answer
 }
 
 // read decodes an answer; one whose body breaks off or is no JSON counts as
 // none, because the fan learnt nothing from it.
-func read(res *http.Response, into any) answer {
-	raw, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-	if err != nil {
+func read(res *http.Response, into any, body *bytes.Buffer) answer {
+	body.Reset()
+	if _, err := body.ReadFrom(io.LimitReader(res.Body, maxAnswer)); err != nil {
 		return answer{code: "transport", err: err}
 	}
+	raw := body.Bytes()
 	a := answer{status: res.StatusCode}
 	if seconds, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && seconds > 0 {
 		a.retryAfter = time.Duration(seconds) * time.Second

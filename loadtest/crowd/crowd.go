@@ -143,7 +143,7 @@ func (c Crowd) Run(ctx context.Context) (*Result, error) {
 		s.sinks = append(s.sinks, c.Watch)
 	}
 	head := record.RunFacts{
-		Event: c.Event, Fans: c.Fans, Seed: c.Seed, Started: s.began,
+		Event: c.Event, Fans: c.share(), Seed: c.Seed, Started: s.began,
 		Slack: c.Slack, Rule: c.Rule, Capacity: c.Capacity, DropAt: event.DropAt, Scenario: c.Name, Bots: c.Mix.Bots(), First: c.Part,
 	}
 	if head.Capacity == nil {
@@ -194,6 +194,9 @@ func (c Crowd) open(ctx context.Context) (*scene, eventAnswer, error) {
 	}
 	return s, event, nil
 }
+
+// share is how many of the fans are this part's.
+func (c Crowd) share() int { return (c.Fans - c.Part + max(1, c.Parts) - 1) / max(1, c.Parts) }
 
 // times are the moments at which the fans come.
 func (c Crowd) times() iter.Seq[time.Duration] {

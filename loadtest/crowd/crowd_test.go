@@ -55,8 +55,8 @@ func TestASoundHouseHolds(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, v := range result.Verdicts {
-		if v.Invariant == "I8" || v.Invariant == "draw" {
-			continue // this house has no gate and no lobby
+		if v.Invariant == "I8" || v.Invariant == "draw" || v.Invariant == "resume" {
+			continue // this house has no gate and no lobby, and nothing befalls it
 		}
 		if !v.OK || v.Checked == 0 || v.Note != "" {
 			t.Errorf("%v %s", v, v.Note)

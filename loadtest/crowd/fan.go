@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"math/rand/v2"
-	"net/http"
 	"strings"
 	"time"
 
@@ -161,16 +160,16 @@ func (f *fan) stuck(ctx context.Context) record.Outcome {
 }
 
 // header shows who the fan is.
-func (f *fan) header() http.Header {
-	h := make(http.Header, 8)
+func (f *fan) header() header {
+	h := make(header, 0, 5)
 	if f.token != "" {
-		h.Set("Authorization", "Bearer "+f.token)
+		h.set("Authorization", "Bearer "+f.token)
 	}
 	if f.place != "" {
-		h.Set("Ropeline-Place", f.place)
+		h.set("Ropeline-Place", f.place)
 	}
 	if f.shopper != "" {
-		h.Set("Ropeline-Shopper", f.shopper)
+		h.set("Ropeline-Shopper", f.shopper)
 	}
 	return h
 }

@@ -2,7 +2,6 @@ package crowd
 
 import (
 	"context"
-	"net/http"
 	"sync"
 
 	"github.com/ropeline/ropeline"
@@ -55,18 +54,18 @@ func (f *fan) intrude(ctx context.Context) record.Outcome {
 		case trick == record.TrickNoPass:
 		case trick == record.TrickForgedShopper || shopper == "":
 			trick = record.TrickForgedShopper
-			header.Set("Ropeline-Shopper", forge(shopper, f.place))
+			header.set("Ropeline-Shopper", forge(shopper, f.place))
 		default:
-			header.Set("Ropeline-Shopper", shopper)
+			header.set("Ropeline-Shopper", shopper)
 		}
-		header.Set("Idempotency-Key", f.key())
-		header.Set("Prefer", "wait=2")
+		header.set("Idempotency-Key", f.key())
+		header.set("Prefer", "wait=2")
 		f.trick(ctx, trick, "/reserve-tickets", header, map[string]any{"items": f.choose()})
 	}
 	return ""
 }
 
-func (f *fan) trick(ctx context.Context, trick, rest string, header http.Header, body any) answer {
+func (f *fan) trick(ctx context.Context, trick, rest string, header header, body any) answer {
 	return f.ask(ctx, request{step: record.StepIntrude, trick: trick, method: "POST", path: f.path(rest), header: header, body: body}, nil)
 }
 
@@ -77,7 +76,7 @@ func (f *fan) tryOtherBody(ctx context.Context, key string, items []ropeline.Ite
 		other[0].Quantity = 1
 	}
 	header := f.header()
-	header.Set("Idempotency-Key", key)
+	header.set("Idempotency-Key", key)
 	f.trick(ctx, record.TrickOtherBody, "/reserve-tickets", header, map[string]any{"items": other})
 }
 

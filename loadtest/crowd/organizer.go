@@ -45,10 +45,10 @@ func SignIn(ctx context.Context, baseURL, email, password string, remote bool) (
 // Close ends the connections.
 func (o *Organizer) Close() { o.client.close() }
 
-func (o *Organizer) header() http.Header {
-	h := http.Header{"Origin": {o.client.origin}}
+func (o *Organizer) header() header {
+	h := header{{"Origin", o.client.origin}}
 	if o.cookie != "" {
-		h.Set("Cookie", strings.TrimSuffix(o.cookie, "; "))
+		h.set("Cookie", strings.TrimSuffix(o.cookie, "; "))
 	}
 	return h
 }
@@ -69,7 +69,7 @@ func (o *Organizer) CreateEvent(ctx context.Context, body any) (ropeline.EventID
 		} `json:"event"`
 	}
 	header := o.header()
-	header.Set("Idempotency-Key", strconv.FormatInt(time.Now().UnixNano(), 36))
+	header.set("Idempotency-Key", strconv.FormatInt(time.Now().UnixNano(), 36))
 	if a := o.client.do(ctx, request{method: "POST", path: "/admin/events", header: header, body: body, into: &made}); !a.ok() {
 		return "", fmt.Errorf("the event: %w", a.failure())
 	}

@@ -112,7 +112,7 @@ func (f *fan) available() bool {
 // reserve asks and, when the clerk has not decided yet, looks until it has.
 func (f *fan) reserve(ctx context.Context, items []ropeline.Item) (reservationAnswer, answer) {
 	header, key := f.header(), f.key()
-	header.Set("Prefer", "wait=5")
+	header.set("Prefer", "wait=5")
 	got, a := create(ctx, f, request{
 		step: record.StepReserve, method: "POST", path: f.path("/reserve-tickets"), header: header,
 		body: map[string]any{"items": items},

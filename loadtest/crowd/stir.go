@@ -100,7 +100,7 @@ func (f *fan) moveOn(ctx context.Context) {
 	}
 	f.hangUp()
 	var cookies []*http.Cookie
-	f.ask(ctx, request{step: record.StepLink, method: "GET", path: opened.Path, header: http.Header{}, jar: &cookies}, nil)
+	f.ask(ctx, request{step: record.StepLink, method: "GET", path: opened.Path, header: header{}, jar: &cookies}, nil)
 	for _, c := range cookies {
 		switch {
 		case c.Name == "ropeline_fan":
@@ -139,7 +139,7 @@ func (f *fan) tryTheDoor(ctx context.Context) record.Outcome {
 		return ""
 	}
 	header := f.header()
-	header.Set("Idempotency-Key", f.key())
+	header.set("Idempotency-Key", f.key())
 	f.trick(ctx, record.TrickNoPass, "/reserve-tickets", header, map[string]any{"items": f.choose()})
 	f.trick(ctx, record.TrickForgedPass, "/enter", f.header(), map[string]string{"pass": forge("", f.token)})
 	return ""

@@ -51,7 +51,7 @@ const handshake = 15 * time.Second
 
 // openWire asks for a live connection. The answer tells why there is none; its
 // status is 101 or 200 when there is one.
-func (c *client) openWire(ctx context.Context, path string, header http.Header, stream bool) (w *wire, a answer) {
+func (c *client) openWire(ctx context.Context, path string, header header, stream bool) (w *wire, a answer) {
 	began := time.Now()
 	defer func() { a.at = time.Now(); a.took = a.at.Sub(began) }()
 	ctx, cancel := context.WithTimeout(ctx, handshake)
@@ -91,7 +91,7 @@ func (c *client) openWire(ctx context.Context, path string, header http.Header, 
 	return w, a
 }
 
-func (c *client) wireRequest(path string, header http.Header, stream bool) []byte {
+func (c *client) wireRequest(path string, header header, stream bool) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "GET %s HTTP/1.1\r\nHost: %s\r\nOrigin: %s\r\n", c.base.Path+path, c.base.Host, c.origin)
 	if stream {
@@ -102,7 +102,7 @@ func (c *client) wireRequest(path string, header http.Header, stream bool) []byt
 		fmt.Fprintf(&b, "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n",
 			base64.StdEncoding.EncodeToString(key[:]))
 	}
-	header.Write(&b)
+	header.write(&b)
 	b.WriteString("\r\n")
 	return b.Bytes()
 }
@@ -117,7 +117,7 @@ func (w *wire) readHead() (answer, error) {
 		return answer{}, err
 	}
 	if res.StatusCode != http.StatusSwitchingProtocols && (!w.stream || res.StatusCode != http.StatusOK) {
-		return read(res, nil), nil
+		return read(res, nil, new(bytes.Buffer)), nil
 	}
 	if w.stream && !strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") {
 		return answer{}, errors.New("this is no event stream")

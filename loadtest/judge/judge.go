@@ -8,7 +8,7 @@ import (
 
 // Verdict is what the fans' observations say about one invariant.
 type Verdict struct {
-	Invariant string `json:"invariant"` // "I1" … "I11" as in the design, "positions" or "draw"
+	Invariant string `json:"invariant"` // "I1" … "I11" as in the design, "positions", "draw" or "resume"
 	Claim     string `json:"claim"`     // what must hold, in the words of what fans can see
 	OK        bool   `json:"ok"`        // no counterexample was found
 	Checked   int    `json:"checked"`   // how many times it could have failed; 0: nothing was seen of it
@@ -50,13 +50,14 @@ type Judge struct {
 	witnesses []witness
 	fairness  *fairness
 	lottery   *lottery
+	pulse     *pulse
 }
 
 // New returns a Judge that has seen nothing.
 func New() *Judge {
-	j := &Judge{fairness: newFairness(), lottery: newLottery()}
+	j := &Judge{fairness: newFairness(), lottery: newLottery(), pulse: newPulse()}
 	j.witnesses = []witness{
-		newStock(), newLine(), newEnds(), newPlaces(), newTickets(), newGate(), newHolds(), newEffects(), newDoor(), j.lottery,
+		newStock(), newLine(), newEnds(), newPlaces(), newTickets(), newGate(), newHolds(), newEffects(), newDoor(), j.lottery, j.pulse,
 	}
 	return j
 }
@@ -81,6 +82,10 @@ func (j *Judge) Verdicts() []Verdict {
 	}
 	return all
 }
+
+// Faults are what befell the house, in the order of time, and how long the sale
+// stood still after each.
+func (j *Judge) Faults() []Fault { return j.pulse.judged() }
 
 // finding collects one invariant's verdict: how often it was checked, and the
 // first counterexample.

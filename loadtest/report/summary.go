@@ -84,8 +84,8 @@ type Fault struct {
 	At      float64 `json:"at"`
 	Kind    string  `json:"kind"`
 	Note    string  `json:"note"`
-	GoesOn  float64 `json:"goes_on"` // seconds from it to the next new reservation; -1: there was none
-	Silence float64 `json:"silence"` // the longest time without a new reservation that began or went on within 20 s of it; -1: the sale was over
+	Limit   float64 `json:"limit,omitempty"` // seconds that the sale may stand still after it; 0: none
+	Silence float64 `json:"silence"`         // the longest time without a new reservation within 20 s of it and before the next fault; negative: not judged
 }
 
 // New sums up a run.
@@ -111,35 +111,11 @@ func New(judged *judge.Judge, t *tally.Tally) *Summary {
 		}
 		s.Latency = append(s.Latency, l)
 	}
-	for _, f := range t.Faults {
-		s.Faults = append(s.Faults, Fault{At: f.At.Seconds(), Kind: f.Kind, Note: f.Note, GoesOn: goesOn(t.Holds, f.At.Microseconds()), Silence: silence(t.Holds, f.At.Microseconds())})
+	for _, f := range judged.Faults() {
+		s.Faults = append(s.Faults, Fault{At: f.At.Seconds(), Kind: f.Kind, Note: f.Note, Limit: f.Limit.Seconds(), Silence: f.Silence.Seconds()})
 	}
 	s.series(&t.Series)
 	return s
-}
-
-// silenceWindow is how long after a fault the sale's standstill counts for it.
-const silenceWindow = 20_000_000
-
-// silence is the longest gap between two reservations that touches the window
-// after t, in seconds.
-func silence(holds []int64, t int64) float64 {
-	after, _ := slices.BinarySearch(holds, t)
-	if after == 0 || after >= len(holds) {
-		return -1
-	}
-	var longest int64
-	for i := after; i < len(holds) && holds[i-1] < t+silenceWindow; i++ {
-		longest = max(longest, holds[i]-holds[i-1])
-	}
-	return float64(longest) / 1e6
-}
-
-func goesOn(holds []int64, t int64) float64 {
-	if after, _ := slices.BinarySearch(holds, t); after < len(holds) {
-		return float64(holds[after]-t) / 1e6
-	}
-	return -1
 }
 
 func latency(name string, h *hdrhistogram.Histogram, perMilli float64) Latency {

@@ -61,11 +61,14 @@ func (s *Summary) Text(w io.Writer) error {
 	for i, fault := range s.Faults {
 		if i == 0 {
 			p.line("")
-			p.line("faults, and the longest silence of the sale around each")
+			p.line("faults, and how long the sale stood still after each, before the next")
 		}
 		silence := "the sale was over, or had not begun"
 		if fault.Silence >= 0 {
-			silence = fmt.Sprintf("%.2f s; the next reservation %.2f s after it", fault.Silence, fault.GoesOn)
+			silence = fmt.Sprintf("%.2f s", fault.Silence)
+			if fault.Limit > 0 {
+				silence += fmt.Sprintf(" of %.0f s", fault.Limit)
+			}
 		}
 		p.line("  %8.1f s  %-24s %s", fault.At, fault.Kind+" "+fault.Note, silence)
 	}
@@ -76,8 +79,10 @@ func (s *Summary) Text(w io.Writer) error {
 		}
 		p.line("  %-12s %-24s %8d", problem.Step, problem.Code, problem.Count)
 	}
-	for _, note := range s.Notes {
-		p.line("")
+	for i, note := range s.Notes {
+		if i == 0 {
+			p.line("")
+		}
 		p.line("%s", note)
 	}
 	writeVerdicts(p, s.Verdicts)

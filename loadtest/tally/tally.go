@@ -32,9 +32,7 @@ type Tally struct {
 	Service  map[record.Step]*hdrhistogram.Histogram // microseconds from the sending alone
 	Late     *hdrhistogram.Histogram                 // microseconds that requests went out late: the tester's own health
 	Waited   *hdrhistogram.Histogram                 // from the first number to admission, milliseconds
-	Faults   []Fault
 	Series   Series
-	Holds    []int64 // T of each reservation that was held, rising: the pulse of the sale
 
 	fans map[int]*progress
 }
@@ -55,13 +53,6 @@ type Funnel struct {
 type Problem struct {
 	Step record.Step
 	Code string
-}
-
-// Fault is something that befell the house during the run.
-type Fault struct {
-	At   time.Duration `json:"at"`
-	Kind string        `json:"kind"`
-	Note string        `json:"note"`
 }
 
 type progress struct {
@@ -108,8 +99,7 @@ func (t *Tally) See(o record.Observation) {
 		t.Run = *o.Run
 		return
 	case o.Step == record.StepFault:
-		t.Faults = append(t.Faults, Fault{At: time.Duration(o.T) * time.Microsecond, Kind: o.Code, Note: o.Note})
-		return
+		return // the judge tells what came of it
 	case o.Step == record.StepEnd:
 		t.end(o)
 		return
@@ -209,9 +199,7 @@ func (t *Tally) advance(p *progress, o record.Observation, bin *Bin) {
 		move(&p.inShop, &now.Shop, true)
 	}
 	if s := o.Sale; s != nil {
-		if pass(&p.held, &t.Funnel.Held, &bin.Held, s.Order == "" && s.State == "held") {
-			t.Holds = append(t.Holds, o.T)
-		}
+		pass(&p.held, &t.Funnel.Held, &bin.Held, s.Order == "" && s.State == "held")
 		pass(&p.ordered, &t.Funnel.Ordered, nil, o.Step == record.StepOrder)
 		if pass(&p.bought, &t.Funnel.Paid, &bin.Paid, s.Order != "" && s.State == "paid") {
 			t.Funnel.Tickets += len(s.Tickets)
