@@ -159,6 +159,31 @@ func TestTruthAtOnceWithAnOldSnapshot(t *testing.T) {
 
 // Two nodes with snapshots of any age, and a fan who goes from one to the
 // other with the offset of the last status.
+// Whoever is called hears the number that was called, and not a second one that
+// another window got in the same moment.
+func TestTheNumberThatWasCalled(t *testing.T) {
+	h := openHouse(t)
+	event := h.event()
+	first := h.join(event, nil)
+	r := h.room(event)
+	if ticked, err := h.hub.admission.Tick(t.Context(), event); err != nil || len(ticked.Admitted) != 1 {
+		t.Fatalf("%+v, %v", ticked, err)
+	}
+	second := h.join(event, &first)
+	if second.Number == first.Number {
+		t.Fatalf("the fan has number %d again", first.Number)
+	}
+	for _, shown := range []queue.Place{first, second} {
+		status, now, _, err := r.find(t.Context(), shown)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status.Standing != ropeline.StandingAdmitted || status.Number != first.Number || now.Number != first.Number || (status.Place != "") != (shown != first) {
+			t.Errorf("shown number %d: %s with number %d, place %q", shown.Number, status.Standing, status.Number, status.Place)
+		}
+	}
+}
+
 func TestPositionNeverRisesOverTwoNodes(t *testing.T) {
 	h := openHouse(t)
 	event := h.event()

@@ -83,10 +83,12 @@ func (r *Room) find(ctx context.Context, place queue.Place) (ropeline.Status, qu
 }
 
 // calledStatus is the status of a shopper who holds a place, with the pass still
-// to be signed; a place of the lobby becomes the number that was called.
+// to be signed. The number is the one that was called, also for a place of the
+// lobby and for one that was given while another was being called: two windows of
+// a fan come back after a loss, and one of them is too late.
 func (r *Room) calledStatus(shopper admission.Shopper, place queue.Place) (ropeline.Status, queue.Place, *admission.Shopper, error) {
-	lobby := place.InLobby()
-	if lobby {
+	another := place.InLobby() || place.Number != shopper.Number
+	if another {
 		place.Number, place.Epoch = shopper.Number, shopper.Epoch
 	}
 	st := r.base(r.watch.Snapshot(), place)
@@ -96,7 +98,7 @@ func (r *Room) calledStatus(shopper admission.Shopper, place queue.Place) (ropel
 		st.Standing, st.PassUntil = ropeline.StandingAdmitted, &shopper.PassUntil
 	}
 	st.NextMS = beat.Milliseconds()
-	if lobby {
+	if another {
 		st.Place = r.hub.line.Token(place)
 	}
 	return st, place, &shopper, nil
