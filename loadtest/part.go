@@ -47,6 +47,7 @@ type partJob struct {
 	Connections         int
 	Addresses           int
 	Rule                *record.Rule
+	ShowUp              time.Duration
 	AllowRemote         bool
 	Verbose             bool
 	Dir                 string
@@ -70,7 +71,7 @@ func (j partJob) crowd() crowd.Crowd {
 	c := crowd.Crowd{
 		Name: j.Scenario, BaseURL: j.URLs[0], Nodes: j.URLs[1:], Event: j.Event, Fans: j.Fans, Began: j.Began,
 		Arrival: arrival.Arrival{Shape: j.Arrival.Shape, Over: j.Arrival.Over, Lead: j.Lead},
-		Mix:     j.Mix, Seed: j.Seed, Pace: j.Pace, Slack: j.Slack, Rule: j.Rule, Repeats: j.Repeats, Intrusions: j.Intrusions,
+		Mix:     j.Mix, Seed: j.Seed, Pace: j.Pace, Slack: j.Slack, Rule: j.Rule, ShowUp: j.ShowUp, Repeats: j.Repeats, Intrusions: j.Intrusions,
 		MaxConns: max(1, (j.Connections+j.Parts-1)/j.Parts), Addresses: j.Addresses, Part: j.Part, Parts: j.Parts,
 		AllowRemote: j.AllowRemote, Unjudged: true,
 	}

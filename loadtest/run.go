@@ -141,6 +141,9 @@ func (r *runCommand) run(ctx context.Context, stdout, stderr io.Writer) (err err
 	case r.Event == "":
 		job.Rule = &record.Rule{RatePerMinute: s.Event.Rules.RatePerMinute, Burst: s.Event.Rules.Burst}
 	}
+	if r.Event == "" {
+		job.ShowUp = s.Event.Rules.ShowUp
+	}
 	if err := job.crowd().Validate(); err != nil {
 		return err
 	}

@@ -36,6 +36,8 @@ type Crowd struct {
 
 	// Rule, when given, is held against the admissions seen (I3).
 	Rule *record.Rule
+	// ShowUp is how long a pass waits to be used, as the organizer set it; 0: not known.
+	ShowUp time.Duration
 	// Capacity by ticket type, for I1; nil: as the event announces it.
 	Capacity map[ropeline.TicketTypeID]int64
 	// Slack is how old a server's answer may be, beyond the time that it
@@ -144,7 +146,7 @@ func (c Crowd) Run(ctx context.Context) (*Result, error) {
 	}
 	head := record.RunFacts{
 		Event: c.Event, Fans: c.share(), Seed: c.Seed, Started: s.began,
-		Slack: c.Slack, Rule: c.Rule, Capacity: c.Capacity, DropAt: event.DropAt, Scenario: c.Name, Bots: c.Mix.Bots(), First: c.Part,
+		Slack: c.Slack, Rule: c.Rule, ShowUp: c.ShowUp, Capacity: c.Capacity, DropAt: event.DropAt, Scenario: c.Name, Bots: c.Mix.Bots(), First: c.Part,
 	}
 	if head.Capacity == nil {
 		head.Capacity = event.capacity()

@@ -99,6 +99,18 @@ func TestWhatLooksWrongAndIsNot(t *testing.T) {
 			{Fan: 1, T: 2e6, Step: poll, Status: 404, Code: "not_in_line"},
 			{Fan: 1, T: 4e6, Step: record.StepEnd, Outcome: record.Waiting},
 		}, "I4"},
+		{"unheard for as long as a pass waits", []record.Observation{
+			word(1, 1, join, waits, 1, 3, 3, 0),
+			{Fan: 1, T: 25e6, Took: 20e6, Step: poll, Status: 404, Code: "not_in_line"},
+			word(1, 26, join, waits, 1, 9, 5, 0),
+			{Fan: 1, T: 27e6, Step: record.StepEnd, Outcome: record.Waiting},
+		}, ""},
+		{"heard until shortly before", []record.Observation{
+			word(1, 1, join, waits, 1, 3, 3, 0), word(1, 10, poll, waits, 1, 3, 2, 0),
+			{Fan: 1, T: 25e6, Took: 1e6, Step: poll, Status: 404, Code: "not_in_line"},
+			word(1, 26, join, waits, 1, 9, 5, 0),
+			{Fan: 1, T: 27e6, Step: record.StepEnd, Outcome: record.Waiting},
+		}, "I4I5"},
 		{"as many as the rule allows", paced(5, 0.2, 12), ""},
 		{"a pass that is told again after the line was rebuilt", append(paced(5, 0.2, 12), word(3, 30, poll, in, 2, 3, 0, 70)), ""},
 		{"one more than the rule allows", paced(6, 0.2, 12), "I3"},
@@ -107,7 +119,7 @@ func TestWhatLooksWrongAndIsNot(t *testing.T) {
 		t.Run(story.name, func(t *testing.T) {
 			judging := judge.New()
 			judging.See(record.Observation{Fan: -1, Step: record.StepRun, Run: &record.RunFacts{
-				Started: started, Slack: 3 * time.Second, Rule: &record.Rule{RatePerMinute: 300, Burst: 5},
+				Started: started, Slack: 3 * time.Second, Rule: &record.Rule{RatePerMinute: 300, Burst: 5}, ShowUp: 20 * time.Second,
 			}})
 			for _, o := range story.said {
 				judging.See(o)

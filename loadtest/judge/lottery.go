@@ -22,7 +22,7 @@ import (
 type lottery struct {
 	finding
 	names map[int]string // fan → the id that the draw knows it by
-	got   map[int]int64  // fan → its first number
+	got   map[int]int64  // fan → its first number; -1: unheard
 	note  string
 }
 
@@ -36,7 +36,9 @@ func (l *lottery) see(_ *record.RunFacts, o record.Observation) {
 		l.names[o.Fan] = o.Note
 	}
 	if o.Code == string(ropeline.CodeNotInLine) {
-		delete(l.names, o.Fan) // its drawn number may have been called and have run out unheard; what it gets now is another
+		if _, known := l.got[o.Fan]; !known {
+			l.got[o.Fan] = -1 // its drawn number may have been called and have run out unheard; what it gets now is another
+		}
 	}
 	if o.Line != nil && o.Line.Standing == ropeline.StandingWaiting {
 		if _, known := l.got[o.Fan]; !known {
@@ -99,7 +101,7 @@ func (j *Judge) Draw(file io.Reader) error {
 	slices.Sort(fans)
 	for _, fan := range fans {
 		want, entrant := numbers[j.lottery.names[fan]]
-		if !entrant {
+		if !entrant || j.lottery.got[fan] < 0 {
 			continue
 		}
 		j.lottery.checked++

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/loadtest/record"
@@ -27,6 +28,7 @@ type places struct {
 	firstEpoch int64
 	passLife   int64 // microseconds, as far as seen; 0: nobody was let in yet
 	second     []secondNumber
+	unheard    int
 	one, rises finding
 }
 
@@ -45,6 +47,7 @@ type place struct {
 	number, epoch int64
 	ended         bool // left or let in: the next number is another story
 	passUntil     int64
+	heard         int64 // the latest moment that a word speaks of
 	lowest        []told
 	conn, onConn  int64 // the last WebSocket and the last position on it
 }
@@ -90,13 +93,16 @@ func (p *places) seeNumber(run *record.RunFacts, o record.Observation) {
 	}
 	p.one.checked++
 	if f.number != number {
-		if epoch == f.epoch && !f.ended {
+		if again := epoch == f.epoch && !f.ended; again && run.Unheard(f.heard, o.T) {
+			p.unheard++
+		} else if again {
 			p.second = append(p.second, secondNumber{o.Fan, run.Wall(o.T), fmt.Sprintf(
 				"fan %d had number %d in epoch %d and was told number %d at %s (%s), without having left or been let in",
 				o.Fan, f.number, epoch, number, at(o.T), o.Step)})
 		}
 		*f = place{number: number, epoch: epoch, passUntil: f.passUntil}
 	}
+	f.heard = max(f.heard, o.Sent())
 	if f.epoch != epoch {
 		f.epoch, f.lowest, f.conn = epoch, nil, 0
 	}
@@ -145,8 +151,13 @@ func (p *places) verdicts(*record.RunFacts) []Verdict {
 		}
 	}
 	v := one.verdict("I5", "one fan, one number; one number, one fan")
+	var notes []string
 	if crossed > 0 {
-		v.Note = fmt.Sprintf("%d fans were told a second number in the moment of their admission", crossed)
+		notes = append(notes, fmt.Sprintf("%d fans were told a second number in the moment of their admission", crossed))
 	}
+	if p.unheard > 0 {
+		notes = append(notes, fmt.Sprintf("%d fans got a second number after having had no answer for so long that their turn may have come and gone", p.unheard))
+	}
+	v.Note = strings.Join(notes, "; ")
 	return []Verdict{v, p.rises.verdict("positions", "a position never rises within an epoch")}
 }

@@ -110,6 +110,7 @@ type RunFacts struct {
 	Started  time.Time                       `json:"started"`
 	Slack    time.Duration                   `json:"slack"` // nanoseconds
 	Rule     *Rule                           `json:"rule,omitempty"`
+	ShowUp   time.Duration                   `json:"show_up,omitempty"` // nanoseconds that a pass waits to be used; 0: not known
 	Capacity map[ropeline.TicketTypeID]int64 `json:"capacity,omitempty"`
 	DropAt   time.Time                       `json:"drop_at,omitzero"`
 	Scenario string                          `json:"scenario,omitempty"` // its name
@@ -153,6 +154,13 @@ func (o Observation) OK() bool { return o.Status >= 200 && o.Status < 300 }
 
 // Wall is a moment of the run in Unix microseconds.
 func (r *RunFacts) Wall(t int64) int64 { return r.Started.UnixMicro() + t }
+
+// Unheard tells whether a fan, whose last word of the house speaks of the moment
+// since, may have been called and have missed its turn by t without ever hearing
+// of it: it had no answer for as long as a pass waits.
+func (r *RunFacts) Unheard(since, t int64) bool {
+	return r.ShowUp > 0 && t-since > r.ShowUp.Microseconds()
+}
 
 // Grace is the run's slack in microseconds.
 func (r *RunFacts) Grace() int64 { return r.Slack.Microseconds() }
