@@ -146,6 +146,8 @@ var access = map[string]identity.Action{
 	"POST /forgot":                        open,
 	"GET /password/:token":                open,
 	"POST /password/:token":               open,
+	"GET /openapi.json":                   open,
+	"GET /docs/api":                       open,
 	"GET /healthz":                        open,
 	"GET /readyz":                         open,
 	"GET /metrics":                        open,

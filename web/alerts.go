@@ -86,7 +86,7 @@ func (s *Server) dropAlert(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	fan, err := s.fan(c)
+	fan, err := s.actingFan(c, event)
 	if err != nil {
 		return err
 	}
@@ -119,15 +119,7 @@ func alertOf(c *gin.Context) string {
 // resendTickets: POST /orders/{id}/resend sends the tickets of a paid order
 // again, to the address that was given with it.
 func (s *Server) resendTickets(c *gin.Context) error {
-	fan, err := s.fan(c)
-	if err != nil {
-		return err
-	}
-	id, err := ropeline.ParseID[ropeline.OrderID](c.Param("order"))
-	if err != nil {
-		return ropeline.Errorf(ropeline.CodeOrderNotFound, "There is no such order.")
-	}
-	order, err := s.checkout.Order(c.Request.Context(), id, fan)
+	order, err := s.orderOf(c)
 	if err != nil {
 		return err
 	}
@@ -136,7 +128,7 @@ func (s *Server) resendTickets(c *gin.Context) error {
 		return err
 	}
 	if isForm(c.Request) {
-		c.Redirect(http.StatusSeeOther, "/orders/"+string(id)+"#sent")
+		c.Redirect(http.StatusSeeOther, "/orders/"+string(order.ID)+"#sent")
 		return nil
 	}
 	c.JSON(http.StatusAccepted, alertView{To: order.Email})

@@ -112,7 +112,7 @@ func openHouseOn(t *testing.T, pair *engines.Pair, change ...func(*web.Options))
 	for _, run := range []func(context.Context) error{h.line.Run, h.checkout.Run, h.server.Run} {
 		parts.Go(func() { run(ctx) })
 	}
-	listener := httptest.NewServer(h.server.Handler())
+	listener := httptest.NewServer(contract(t, h.server.Handler()))
 	h.url = listener.URL
 	t.Cleanup(func() {
 		stop()

@@ -155,12 +155,12 @@ func (s *Server) socket(c *gin.Context) error {
 	if _, explicit := bearer(c.Request); origin == "" && !explicit {
 		return ropeline.Errorf(ropeline.CodeUnauthenticated, "A client without an Origin shows its token in the Authorization header.")
 	}
-	if !c.IsWebsocket() {
-		return ropeline.Errorf(ropeline.CodeInvalidRequest, "This address speaks WebSocket only.")
-	}
 	room, place, err := s.roomAndPlace(c)
 	if err != nil {
 		return err
+	}
+	if !c.IsWebsocket() {
+		return ropeline.Errorf(ropeline.CodeInvalidRequest, "This address speaks WebSocket only.")
 	}
 	if err := room.Serve(c.Writer, c.Request, place); err != nil {
 		s.log.Debug("upgrade failed", "error", err)

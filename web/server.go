@@ -32,6 +32,7 @@ import (
 // Options are the rooms that the server stands in front of.
 type Options struct {
 	PublicURL string   // as fans see it, e.g. https://tickets.example
+	Version   string   // of the program, for the document of the API
 	Proxies   []string // networks whose X-Forwarded-For is believed
 	JoinLimit int      // joins per minute of one fan, or of one address with fresh identities; 0: any number
 	PollLimit int      // polls per minute of one fan on this node; 0: any number
@@ -91,6 +92,9 @@ type Server struct {
 	presses   chan struct{} // a token for each PDF under way
 	exports   chan struct{} // a token for each export under way
 	easel     chan struct{} // a token for the picture that is being made
+
+	document     []byte // /openapi.json
+	documentPage pages.APIView
 }
 
 // New wires the routes.
@@ -129,6 +133,9 @@ func New(o Options) (*Server, error) {
 	s.presses = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
 	routes := s.routes()
 	if err := routes.SetTrustedProxies(o.Proxies); err != nil {
+		return nil, err
+	}
+	if err := s.describe(routes, o.Version); err != nil {
 		return nil, err
 	}
 	s.handler = s.protect(routes)
@@ -298,6 +305,8 @@ func (s *Server) routes() *gin.Engine {
 	gate.GET("", s.handle(s.gatesPage))
 	gate.GET("/:event", s.handle(s.gatePage))
 
+	g.GET("/openapi.json", s.handle(s.openAPI))
+	g.GET("/docs/api", s.handle(s.apiPage))
 	g.GET("/healthz", s.handle(s.healthz))
 	g.GET("/readyz", s.handle(s.readyz))
 	g.GET("/metrics", s.metricsHandler())

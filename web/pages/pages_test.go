@@ -253,6 +253,13 @@ func scenes(s sayings) []scene {
 		return r.Queues(w, QueuesView{Frame: desk, Queues: []QueueRow{{Name: "letters", States: []StateCount{{"pending", 3}, {"archived", 1}}, Oldest: time.Second}},
 			Queue: "letters", State: "archived", Tasks: []TaskRow{{ID: s.token, Type: "letter", Payload: s.text, Error: s.text, FailedAt: &noon, NextAt: &noon, Run: true, Archive: true, Delete: true}}, Next: 2})
 	})
+	add("api", 200, func(r *Renderer, w http.ResponseWriter) error {
+		field := APIField{Name: s.name, Where: "query", Words: s.text, Kind: APIKind{Before: "list of ", Schema: "Thing", After: " or null"}, Required: true}
+		return r.API(w, APIView{Frame: frame, About: []string{s.text}, Ways: []APIField{field}, Problems: []APIField{{Name: "not_found", Where: "404", Words: s.text}},
+			Schemas: []APISchema{{Name: "Thing", Fields: []APIField{field}}}, Chapters: []APIChapter{{ID: "line", Name: s.name, Lead: s.text, Operations: []APIOperation{
+				{ID: "get_it", Method: "GET", Path: s.token, Says: s.text, More: s.text, Ways: s.name, Params: []APIField{field}, Body: []APIField{field}, BodyExample: s.text,
+					Answers: []APIAnswer{{Status: "200", Words: "OK", Example: s.text, Kinds: []APIKind{field.Kind}}}, Problems: []APIAnswer{{Status: "404", Words: "not_found"}}}}}}})
+	})
 	add("queues, none", 200, func(r *Renderer, w http.ResponseWriter) error { return r.Queues(w, QueuesView{Frame: desk}) })
 	return all
 }
