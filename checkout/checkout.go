@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
@@ -34,6 +35,9 @@ type Options struct {
 	// Assess is asked for a verdict on each payment as it is authorized; it must
 	// answer soon, and always. Without it every order is allowed.
 	Assess func(ctx context.Context, a Authorized) Verdict
+	// Record writes what was noted of new orders, in their transaction. Without it
+	// notes are lost.
+	Record func(batch *pgx.Batch, notes []Noted)
 	// Others are the gateways that open no new payments here, but still have some:
 	// a house that changes its gateway keeps its word to the old one's payers.
 	Others []payment.Provider
@@ -70,10 +74,13 @@ type Checkout struct {
 	nudges  *batch.Batcher[ropeline.EventID, struct{}]
 	rounds  *rounds
 	turns   *batch.Batcher[*turn, struct{}]
-	group   *groupcommit.Group
-	reads   *groupcommit.Reads
 	waiters *waiters
 	sales   *sales
+
+	placings *groupcommit.Group[placing]
+	looks    *groupcommit.Group[look]
+	payings  *groupcommit.Group[paying]
+	messages *groupcommit.Reads[message]
 }
 
 // New opens the box office; provider opens its payments. Reserve and Release work while Run does.
@@ -87,7 +94,14 @@ func New(r *redisdb.Clients, pool *pgxpool.Pool, k *keyring.Keyring, provider pa
 	c.nudges = batch.Open(batch.Options{Size: batchSize, Wait: time.Millisecond, Calls: 1, Timeout: time.Second}, c.nudgeAll)
 	c.rounds = newRounds(c.mailbox.trimAll)
 	c.turns = batch.Open(batch.Options{Size: mostTogether, Wait: time.Millisecond, Calls: 1, Timeout: commitTime}, c.commitTurns)
-	c.group, c.reads = groupcommit.New(pool), groupcommit.NewReads(pool)
+	c.placings = groupcommit.New(pool, groupcommit.Work[placing]{
+		Key: func(o *placing) string { return string(o.asked.Reservation) }, Read: readPlacings, Write: c.writePlacings,
+	})
+	c.looks = groupcommit.New(pool, groupcommit.Work[look]{
+		Key: func(k *look) string { return string(k.payment) }, Read: readLooks, Write: c.writeLooks,
+	})
+	c.payings = groupcommit.New(pool, groupcommit.Work[paying]{Key: func(p *paying) string { return string(p.payment) }, Read: readPayings, Write: writePayings})
+	c.messages = groupcommit.NewReads(pool, readMessages)
 	return c
 }
 

@@ -162,7 +162,7 @@ func (b ledgers) queueOrders(batch *pgx.Batch) {
 			ids, string(end.order), b.now(), end.kind, open)
 	}
 	accepted, refused := all(b, func(l *ledger) []claim { return l.accepted }), all(b, func(l *ledger) []claim { return l.refused })
-	b.queueVerdicts(batch, slices.Concat(accepted, refused))
+	b.queueVerdicts(batch, slices.Concat(accepted, refused), accepted)
 	if duties := all(b, (*ledger).duties); len(duties) > 0 {
 		payments, next, at := make([]string, len(duties)), make([]string, len(duties)), make([]time.Time, len(duties))
 		for i, d := range duties {
@@ -173,7 +173,7 @@ func (b ledgers) queueOrders(batch *pgx.Batch) {
 			from unnest($1::text[], $2::text[], $3::timestamptz[]) as u(id, duty, at) where p.id = u.id`, payments, next, at)
 	}
 	if len(accepted) > 0 {
-		batch.Queue("update orders set accepted_at = $2 where id = any($1)", ordersOf(accepted), b.now())
+		batch.Queue("update orders set accepted_at = $2 where id = any($1) and accepted_at is distinct from $2", ordersOf(accepted), b.now())
 	}
 	for _, c := range refused {
 		if c.reason != nil {

@@ -25,6 +25,28 @@ func (c *Checkout) ContactOfOrder(ctx context.Context, id ropeline.OrderID) (Con
 	return c.contact(ctx, "select "+contactColumns+"o.total_minor, o.currency from orders o where o.id = $1", id)
 }
 
+// ContactsOfOrders is ContactOfOrder for several at once; those that there are
+// none of are left out.
+func (c *Checkout) ContactsOfOrders(ctx context.Context, ids []ropeline.OrderID) (map[ropeline.OrderID]Contact, error) {
+	rows, err := c.pool.Query(ctx, "select "+contactColumns+"o.total_minor, o.currency from orders o where o.id = any($1)", ids)
+	if err != nil {
+		return nil, ropeline.Unavailable(err)
+	}
+	all, err := pgx.CollectRows(rows, scanContact)
+	if err != nil {
+		return nil, asError(err)
+	}
+	of := make(map[ropeline.OrderID]Contact, len(all))
+	for _, k := range all {
+		of[k.Order] = k
+	}
+	return of, nil
+}
+
+func scanContact(row pgx.CollectableRow) (k Contact, err error) {
+	return k, row.Scan(&k.Event, &k.Order, &k.Fan, &k.Email, &k.Money.Minor, &k.Money.Currency)
+}
+
 // ContactOfRefund finds whose refund it is, and what goes back.
 func (c *Checkout) ContactOfRefund(ctx context.Context, id ropeline.RefundID) (Contact, error) {
 	return c.contact(ctx, "select "+contactColumns+`r.amount_minor, r.currency
@@ -57,8 +79,6 @@ func (c *Checkout) contacts(ctx context.Context, which string, event ropeline.Ev
 	if err != nil {
 		return nil, ropeline.Unavailable(err)
 	}
-	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (k Contact, err error) {
-		return k, row.Scan(&k.Event, &k.Order, &k.Fan, &k.Email, &k.Money.Minor, &k.Money.Currency)
-	})
+	all, err := pgx.CollectRows(rows, scanContact)
 	return all, asError(err)
 }

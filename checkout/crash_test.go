@@ -159,14 +159,20 @@ func TestCaptureByManyWorkers(t *testing.T) {
 	paid := 0
 	for range 8 {
 		all.Go(func() {
-			done, err := h.Perform(t.Context(), o.Payment.ID)
+			taken, err := h.TakeUp(t.Context(), 10)
 			if err != nil {
 				t.Error(err)
 			}
-			if done.Paid {
-				mu.Lock()
-				defer mu.Unlock()
-				paid++
+			for _, one := range taken {
+				done, err := h.Perform(t.Context(), one)
+				if err != nil {
+					t.Error(err)
+				}
+				if done.Paid {
+					mu.Lock()
+					paid++
+					mu.Unlock()
+				}
 			}
 		})
 	}

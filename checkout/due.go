@@ -41,16 +41,6 @@ func (c *Checkout) DueEvents(ctx context.Context) ([]ropeline.EventID, error) {
 		union select event_id from payments where duty in ('settle', 'unwind') and duty_at <= now()`)
 }
 
-// OwedPayments lists payments whose duty is due or that have news, the longest
-// waiting first.
-func (c *Checkout) OwedPayments(ctx context.Context, limit int) ([]ropeline.PaymentID, error) {
-	return collect[ropeline.PaymentID](ctx, c, `
-		select id from (
-			(select id, duty_at as at from payments where duty in ('create', 'watch', 'review', 'capture', 'void') and duty_at <= now() order by duty_at limit $1)
-			union all (select id, look_at from payments where look_at <= now() order by look_at limit $1)
-		) owed group by id order by min(at) limit $1`, limit)
-}
-
 // OwedRefunds lists refunds that are not at their end, the longest waiting first.
 func (c *Checkout) OwedRefunds(ctx context.Context, limit int) ([]ropeline.RefundID, error) {
 	return collect[ropeline.RefundID](ctx, c, `

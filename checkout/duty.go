@@ -12,6 +12,7 @@ import (
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/checkout/payment"
 	"github.com/ropeline/ropeline/internal/groupcommit"
+	"github.com/ropeline/ropeline/internal/outbox"
 )
 
 // Performed is what came of a payment's duty.
@@ -46,15 +47,15 @@ type owed struct {
 // so that nobody else takes a duty up while its call is under way.
 const gatewayTime = 10 * time.Second
 
+// Taken is a payment whose duty, or the reading of whose news, is the caller's
+// for a grip's time.
+type Taken struct{ owed owed }
+
 // Perform does what a payment is owed: open, ask after, capture or void it, or
-// end its review at the deadline.
-// A duty that is not due, or that another worker has taken up, is left alone.
-// What fails stays owed, and is due again after a growing pause.
-func (c *Checkout) Perform(ctx context.Context, id ropeline.PaymentID) (Performed, error) {
-	o, found, err := c.takeUp(id)
-	if err != nil || !found {
-		return Performed{}, err
-	}
+// end its review at the deadline. What fails stays owed, and is due again after
+// a growing pause.
+func (c *Checkout) Perform(ctx context.Context, taken Taken) (Performed, error) {
+	o, err := taken.owed, error(nil)
 	done := Performed{Event: o.event, Fan: o.fan}
 	// From here on the effect is worth more than the caller's patience.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), gatewayTime+5*time.Second)
@@ -63,7 +64,7 @@ func (c *Checkout) Perform(ctx context.Context, id ropeline.PaymentID) (Performe
 		o.gateway, err = c.gateway(o.provider)
 	}
 	if err == nil && o.looks != nil {
-		err = c.look(ctx, o)
+		err = c.readNews(ctx, o)
 	}
 	switch {
 	case err != nil || !o.due:
@@ -95,34 +96,44 @@ func (c *Checkout) postpone(ctx context.Context, o owed) error {
 	return err
 }
 
-// takeUp makes a due duty, and the reading of news, this worker's for a grip's
-// time.
-func (c *Checkout) takeUp(id ropeline.PaymentID) (o owed, found bool, err error) {
-	err = c.group.Do(groupcommit.Part{Key: string(id), Read: func(batch *pgx.Batch) {
-		o, found = owed{}, false
-		batch.Queue(`
-			with p as (
-				select *, coalesce(duty in ('create', 'watch', 'review', 'capture', 'void') and duty_at <= clock_timestamp(), false) as due,
-					coalesce(look_at <= clock_timestamp(), false) as looks
-				from payments where id = $1 for update
-			)
-			update payments u set attempts = u.attempts + 1, duty_at = case when p.due then clock_timestamp() + $2::interval else u.duty_at end,
-				look_at = case when p.looks then clock_timestamp() + $2::interval else u.look_at end
-			from p join orders o on o.id = p.order_id
-			where u.id = p.id and (p.due or p.looks)
-			returning p.id, p.provider, coalesce(p.provider_ref, ''), p.idempotency_key, p.state, coalesce(p.duty, ''), p.due, case when p.looks then u.look_at end,
-				u.attempts, p.amount_minor, p.currency, o.id, o.state, o.ended_at, o.event_id, o.fan_id, o.email, clock_timestamp()`, id, c.options.Grip).
-			Query(func(rows pgx.Rows) error {
-				_, err := pgx.ForEachRow(rows, []any{&o.payment, &o.provider, &o.ref, &o.key, &o.state, &o.duty, &o.due, &o.looks, &o.attempts, &o.amount.Minor, &o.amount.Currency,
-					&o.order, &o.orderState, &o.orderEnd, &o.event, &o.fan, &o.email, &o.now}, func() error { found = true; return nil })
-				return err
-			})
-	}})
-	return o, found && err == nil, err
+// TakeUp makes up to limit due duties, and news to be read, the caller's for a
+// grip's time: the longest waiting first. What another worker has taken up, or
+// is writing at this moment, is left alone.
+func (c *Checkout) TakeUp(ctx context.Context, limit int) ([]Taken, error) {
+	const due, news = "duty in ('create', 'watch', 'review', 'capture', 'void') and duty_at <= clock_timestamp()", "look_at <= clock_timestamp()"
+	batch := &pgx.Batch{}
+	groupcommit.Lazily(batch) // forgotten, it is due again at once
+	var all []Taken
+	batch.Queue(`
+		with p as (
+			select *, coalesce(`+due+`, false) as due, coalesce(`+news+`, false) as looks
+			from payments where id = any(array(
+				select id from (
+					(select id, duty_at as at from payments where duty in ('create', 'watch', 'review', 'capture', 'void') and duty_at <= now() order by duty_at limit $1)
+					union all (select id, look_at from payments where look_at <= now() order by look_at limit $1)
+				) owed group by id order by min(at) limit $1
+			)) and (`+due+" or "+news+`)
+			for update skip locked
+		)
+		update payments u set attempts = u.attempts + 1, duty_at = case when p.due then clock_timestamp() + $2::interval else u.duty_at end,
+			look_at = case when p.looks then clock_timestamp() + $2::interval else u.look_at end
+		from p join orders o on o.id = p.order_id
+		where u.id = p.id
+		returning p.id, p.provider, coalesce(p.provider_ref, ''), p.idempotency_key, p.state, coalesce(p.duty, ''), p.due, case when p.looks then u.look_at end,
+			u.attempts, p.amount_minor, p.currency, o.id, o.state, o.ended_at, o.event_id, o.fan_id, o.email, clock_timestamp()`, limit, c.options.Grip).Query(func(rows pgx.Rows) (err error) {
+		all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Taken, error) {
+			var o owed
+			err := row.Scan(&o.payment, &o.provider, &o.ref, &o.key, &o.state, &o.duty, &o.due, &o.looks, &o.attempts, &o.amount.Minor, &o.amount.Currency,
+				&o.order, &o.orderState, &o.orderEnd, &o.event, &o.fan, &o.email, &o.now)
+			return Taken{o}, err
+		})
+		return err
+	})
+	return all, c.pool.SendBatch(ctx, batch).Close()
 }
 
-// look reads the news that a gateway has told of.
-func (c *Checkout) look(ctx context.Context, o owed) error {
+// readNews reads the news that a gateway has told of.
+func (c *Checkout) readNews(ctx context.Context, o owed) error {
 	n := news{gateway: o.provider, asked: o.now, looks: o.looks}
 	err := n.ask(ctx, o.gateway, o.ref, gatewayTime)
 	if payment.Permanent(err) {
@@ -196,41 +207,86 @@ func (c *Checkout) capture(ctx context.Context, o owed) (paid bool, err error) {
 	return c.recordPaid(o)
 }
 
+// paying is a payment whose money is ours, on its way into the tables.
+type paying struct {
+	owed
+
+	state  PaymentState
+	duty   Duty
+	stands OrderState
+	items  []byte
+	now    time.Time
+	paid   bool
+}
+
 // recordPaid writes that the money is ours: payment, order, tickets and news
 // in one transaction. It does nothing when that was done before.
 func (c *Checkout) recordPaid(o owed) (paid bool, err error) {
-	var state PaymentState
-	var duty Duty
-	var orderState OrderState
-	var items []byte
-	var now time.Time
-	err = c.group.Do(groupcommit.Part{Key: string(o.payment), Read: func(batch *pgx.Batch) {
-		paid = false
-		batch.Queue(`
-			select p.state, coalesce(p.duty, ''), o.state, r.items, clock_timestamp()
-			from payments p join orders o on o.id = p.order_id join reservations r on r.id = o.reservation_id
-			where p.id = $1 for update of p, o`, o.payment).QueryRow(func(row pgx.Row) error { return row.Scan(&state, &duty, &orderState, &items, &now) })
-	}, Write: func(batch *pgx.Batch) error {
-		if news, err := decidePaid(state, duty, orderState); !news || err != nil {
-			return err
+	p := &paying{owed: o}
+	err = c.payings.Do(p)
+	return p.paid && err == nil, err
+}
+
+func readPayings(batch *pgx.Batch, parts []*paying) {
+	of := make(map[ropeline.PaymentID]*paying, len(parts))
+	ids := make([]string, len(parts))
+	for i, p := range parts {
+		*p = paying{owed: p.owed}
+		of[p.payment], ids[i] = p, string(p.payment)
+	}
+	batch.Queue(`
+		select p.id, p.state, coalesce(p.duty, ''), o.state, r.items, clock_timestamp()
+		from payments p join orders o on o.id = p.order_id join reservations r on r.id = o.reservation_id
+		where p.id = any($1) order by p.id for update of p, o`, ids).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			var read paying
+			if err := rows.Scan(&read.payment, &read.state, &read.duty, &read.stands, &read.items, &read.now); err != nil {
+				return err
+			}
+			p := of[read.payment]
+			p.state, p.duty, p.stands, p.items, p.now = read.state, read.duty, read.stands, read.items, read.now
+		}
+		return rows.Err()
+	})
+}
+
+func writePayings(batch *pgx.Batch, parts []*paying) []error {
+	refusals := make([]error, len(parts))
+	var payments, orders []string
+	var times []time.Time
+	var tell tidings
+	var tickets newTickets
+	for i, p := range parts {
+		news, err := decidePaid(p.state, p.duty, p.stands)
+		if !news || err != nil {
+			refusals[i] = err
+			continue
 		}
 		var bought []ReservedItem
-		if err := json.Unmarshal(items, &bought); err != nil {
-			return err
+		if refusals[i] = json.Unmarshal(p.items, &bought); refusals[i] != nil {
+			continue
 		}
-		batch.Queue("update payments set state = $2, duty = null, changed_at = $3 where id = $1", o.payment, PaymentConfirmed, now)
-		batch.Queue("update orders set state = $2, ended_at = $3 where id = $1", o.order, OrderPaid, now)
-		tickets := issue(batch, o.order, o.event, o.fan, bought, now)
-		batch.Queue(`
-			insert into outbox (event_id, kind, subject, payload) values
-			($1, 'PaymentConfirmed', $2, jsonb_build_object('payment', $2::text, 'order', $3::text, 'amount_minor', $4::bigint, 'currency', $5::text)),
-			($1, 'OrderPaid', $3, jsonb_build_object('order', $3::text, 'fan', $6::text)),
-			($1, 'TicketIssued', $3, jsonb_build_object('order', $3::text, 'tickets', $7::text[]))`,
-			o.event, o.payment, o.order, o.amount.Minor, o.amount.Currency, o.fan, tickets)
-		paid = true
-		return nil
-	}})
-	return paid && err == nil, err
+		payments, orders, times = append(payments, string(p.payment)), append(orders, string(p.order)), append(times, p.now)
+		issued := tickets.issue(p.order, p.event, p.fan, bought, p.now)
+		tell.add(p.event, outbox.PaymentConfirmed, string(p.payment), outbox.Payment{
+			Payment: p.payment, Order: p.order, AmountMinor: p.amount.Minor, Currency: p.amount.Currency,
+		})
+		tell.add(p.event, outbox.OrderPaid, string(p.order), outbox.Order{Order: p.order, Fan: p.fan})
+		tell.add(p.event, outbox.TicketIssued, string(p.order), outbox.Issued{Order: p.order, Tickets: issued})
+		p.paid = true
+	}
+	if len(payments) == 0 {
+		return refusals
+	}
+	batch.Queue(`
+		update payments p set state = $1, duty = null, changed_at = u.at
+		from unnest($2::text[], $3::timestamptz[]) as u(id, at) where p.id = u.id`, PaymentConfirmed, payments, times)
+	batch.Queue(`
+		update orders o set state = $1, ended_at = u.at
+		from unnest($2::text[], $3::timestamptz[]) as u(id, at) where o.id = u.id`, OrderPaid, orders, times)
+	tickets.queue(batch)
+	tell.queue(batch)
+	return refusals
 }
 
 // void lets the money of a payment go that will not be used. One that was

@@ -14,8 +14,8 @@ import (
 type another struct{ payment.Provider }
 
 func (another) Name() string { return "another" }
-func (another) ParseWebhook(http.Header, []byte) (payment.Event, error) {
-	return payment.Event{}, payment.ErrSignature
+func (another) ParseWebhook(http.Header, []byte) ([]payment.Event, error) {
+	return nil, payment.ErrSignature
 }
 func (another) Create(context.Context, payment.Intent) (payment.Object, error) {
 	return payment.Object{}, &payment.Error{Permanent: true, Reason: "not_asked"}

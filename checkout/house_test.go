@@ -224,7 +224,7 @@ func (h *house) sweep() {
 			h.t.Fatal(err)
 		}
 	}
-	payments, err := h.OwedPayments(ctx, 1000)
+	payments, err := h.TakeUp(ctx, 1000)
 	if err != nil {
 		h.t.Fatal(err)
 	}

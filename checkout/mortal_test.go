@@ -264,7 +264,7 @@ func (b *buyer) work(h *house) {
 	for _, e := range events {
 		_ = h.Nudge(ctx, e)
 	}
-	payments, _ := h.OwedPayments(ctx, 10)
+	payments, _ := h.TakeUp(ctx, 10)
 	for _, p := range payments {
 		_, _ = h.Perform(ctx, p)
 	}

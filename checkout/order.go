@@ -9,7 +9,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ropeline/ropeline"
-	"github.com/ropeline/ropeline/internal/groupcommit"
 )
 
 // Order is a fan's purchase of a reservation.
@@ -68,8 +67,8 @@ type Placing struct {
 	// Verdict is what is thought of the order before anything is known of its
 	// payment. Only an order that costs nothing is decided by it.
 	Verdict *Verdict
-	// Record (may be nil) writes in the transaction of a new order.
-	Record func(batch *pgx.Batch, order ropeline.OrderID)
+	// Note (may be nil) is given to Options.Record with a new order.
+	Note any
 }
 
 // Place is PlaceOrder with what is thought of the order.
@@ -107,15 +106,7 @@ func (c *Checkout) Place(ctx context.Context, p Placing) (Order, error) {
 // event allows that.
 func (c *Checkout) writeOrder(ctx context.Context, p Placing) (*placing, error) {
 	o := c.newPlacing(p)
-	err := c.group.Do(groupcommit.Part{Key: string(p.Reservation), Read: o.read, Write: func(batch *pgx.Batch) error {
-		if err := o.judge(); err != nil || o.order != "" {
-			return err
-		}
-		if o.across.Address() {
-			return errAlone
-		}
-		return o.write(batch)
-	}})
+	err := c.placings.Do(o)
 	if err == errAlone {
 		err = pgx.BeginFunc(ctx, c.pool, func(tx pgx.Tx) (err error) {
 			o, err = c.place(ctx, tx, p)
@@ -138,7 +129,7 @@ func (c *Checkout) place(ctx context.Context, tx pgx.Tx, p Placing) (*placing, e
 	o := c.newPlacing(p)
 	batch := &pgx.Batch{}
 	batch.Queue("set local idle_in_transaction_session_timeout = '3s'") // see groupcommit
-	o.read(batch)
+	readPlacings(batch, []*placing{o})
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, err
 	}
@@ -151,13 +142,21 @@ func (c *Checkout) place(ctx context.Context, tx pgx.Tx, p Placing) (*placing, e
 		}
 	}
 	batch = &pgx.Batch{}
-	if err := o.write(batch); err != nil {
+	var err error
+	if o.verdict, err = o.asked.first(); err != nil {
 		return nil, err
 	}
+	c.queuePlacings(batch, []*placing{o})
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, err
 	}
 	return o, o.done()
+}
+
+// Noted is a new order and the Note that came with it.
+type Noted struct {
+	Order ropeline.OrderID
+	Note  any
 }
 
 // UnderReview tells whether a person looks at the order before it is charged.

@@ -2,6 +2,7 @@ package checkout
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -9,8 +10,8 @@ import (
 	"github.com/ropeline/ropeline"
 )
 
-// placing is an order on its way into the tables. read, judge, write and done
-// come one after the other, and may come again from the start.
+// placing is an order on its way into the tables: it is read, judged and
+// written together with others, and may be again from the start.
 type placing struct {
 	asked    Placing
 	hash     []byte
@@ -25,6 +26,7 @@ type placing struct {
 	across      ropeline.Across
 	canceled    bool
 
+	verdict  firstVerdict
 	order    ropeline.OrderID   // the new one, or the known one that was meant
 	payment  ropeline.PaymentID // empty: nothing is new
 	total    ropeline.Money
@@ -38,22 +40,40 @@ func (c *Checkout) newPlacing(p Placing) *placing {
 	return &placing{asked: p, hash: sum[:8], provider: c.gateways[0].Name(), grip: c.options.Grip}
 }
 
-// read takes the lock on the reservation: the clerk waits for it when the hold
-// ends at the same moment.
-func (o *placing) read(batch *pgx.Batch) {
+// again forgets what was read and written by a try before.
+func (o *placing) again() {
 	*o = placing{asked: o.asked, hash: o.hash, provider: o.provider, grip: o.grip}
-	batch.Queue("select "+reservationColumns+" from reservations where id = $1 for update", o.asked.Reservation).Query(func(rows pgx.Rows) error {
+}
+
+// readPlacings takes the locks on the reservations: the clerk waits for them
+// when a hold ends at the same moment.
+func readPlacings(batch *pgx.Batch, parts []*placing) {
+	of := make(map[ropeline.ReservationID]*placing, len(parts))
+	ids, events := make([]string, len(parts)), make([]string, len(parts))
+	for i, o := range parts {
+		o.again()
+		of[o.asked.Reservation] = o
+		ids[i], events[i] = string(o.asked.Reservation), string(o.asked.Reservation.Event())
+	}
+	batch.Queue("select "+reservationColumns+" from reservations where id = any($1) order by id for update", ids).Query(func(rows pgx.Rows) error {
 		found, err := pgx.CollectRows(rows, scanReservation)
-		if len(found) > 0 {
-			o.reservation = found[0]
+		for i := range found {
+			of[found[i].ID].reservation = found[i]
 		}
 		return err
 	})
 	batch.Queue(`
-		select clock_timestamp(), coalesce(o.id, ''), coalesce(o.idempotency_key, ''), o.request_hash, e.limit_across, e.canceled_at is not null
-		from events e left join orders o on o.reservation_id = $1 where e.id = $2`, o.asked.Reservation, o.asked.Reservation.Event()).
+		select u.id, clock_timestamp(), coalesce(o.id, ''), coalesce(o.idempotency_key, ''), o.request_hash, e.limit_across, e.canceled_at is not null
+		from unnest($1::text[], $2::text[]) as u(id, event) join events e on e.id = u.event left join orders o on o.reservation_id = u.id`, ids, events).
 		Query(func(rows pgx.Rows) error {
-			_, err := pgx.ForEachRow(rows, []any{&o.now, &o.known, &o.usedKey, &o.usedHash, &o.across, &o.canceled}, func() error { return nil })
+			var id ropeline.ReservationID
+			var read placing
+			_, err := pgx.ForEachRow(rows, []any{&id, &read.now, &read.known, &read.usedKey, &read.usedHash, &read.across, &read.canceled}, func() error {
+				o := of[id]
+				o.now, o.known, o.usedKey, o.usedHash, o.across, o.canceled = read.now, read.known, read.usedKey, read.usedHash, read.across, read.canceled
+				read.usedHash = nil
+				return nil
+			})
 			return err
 		})
 }
@@ -103,50 +123,104 @@ func decidePlace(r Reservation, fan ropeline.FanID, now time.Time, known *knownO
 	return false, nil
 }
 
-// write queues the order, its payment and the news of it. The payment's key
-// for the gateway is written before anybody calls it.
-func (o *placing) write(batch *pgx.Batch) error {
-	verdict, err := o.asked.first()
-	if err != nil {
-		return err
+// writePlacings is the Write of the orders that share a transaction.
+func (c *Checkout) writePlacings(batch *pgx.Batch, parts []*placing) []error {
+	refusals := make([]error, len(parts))
+	var fit []*placing
+	for i, o := range parts {
+		switch refusals[i] = o.judge(); {
+		case refusals[i] != nil || o.order != "":
+		case o.across.Address():
+			refusals[i] = errAlone
+		default:
+			if o.verdict, refusals[i] = o.asked.first(); refusals[i] == nil {
+				fit = append(fit, o)
+			}
+		}
 	}
-	o.order, o.payment = ropeline.NewID[ropeline.OrderID](), ropeline.NewID[ropeline.PaymentID]()
-	o.total = o.reservation.Total()
-	o.free = o.total.Minor == 0
-	provider, duty, grip, attempts := o.provider, DutyCreate, o.grip, 1
-	if o.free {
-		provider, duty, grip, attempts = NoProvider, DutySettle, 0, 0
+	c.queuePlacings(batch, fit)
+	return refusals
+}
+
+// queuePlacings queues the orders, their payments and the news of them. The
+// payments' keys for the gateway are written before anybody calls it.
+func (c *Checkout) queuePlacings(batch *pgx.Batch, parts []*placing) {
+	n := len(parts)
+	if n == 0 {
+		return
+	}
+	of := make(map[ropeline.OrderID]*placing, n)
+	orders, events, reservations, fans, emails := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	totals, currencies, keys, hashes := make([]int64, n), make([]string, n), make([]string, n), make([][]byte, n)
+	scores, reasons, addresses := make([]*float64, n), make([]string, n), make([]string, n)
+	payments, providers, duties, grips, attempts := make([]string, n), make([]string, n), make([]string, n), make([]time.Duration, n), make([]int32, n)
+	var free, verdicts []string
+	var notes []Noted
+	for i, o := range parts {
+		o.order, o.payment = ropeline.NewID[ropeline.OrderID](), ropeline.NewID[ropeline.PaymentID]()
+		o.total = o.reservation.Total()
+		o.free = o.total.Minor == 0
+		of[o.order] = o
+		orders[i], events[i], reservations[i], fans[i], emails[i] = string(o.order), string(o.reservation.Event), string(o.reservation.ID), string(o.reservation.Fan), o.asked.Email
+		totals[i], currencies[i], keys[i], hashes[i] = o.total.Minor, o.total.Currency, o.asked.Key, o.hash
+		scores[i], reasons[i], addresses[i] = o.verdict.score, encodeReasons(o.verdict.reasons), AddressKey(o.asked.Email)
+		payments[i], providers[i], duties[i], grips[i], attempts[i] = string(o.payment), o.provider, string(DutyCreate), o.grip, 1
+		if o.free {
+			providers[i], duties[i], grips[i], attempts[i] = NoProvider, string(DutySettle), 0, 0
+			free, verdicts = append(free, string(o.payment)), append(verdicts, string(o.verdict.final))
+		}
+		if o.asked.Note != nil {
+			notes = append(notes, Noted{o.order, o.asked.Note})
+		}
 	}
 	batch.Queue(`
-		with o as (
+		with u as (
+			select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[], $9::bytea[],
+				$10::float8[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::interval[], $17::int[])
+				as u(id, event, reservation, fan, email, total, currency, key, hash, score, reasons, address, payment, provider, duty, grip, attempts)
+		), o as (
 			insert into orders (id, event_id, reservation_id, fan_id, email, state, total_minor, currency, idempotency_key, request_hash, risk_score, risk_reasons, address_key)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce($12::text[], '{}'), $13) on conflict (fan_id, idempotency_key) do nothing
-			returning id, event_id, fan_id, reservation_id, total_minor, currency, created_at
+			select id, event, reservation, fan, email, '`+string(OrderPending)+`', total, currency, key, hash, score,
+				case reasons when '[]' then '{}' else array(select jsonb_array_elements_text(reasons::jsonb)) end, address from u
+			on conflict (fan_id, idempotency_key) do nothing
+			returning id, created_at
 		), p as (
 			insert into payments (id, order_id, event_id, provider, idempotency_key, state, amount_minor, currency, duty, duty_at, attempts)
-			select $14::text, id, event_id, $15::text, $14::text, 'created', total_minor, currency, $16::text, now() + $17::interval, $18::int from o
+			select u.payment, u.id, u.event, u.provider, u.payment, '`+string(PaymentCreated)+`', u.total, u.currency, u.duty, now() + u.grip, u.attempts
+			from u join o on o.id = u.id
 		), news as (
 			insert into outbox (event_id, kind, subject, payload)
-			select event_id, 'OrderPlaced', id, jsonb_build_object('order', id, 'fan', fan_id, 'reservation', reservation_id,
-				'total_minor', total_minor, 'currency', currency) from o
+			select u.event, 'OrderPlaced', u.id, jsonb_build_object('order', u.id, 'fan', u.fan, 'reservation', u.reservation, 'total_minor', u.total, 'currency', u.currency)
+			from u join o on o.id = u.id
 		)
-		select created_at from o`,
-		o.order, o.reservation.Event, o.reservation.ID, o.reservation.Fan, o.asked.Email, OrderPending, o.total.Minor, o.total.Currency, o.asked.Key, o.hash,
-		verdict.score, verdict.reasons, AddressKey(o.asked.Email), o.payment, provider, duty, grip, attempts).
+		select id, created_at from o`,
+		orders, events, reservations, fans, emails, totals, currencies, keys, hashes, scores, reasons, addresses, payments, providers, duties, grips, attempts).
 		Query(func(rows pgx.Rows) error {
-			_, err := pgx.ForEachRow(rows, []any{&o.created}, func() error { o.inserted = true; return nil })
+			var id ropeline.OrderID
+			var at time.Time
+			_, err := pgx.ForEachRow(rows, []any{&id, &at}, func() error {
+				of[id].inserted, of[id].created = true, at
+				return nil
+			})
 			return err
 		})
-	if o.free {
-		if err := paymentMoves.move(PaymentCreated, PaymentAuthorized); err != nil {
-			return err
-		}
-		batch.Queue("update payments set state = $2, verdict = $3 where id = $1", o.payment, PaymentAuthorized, verdict.final)
+	if len(free) > 0 {
+		batch.Queue(`
+			update payments p set state = '`+string(PaymentAuthorized)+`', verdict = nullif(u.verdict, '')::jsonb
+			from unnest($1::text[], $2::text[]) as u(id, verdict) where p.id = u.id`, free, verdicts)
 	}
-	if o.asked.Record != nil {
-		o.asked.Record(batch, o.order)
+	if len(notes) > 0 && c.options.Record != nil {
+		c.options.Record(batch, notes)
 	}
-	return nil
+}
+
+// encodeReasons writes reasons as JSON: a column of arrays cannot be handed over.
+func encodeReasons(reasons []string) string {
+	if len(reasons) == 0 {
+		return "[]"
+	}
+	text, _ := json.Marshal(reasons)
+	return string(text)
 }
 
 // done is what is wrong all the same: the key names an order of another

@@ -52,7 +52,7 @@ type ReviewCursor struct {
 func (c *Checkout) Reviews(ctx context.Context, event ropeline.EventID, after ReviewCursor, limit int) ([]Reviewed, error) {
 	rows, err := c.pool.Query(ctx, `
 		select `+reviewedColumns+` from orders o
-		where o.event_id = $1 and o.risk_decision = 'review' and (o.review_deadline, o.id) > ($2, $3)
+		where o.event_id = $1 and o.review_deadline is not null and o.risk_decision = 'review' and (o.review_deadline, o.id) > ($2, $3)
 			and exists (select from payments p where p.order_id = o.id and p.duty = 'review')
 		order by o.review_deadline, o.id limit $4`, event, after.Deadline, after.Order, limit)
 	if err != nil {

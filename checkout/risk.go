@@ -81,29 +81,28 @@ func (p Placing) first() (f firstVerdict, err error) {
 // authorized: nil when nobody is asked, or when the payment is past that. It
 // is asked before the transaction, which must not wait for it, and what is
 // asked twice is written once, with the authorization.
-func (c *Checkout) assess(ctx context.Context, id ropeline.PaymentID, object payment.Object) ([]byte, error) {
-	if c.options.Assess == nil || paymentStateOf(object.Status) != PaymentAuthorized {
+func (c *Checkout) assess(ctx context.Context, id ropeline.PaymentID, n news) ([]byte, error) {
+	if c.options.Assess == nil || paymentStateOf(n.object.Status) != PaymentAuthorized {
 		return nil, nil
 	}
-	a := Authorized{Payment: id, Card: object.Card, Risk: object.Risk}
-	found := false
-	err := c.reads.Do(context.WithoutCancel(ctx), func(batch *pgx.Batch) {
-		batch.Queue(`
-			select p.event_id, p.order_id, o.fan_id, p.declines from payments p join orders o on o.id = p.order_id
-			where p.id = $1 and p.state in ('created', 'pending')`, id).Query(func(rows pgx.Rows) error {
-			_, err := pgx.ForEachRow(rows, []any{&a.Event, &a.Order, &a.Fan, &a.Declines}, func() error { found = true; return nil })
-			return err
-		})
-	})
-	if err != nil || !found {
-		return nil, err
+	m := n.known
+	if m == nil || m.payment != id {
+		m = &message{payment: id}
+		if err := c.messages.Do(context.WithoutCancel(ctx), m); err != nil {
+			return nil, err
+		}
 	}
+	if !m.found {
+		return nil, nil
+	}
+	a := m.what
+	a.Card, a.Risk = n.object.Card, n.object.Risk
 	return c.options.Assess(ctx, a).encode()
 }
 
 // queueVerdicts carries the verdicts of payments over to their orders, with
-// the clerk's own decision about the stock.
-func (b ledgers) queueVerdicts(batch *pgx.Batch, claims []claim) {
+// the clerk's own decision about the stock: orders are written once.
+func (b ledgers) queueVerdicts(batch *pgx.Batch, claims, accepted []claim) {
 	var payments []string
 	for _, c := range claims {
 		if c.duty == DutySettle && c.risk != RiskUndecided {
@@ -116,6 +115,7 @@ func (b ledgers) queueVerdicts(batch *pgx.Batch, claims []claim) {
 	batch.Queue(`
 		with told as (
 			update orders o set risk_score = v.score, risk_decision = v.decision, risk_reasons = coalesce(v.reasons, '{}'),
+				accepted_at = case when o.id = any($3) then $2::timestamptz else o.accepted_at end,
 				review_deadline = case when v.decision = 'review' then $2::timestamptz + v.review_seconds * interval '1 second' end,
 				review_at_deadline = case when v.decision = 'review' then v.at_deadline end
 			from payments p cross join jsonb_to_record(p.verdict) as v(score real, decision text, reasons text[], review_seconds bigint, at_deadline text)
@@ -124,5 +124,5 @@ func (b ledgers) queueVerdicts(batch *pgx.Batch, claims []claim) {
 		)
 		insert into outbox (event_id, kind, subject, payload)
 		select event_id, 'FraudReviewed', id, jsonb_build_object('order', id, 'payment', payment, 'decision', decision, 'by', 'model', 'score', score)
-		from told where decision <> 'allow'`, payments, b.now())
+		from told where decision <> 'allow'`, payments, b.now(), ordersOf(accepted))
 }

@@ -194,8 +194,8 @@ func (g *simGateway) Disputes(context.Context, payment.Query) iter.Seq2[payment.
 	return func(func(payment.Dispute, error) bool) {}
 }
 
-func (g *simGateway) ParseWebhook(http.Header, []byte) (payment.Event, error) {
-	return payment.Event{}, payment.ErrSignature
+func (g *simGateway) ParseWebhook(http.Header, []byte) ([]payment.Event, error) {
+	return nil, payment.ErrSignature
 }
 
 // pay is the payer at the gateway's own page.

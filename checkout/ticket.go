@@ -74,19 +74,33 @@ func (c *Checkout) tickets(ctx context.Context, where string, arg any) ([]Ticket
 	return tickets, nil
 }
 
-// issue writes the tickets of an order that has just been paid, numbered in
-// the order of its items: a second try would hit the same numbers. It returns
+// newTickets are tickets on their way into the tables.
+type newTickets struct {
+	ids, orders, events, types, fans []string
+	ordinals                         []int32
+	times                            []time.Time
+}
+
+// issue adds the tickets of an order that has just been paid, numbered in the
+// order of its items: a second try would hit the same numbers. It returns
 // their ids.
-func issue(batch *pgx.Batch, o ropeline.OrderID, event ropeline.EventID, fan ropeline.FanID, items []ReservedItem, now time.Time) []string {
-	var ids, types []string
+func (t *newTickets) issue(o ropeline.OrderID, event ropeline.EventID, fan ropeline.FanID, items []ReservedItem, now time.Time) (ids []ropeline.TicketID) {
 	for _, i := range items {
 		for range i.Quantity {
-			ids, types = append(ids, string(ropeline.NewID[ropeline.TicketID]())), append(types, string(i.TicketType))
+			id := ropeline.NewID[ropeline.TicketID]()
+			ids = append(ids, id)
+			t.ids, t.orders, t.events = append(t.ids, string(id)), append(t.orders, string(o)), append(t.events, string(event))
+			t.types, t.fans = append(t.types, string(i.TicketType)), append(t.fans, string(fan))
+			t.ordinals, t.times = append(t.ordinals, int32(len(ids))), append(t.times, now)
 		}
 	}
+	return ids
+}
+
+func (t *newTickets) queue(batch *pgx.Batch) {
 	batch.Queue(`
 		insert into tickets (id, order_id, event_id, ticket_type_id, ordinal, fan_id, state, issued_at)
-		select u.id, $1, $2, u.type, u.n, $3, $4, $5 from unnest($6::text[], $7::text[]) with ordinality as u(id, type, n)`,
-		o, event, fan, TicketIssued, now, ids, types)
-	return ids
+		select u.id, u.o, u.event, u.type, u.n, u.fan, $1, u.at
+		from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::timestamptz[]) as u(id, o, event, type, n, fan, at)`,
+		TicketIssued, t.ids, t.orders, t.events, t.types, t.ordinals, t.fans, t.times)
 }

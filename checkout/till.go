@@ -33,7 +33,7 @@ func (c *Checkout) Till(ctx context.Context, event ropeline.EventID) (Till, erro
 	number(&t.Reserved, "select count(distinct fan_id) from reservations where event_id = $1 and state <> 'rejected'")
 	number(&t.Buyers, "select count(distinct fan_id) from orders where event_id = $1 and state = 'paid'")
 	number(&t.Failed, "select count(*) from payments where event_id = $1 and state = 'failed'")
-	number(&t.Reviews, `select count(*) from orders o where o.event_id = $1 and o.risk_decision = 'review'
+	number(&t.Reviews, `select count(*) from orders o where o.event_id = $1 and o.review_deadline is not null and o.risk_decision = 'review'
 		and exists (select from payments p where p.order_id = o.id and p.duty = 'review')`)
 	sums := func(into *[]ropeline.Money, query string) {
 		batch.Queue(query, event).Query(func(rows pgx.Rows) (err error) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/checkout/payment"
@@ -28,7 +29,7 @@ const askTime = 500 * time.Millisecond
 // version than the house speaks), and unavailable: the gateway is to send it
 // again.
 func (c *Checkout) Webhook(ctx context.Context, header http.Header, body []byte) error {
-	gateway, event, err := c.parseWebhook(header, body)
+	gateway, events, err := c.parseWebhook(header, body)
 	if errors.Is(err, payment.ErrSignature) {
 		return &ropeline.Error{Code: ropeline.CodeBadSignature, Message: "The message is not signed by the payment gateway.", Err: err}
 	}
@@ -36,22 +37,32 @@ func (c *Checkout) Webhook(ctx context.Context, header http.Header, body []byte)
 		c.log.ErrorContext(ctx, "a signed webhook cannot be taken", "err", err)
 		return &ropeline.Error{Code: ropeline.CodeInvalidRequest, Message: "The message cannot be read.", Err: err}
 	}
+	if len(events) == 1 {
+		return c.hear(ctx, gateway, events[0])
+	}
+	// What is told together is learned together: the events meet again in the
+	// groups that write them.
+	var all errgroup.Group
+	for _, event := range events {
+		all.Go(func() error { return c.hear(ctx, gateway, event) })
+	}
+	return all.Wait()
+}
+
+// hear takes one event of a message.
+func (c *Checkout) hear(ctx context.Context, gateway payment.Provider, event payment.Event) error {
 	if event.Ref == "" {
 		return nil
 	}
-	n := news{gateway: gateway.Name(), webhook: event.ID}
-	var seen bool
-	err = c.reads.Do(context.WithoutCancel(ctx), func(batch *pgx.Batch) {
-		batch.Queue("select exists (select from webhook_events where provider = $1 and event_id = $2), clock_timestamp()", n.gateway, event.ID).
-			QueryRow(func(row pgx.Row) error { return row.Scan(&seen, &n.asked) })
-	})
-	if err != nil {
+	m := &message{gateway: gateway.Name(), id: event.ID, payment: event.PaymentID}
+	if err := c.messages.Do(context.WithoutCancel(ctx), m); err != nil {
 		return ropeline.Unavailable(err)
 	}
-	if seen {
+	if m.seen {
 		return nil
 	}
-	err = n.ask(ctx, gateway, event.Ref, askTime)
+	n := news{gateway: m.gateway, webhook: m.id, asked: m.now, known: m}
+	err := n.ask(ctx, gateway, event.Ref, askTime)
 	switch {
 	case payment.Permanent(err):
 		c.log.WarnContext(ctx, "webhook about an intent that the gateway does not know", "kind", event.Kind, "ref", event.Ref)
@@ -63,16 +74,85 @@ func (c *Checkout) Webhook(ctx context.Context, header http.Header, body []byte)
 	return asError(c.learn(ctx, n.object.PaymentID, n))
 }
 
+// message is what is looked up before a gateway is asked about a payment: for
+// its webhooks whether that was done before, and of the payment what scoring
+// wants to know.
+type message struct {
+	gateway, id string // of a webhook; empty: there is none
+	payment     ropeline.PaymentID
+
+	seen  bool
+	now   time.Time
+	found bool // the payment is ours, and not authorized yet
+	what  Authorized
+}
+
+// readMessages looks up what many want to know, in two statements.
+func readMessages(batch *pgx.Batch, parts []*message) {
+	of := make(map[ropeline.PaymentID][]*message, len(parts))
+	told := map[[2]string][]*message{}
+	var gateways, ids, payments []string
+	for _, m := range parts {
+		*m = message{gateway: m.gateway, id: m.id, payment: m.payment}
+		if m.payment != "" {
+			if of[m.payment] = append(of[m.payment], m); len(of[m.payment]) == 1 {
+				payments = append(payments, string(m.payment))
+			}
+		}
+		if m.id != "" {
+			gateways, ids = append(gateways, m.gateway), append(ids, m.id)
+			name := [2]string{m.gateway, m.id}
+			told[name] = append(told[name], m)
+		}
+	}
+	batch.Queue("select clock_timestamp()").QueryRow(func(row pgx.Row) error {
+		var now time.Time
+		err := row.Scan(&now)
+		for _, m := range parts {
+			m.now = now
+		}
+		return err
+	})
+	if len(ids) > 0 {
+		batch.Queue(`
+			select w.provider, w.event_id from unnest($1::text[], $2::text[]) as u(provider, event_id)
+			join webhook_events w on w.provider = u.provider and w.event_id = u.event_id`, gateways, ids).Query(func(rows pgx.Rows) error {
+			var name [2]string
+			_, err := pgx.ForEachRow(rows, []any{&name[0], &name[1]}, func() error {
+				for _, m := range told[name] {
+					m.seen = true
+				}
+				return nil
+			})
+			return err
+		})
+	}
+	if len(payments) > 0 {
+		batch.Queue(`
+			select p.id, p.event_id, p.order_id, o.fan_id, p.declines from payments p join orders o on o.id = p.order_id
+			where p.id = any($1) and p.state in ('created', 'pending')`, payments).Query(func(rows pgx.Rows) error {
+			var a Authorized
+			_, err := pgx.ForEachRow(rows, []any{&a.Payment, &a.Event, &a.Order, &a.Fan, &a.Declines}, func() error {
+				for _, m := range of[a.Payment] {
+					m.found, m.what = true, a
+				}
+				return nil
+			})
+			return err
+		})
+	}
+}
+
 // parseWebhook finds the gateway that has signed a message.
-func (c *Checkout) parseWebhook(header http.Header, body []byte) (payment.Provider, payment.Event, error) {
+func (c *Checkout) parseWebhook(header http.Header, body []byte) (payment.Provider, []payment.Event, error) {
 	for _, gateway := range c.gateways {
-		event, err := gateway.ParseWebhook(header, body)
+		events, err := gateway.ParseWebhook(header, body)
 		if errors.Is(err, payment.ErrSignature) {
 			continue
 		}
-		return gateway, event, err
+		return gateway, events, err
 	}
-	return nil, payment.Event{}, payment.ErrSignature
+	return nil, nil, payment.ErrSignature
 }
 
 // lookLater notes that a payment has news. The message names the payment for

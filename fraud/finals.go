@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/internal/groupcommit"
 )
 
 // final is what an order looked like when its payment was authorized. Only
@@ -68,7 +69,7 @@ func (f *Fraud) flushFinals(ctx context.Context) error {
 		}
 		models[i], signals[i], traces[i], scores[i], times[i] = l.model, string(s), string(t), float32(l.score), l.at
 	}
-	_, err := f.pool.Exec(ctx, `
+	_, err := groupcommit.Exec(ctx, f.pool, `
 		update fraud_orders f set model = u.model, signals = u.signals::jsonb, traces = u.traces::jsonb, score = u.score, scored_at = u.at
 		from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::real[], $6::timestamptz[]) as u(id, model, signals, traces, score, at)
 		where f.order_id = u.id`, orders, models, signals, traces, scores, times)

@@ -2,6 +2,8 @@ package fraud
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -48,7 +50,7 @@ type Options struct {
 // Fraud scores orders; safe for concurrent use.
 type Fraud struct {
 	pool     *pgxpool.Pool
-	reads    *groupcommit.Reads
+	reads    *groupcommit.Reads[placement]
 	keys     *keyring.Keyring
 	model    *Model
 	log      *slog.Logger
@@ -66,7 +68,7 @@ func New(r *redisdb.Clients, pool *pgxpool.Pool, k *keyring.Keyring, model *Mode
 		options.Budget = 50 * time.Millisecond
 	}
 	return &Fraud{
-		pool: pool, reads: groupcommit.NewReads(pool), keys: k, model: model, log: log, options: options, velocity: newVelocity(r), metrics: newMetrics(),
+		pool: pool, reads: groupcommit.NewReads(pool, readPlacements), keys: k, model: model, log: log, options: options, velocity: newVelocity(r), metrics: newMetrics(),
 		settings: remembered{seen: map[ropeline.EventID]seenSettings{}},
 	}
 }
@@ -115,13 +117,31 @@ func (f *Fraud) Place(ctx context.Context, v Visit) Placed {
 	return p
 }
 
+// Noted is a new order and what Place has found of it.
+type Noted struct {
+	Order  ropeline.OrderID
+	Placed Placed
+}
+
 // Record writes what Place has found into the transaction that writes the
-// order.
-func (p Placed) Record(batch *pgx.Batch, order ropeline.OrderID) {
+// orders. An order that is not there after all is left out.
+func Record(batch *pgx.Batch, notes []Noted) {
+	n := len(notes)
+	orders, events, fans, models := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	signals, traces, scores := make([]string, n), make([]string, n), make([]float32, n)
+	for i, note := range notes {
+		p := note.Placed
+		s, _ := json.Marshal(p.signals) // numbers and texts: it cannot fail
+		t, _ := json.Marshal(p.traces)
+		orders[i], events[i], fans[i], models[i] = string(note.Order), string(p.visit.Event), string(p.visit.Fan), p.model
+		signals[i], traces[i], scores[i] = string(s), string(t), float32(p.Score)
+	}
 	batch.Queue(`
 		insert into fraud_orders (order_id, event_id, fan_id, model, signals, traces, score)
-		select $1, $2, $3, $4, $5, $6, $7 where exists (select from orders where id = $1) on conflict do nothing`,
-		order, p.visit.Event, p.visit.Fan, p.model, p.signals, p.traces, p.Score)
+		select u.id, u.event, u.fan, u.model, u.signals::jsonb, u.traces::jsonb, u.score
+		from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::real[]) as u(id, event, fan, model, signals, traces, score)
+		where exists (select from orders where id = u.id) on conflict do nothing`,
+		orders, events, fans, models, signals, traces, scores)
 }
 
 // Paid is what the gateway has told of an order's payment.
@@ -155,28 +175,51 @@ func (f *Fraud) Judge(ctx context.Context, p Paid) Verdict {
 	return v
 }
 
-// placed reads what was known when the order was placed.
-func (f *Fraud) placed(ctx context.Context, order ropeline.OrderID) (Signals, Traces, []string) {
-	type found struct {
-		signals Signals
-		traces  Traces
-	}
-	r, ok := ask(ctx, func(ctx context.Context) (r found, err error) {
-		err = f.reads.Do(ctx, func(batch *pgx.Batch) {
-			batch.Queue("select signals, traces from fraud_orders where order_id = $1", order).Query(func(rows pgx.Rows) error {
-				_, err := pgx.ForEachRow(rows, []any{&r.signals, &r.traces}, func() error { return nil })
-				return err
-			})
-		})
-		if err != nil {
-			return found{}, err // r may still be written to
+// placement is what was known when an order was placed.
+type placement struct {
+	order   ropeline.OrderID
+	signals Signals
+	traces  Traces
+}
+
+func readPlacements(batch *pgx.Batch, parts []*placement) {
+	of := make(map[ropeline.OrderID][]*placement, len(parts))
+	var orders []string
+	for _, p := range parts {
+		if of[p.order] = append(of[p.order], p); len(of[p.order]) == 1 {
+			orders = append(orders, string(p.order))
 		}
-		return r, nil
+	}
+	batch.Queue("select order_id, signals, traces from fraud_orders where order_id = any($1)", orders).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			var order ropeline.OrderID
+			var signals, traces []byte
+			if err := rows.Scan(&order, &signals, &traces); err != nil {
+				return err
+			}
+			for _, p := range of[order] { // each gets maps of its own
+				p.signals, p.traces = nil, nil
+				if err := errors.Join(json.Unmarshal(signals, &p.signals), json.Unmarshal(traces, &p.traces)); err != nil {
+					return err
+				}
+			}
+		}
+		return rows.Err()
+	})
+}
+
+func (f *Fraud) placed(ctx context.Context, order ropeline.OrderID) (Signals, Traces, []string) {
+	p, ok := ask(ctx, func(ctx context.Context) (placement, error) {
+		p := &placement{order: order}
+		if err := f.reads.Do(ctx, p); err != nil {
+			return placement{}, err // p may still be written to
+		}
+		return *p, nil
 	})()
-	if !ok || r.signals == nil || r.traces == nil {
+	if !ok || p.signals == nil || p.traces == nil {
 		return Signals{}, Traces{}, []string{theVisit}
 	}
-	return r.signals, r.traces, nil
+	return p.signals, p.traces, nil
 }
 
 // count asks Redis, and puts what it says into the signals; it returns what

@@ -61,7 +61,7 @@ func (o *office) order(p Placed) ropeline.OrderID {
 			values ($1, $2, $3, 'p', '', 'held', '[]', now() + interval '1 hour')`, reservation, p.visit.Event, p.visit.Fan)
 		batch.Queue(`insert into orders (id, event_id, reservation_id, fan_id, email, state, total_minor, currency, idempotency_key, request_hash)
 			values ($1, $2, $3, $4, 'x', 'pending', 100, 'EUR', $1, '')`, id, p.visit.Event, reservation, p.visit.Fan)
-		p.Record(batch, id)
+		Record(batch, []Noted{{id, p}})
 		return tx.SendBatch(o.t.Context(), batch).Close()
 	}))
 	return id

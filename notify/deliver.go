@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/ropeline/ropeline/internal/groupcommit"
 )
 
 // Outcome is what became of a delivery.
@@ -43,19 +45,21 @@ func (n *Notify) Deliver(ctx context.Context, r Released) (Outcome, error) {
 // others sell.
 func (n *Notify) begin(ctx context.Context, r Released) (notice Notice, attempts int, found bool, err error) {
 	var data []byte
-	err = n.pool.QueryRow(ctx, `
+	batch := &pgx.Batch{}
+	groupcommit.Lazily(batch) // forgotten, the try is not counted
+	batch.Queue(`
 		update notifications set state = $3, attempts = attempts + 1, due_at = clock_timestamp() + $4::interval, changed_at = now()
 		where id = $1 and lease = $2 and state = any($5)
 		returning id, dedupe, kind, channel, recipient, coalesce(event_id, ''), subject, data, bulk, attempts`,
-		r.ID, r.Lease, StateSending, n.options.Grip, before(StateSending)).
-		Scan(&notice.ID, &notice.Dedupe, &notice.Kind, &notice.Channel, &notice.To, &notice.Event, &notice.Subject, &data, &notice.Bulk, &attempts)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return notice, 0, false, nil
-	}
-	if err == nil {
+		r.ID, r.Lease, StateSending, n.options.Grip, before(StateSending)).Query(func(rows pgx.Rows) error {
+		_, err := pgx.ForEachRow(rows, []any{&notice.ID, &notice.Dedupe, &notice.Kind, &notice.Channel, &notice.To, &notice.Event, &notice.Subject, &data, &notice.Bulk, &attempts},
+			func() error { found = true; return nil })
+		return err
+	})
+	if err = n.pool.SendBatch(ctx, batch).Close(); err == nil && found {
 		err = json.Unmarshal(data, &notice.Data)
 	}
-	return notice, attempts, err == nil, err
+	return notice, attempts, found && err == nil, err
 }
 
 // send writes the message and hands it over. It is given less time than its
@@ -98,7 +102,9 @@ func (n *Notify) end(ctx context.Context, r Released, notice Notice, attempts in
 	if err := move(StateSending, next); err != nil {
 		return "", err
 	}
-	tag, err := n.pool.Exec(ctx, `
+	// Forgotten by a machine that crashes, the message goes out twice, as it does
+	// when the crash comes a moment before.
+	tag, err := groupcommit.Exec(ctx, n.pool, `
 		update notifications set state = $3::text, last_error = $4, lease = null, data = case when $3::text = 'sent' then data - 'url' else data end, changed_at = now(), due_at = clock_timestamp() + $5::interval
 		where id = $1 and lease = $2 and state = 'sending'`, r.ID, r.Lease, next, why, pause)
 	if err != nil {

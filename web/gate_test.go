@@ -37,12 +37,12 @@ func (h *house) buy(t *testing.T, event ropeline.Event, fan ropeline.FanID, quan
 		if err := h.checkout.Nudge(ctx, event.ID); err != nil {
 			t.Fatal(err)
 		}
-		owed, err := h.checkout.OwedPayments(ctx, 100)
+		owed, err := h.checkout.TakeUp(ctx, 100)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, id := range owed {
-			if _, err := h.checkout.Perform(ctx, id); err != nil {
+		for _, taken := range owed {
+			if _, err := h.checkout.Perform(ctx, taken); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -86,6 +86,7 @@ func openHouseOn(t *testing.T, pair *engines.Pair, change ...func(*web.Options))
 	h.fans = identity.NewFans(keys)
 	h.accounts = identity.NewAccounts(pair.Pool, keys, identity.Options{Memory: 64, Mail: h.mail, Adopt: checkout.Adopt, PublicURL: "http://127.0.0.1"})
 	h.checkout = checkout.New(redis, pair.Pool, keys, gateway, log, checkout.Options{
+		Record: web.RecordNotes,
 		Wake: func(_ context.Context, event ropeline.EventID, _ int64) error {
 			parts.Go(func() {
 				if err := h.checkout.Serve(ctx, event, func(checkout.Batch) {}); err != nil && ctx.Err() == nil {

@@ -178,12 +178,12 @@ func TestTicketsAreSentAgain(t *testing.T) {
 		t.Errorf("before it is paid: %d %s", early.status, early.body)
 	}
 	eventually(t, "the tickets", func() bool {
-		owed, err := h.checkout.OwedPayments(t.Context(), 10)
+		owed, err := h.checkout.TakeUp(t.Context(), 10)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, id := range owed {
-			if _, err := h.checkout.Perform(t.Context(), id); err != nil {
+		for _, taken := range owed {
+			if _, err := h.checkout.Perform(t.Context(), taken); err != nil {
 				t.Error(err)
 			}
 		}

@@ -53,12 +53,12 @@ func (f *fan) seen(t *testing.T, id string) orderSeen {
 // work does what is owed, as the worker does.
 func (h *house) work(t *testing.T) {
 	t.Helper()
-	ids, err := h.checkout.OwedPayments(t.Context(), 100)
+	ids, err := h.checkout.TakeUp(t.Context(), 100)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, id := range ids {
-		if _, err := h.checkout.Perform(t.Context(), id); err != nil {
+	for _, taken := range ids {
+		if _, err := h.checkout.Perform(t.Context(), taken); err != nil {
 			t.Log(err)
 		}
 	}

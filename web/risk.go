@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/gin-gonic/gin"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/checkout"
@@ -68,8 +69,22 @@ func (s *Server) scored(c *gin.Context, p checkout.Placing, account ropeline.Acc
 	v.Email, v.Account = p.Email, account
 	placed := s.fraud.Place(c.Request.Context(), v)
 	verdict := Verdict(placed.Verdict)
-	p.Verdict, p.Record = &verdict, placed.Record
+	p.Verdict, p.Note = &verdict, placed
 	return p
+}
+
+// RecordNotes writes what scoring has found of new orders; it fits
+// checkout.Options.Record.
+func RecordNotes(batch *pgx.Batch, notes []checkout.Noted) {
+	var found []fraud.Noted
+	for _, n := range notes {
+		if placed, ok := n.Note.(fraud.Placed); ok {
+			found = append(found, fraud.Noted{Order: n.Order, Placed: placed})
+		}
+	}
+	if len(found) > 0 {
+		fraud.Record(batch, found)
+	}
 }
 
 // Verdict is a verdict of package fraud as package checkout takes it.

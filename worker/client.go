@@ -2,12 +2,8 @@ package worker
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -25,20 +21,21 @@ const (
 	queueLetters  = "letters"
 )
 
-// The kinds of tasks. A payload is the plain id, of payments several with
-// spaces between.
+// The kinds of tasks; a payload is the plain id.
 const (
 	taskClerk     = "clerk"
-	taskPayment   = "payment"
 	taskRefund    = "refund"
 	taskReconcile = "reconcile" // payload: the scope
 	taskLetter    = "letter"    // payload: id, a space, the lease
 )
 
+// taskPayment is what metrics call a payment's duty; it is no task of asynq.
+const taskPayment = "payment"
+
 // turn is the longest a clerk serves before it makes room for a successor.
 const turn = 10 * time.Minute
 
-// sameTask is how long an enqueued payment is not enqueued again. A task of a
+// sameTask is how long an enqueued refund is not enqueued again. A task of a
 // worker that died stays with asynq for a while and blocks its own id, so ids
 // change with the time.
 const sameTask = 10 * time.Second
@@ -64,31 +61,6 @@ func (c *Client) Close() error { return errors.Join(c.asynq.Close(), c.inspector
 // Wake asks for a clerk for an event; it fits checkout.Options.Wake.
 func (c *Client) Wake(ctx context.Context, event ropeline.EventID, generation int64) error {
 	return c.enqueue(ctx, asynq.NewTask(taskClerk, []byte(event)), queueClerk, fmt.Sprintf("clerk:%s:%d", event, generation), turn)
-}
-
-// paymentsAtOnce is how many payments share a task: asynq costs a worker more
-// than a payment's own work does.
-const paymentsAtOnce = 32
-
-// payments enqueues the duties of payments; those that failed to be are found
-// by the sweep.
-func (c *Client) payments(ctx context.Context, ids []ropeline.PaymentID) error {
-	for some := range slices.Chunk(ids, paymentsAtOnce) {
-		names := make([]string, len(some))
-		for i, id := range some {
-			names[i] = string(id)
-		}
-		payload := strings.Join(names, " ")
-		name := payload
-		if len(some) > 1 {
-			sum := sha256.Sum256([]byte(payload))
-			name = hex.EncodeToString(sum[:16])
-		}
-		if err := c.enqueue(ctx, asynq.NewTask(taskPayment, []byte(payload)), queuePayments, sometimes("payment", name), time.Minute); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (c *Client) refund(ctx context.Context, id ropeline.RefundID) error {

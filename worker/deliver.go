@@ -6,21 +6,24 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/ropeline/ropeline/checkout/payment/sandbox"
-	"github.com/ropeline/ropeline/internal/batch"
 )
 
 const (
 	deliveryPause = 100 * time.Millisecond
-	deliveryTime  = 5 * time.Second // for one webhook
-	deliveries    = 128             // under way at once
+	deliveryTime  = 5 * time.Second // for one post
+	deliveries    = 16              // posts under way at once
+	mostBundled   = 64              // webhooks in one post
 )
 
 // deliver posts the sandbox's due webhooks, as a gateway outside would: what
-// is not taken with a 2xx comes again, later and later. It takes no more than
-// may be under way, and does not wait for their answers.
+// is not taken with a 2xx comes again, later and later. Those that are due at
+// the same moment share a post; one that was refused comes alone, so that none
+// keeps the others from being taken. It takes no more than may be under way,
+// and does not wait for the answers.
 func (w *Worker) deliver(ctx context.Context) (found int, err error) {
 	if w.options.Sandbox == nil || w.options.PublicURL == "" {
 		return 0, nil
@@ -30,20 +33,23 @@ func (w *Worker) deliver(ctx context.Context) (found int, err error) {
 		if free < deliveries/4 {
 			return found, nil // whoever ends hurries the next run
 		}
-		due, err := w.options.Sandbox.Claim(ctx, free)
+		due, err := w.options.Sandbox.Claim(ctx, (free/2)*mostBundled)
 		if err != nil {
 			return found, err
 		}
+		first := due[:0:0]
 		for _, d := range due {
-			w.posts <- struct{}{}
-			w.posting.Go(func() {
-				w.deliverOne(context.WithoutCancel(ctx), d)
-				<-w.posts
-				w.options.Sandbox.Hurry()
-			})
+			if d.Attempts > 1 {
+				w.deliverSoon(ctx, []sandbox.Delivery{d})
+			} else {
+				first = append(first, d)
+			}
+		}
+		for some := range slices.Chunk(first, mostBundled) {
+			w.deliverSoon(ctx, some)
 		}
 		found += len(due)
-		if len(due) < free {
+		if len(due) < (free/2)*mostBundled {
 			return found, nil
 		}
 	}
@@ -57,35 +63,41 @@ func (w *Worker) webhooksDue() <-chan struct{} {
 	return w.options.Sandbox.Due()
 }
 
-func (w *Worker) deliverOne(ctx context.Context, d sandbox.Delivery) {
-	err := w.post(ctx, d)
+// deliverSoon posts them when a post may be under way, and does not wait for
+// the answer.
+func (w *Worker) deliverSoon(ctx context.Context, some []sandbox.Delivery) {
+	w.posts <- struct{}{}
+	w.posting.Go(func() {
+		w.deliverBundle(context.WithoutCancel(ctx), some)
+		<-w.posts
+		w.options.Sandbox.Hurry()
+	})
+}
+
+func (w *Worker) deliverBundle(ctx context.Context, some []sandbox.Delivery) {
+	seqs := make([]int64, len(some))
+	for i, d := range some {
+		seqs[i] = d.Seq
+	}
+	err := w.post(ctx, sandbox.Bundle(some))
 	if err == nil {
-		_, err = w.delivered.Do(ctx, d.Seq)
+		err = w.options.Sandbox.Delivered(ctx, seqs...)
 	} else {
-		w.log.DebugContext(ctx, "webhook not taken", "seq", d.Seq, "err", err)
-		err = w.options.Sandbox.Refused(ctx, d.Seq)
+		w.log.DebugContext(ctx, "webhooks not taken", "seqs", seqs, "err", err)
+		err = w.options.Sandbox.Refused(ctx, seqs...)
 	}
 	if err != nil {
-		w.log.WarnContext(ctx, "a webhook comes once more than it must", "seq", d.Seq, "err", err)
+		w.log.WarnContext(ctx, "webhooks come once more than they must", "seqs", seqs, "err", err)
 	}
 }
 
-// noteDelivered is a batcher's call: one statement for the webhooks that were
-// taken at the same time.
-func (w *Worker) noteDelivered(ctx context.Context, seqs []int64) []batch.Result[struct{}] {
-	if err := w.options.Sandbox.Delivered(ctx, seqs...); err != nil {
-		return batch.Fail[struct{}](len(seqs), err)
-	}
-	return make([]batch.Result[struct{}], len(seqs))
-}
-
-func (w *Worker) post(ctx context.Context, d sandbox.Delivery) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.options.PublicURL+"/payments/webhook", bytes.NewReader(d.Body))
+func (w *Worker) post(ctx context.Context, body []byte) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.options.PublicURL+"/payments/webhook", bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
 	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set(sandbox.SignatureHeader, w.options.Sandbox.Sign(d.Body, time.Now()))
+	request.Header.Set(sandbox.SignatureHeader, w.options.Sandbox.Sign(body, time.Now()))
 	response, err := w.http.Do(request)
 	if err != nil {
 		return err

@@ -3,14 +3,14 @@
 //
 // # Two ways to the same work
 //
-// The quick way is asynq: a push that finds nobody serving enqueues a clerk's
-// task, a clerk's commit enqueues the payments that it has decided. The sure
+// The quick way is a hint: a push that finds nobody serving enqueues a clerk's
+// task (asynq), a clerk's commit hurries this process' sweep of payments. The sure
 // way is the sweeps: twice a second they look in Postgres (and at each mailbox)
 // for what is due. A task is only a hint, so no task is retried by asynq, and a
 // task that is lost costs a second. asynq's own recovery of a dead worker's
 // tasks takes 75 seconds and more; nothing here waits for it.
 //
-//	push ─► task clerk:<event>:<generation> ─► Serve ─► report ─► task payment:<id>
+//	push ─► task clerk:<event>:<generation> ─► Serve ─► report ─► payments taken up, some hundred at once
 //	  ▲                                                   └─► stock to admission
 //	  └── sweeps: mailboxes without a lease · holds that ran out · payments to
 //	      settle, unwind, open, watch, capture, void · refunds

@@ -31,9 +31,13 @@ type Letters struct {
 // letters turns domain events into messages. An event that tells of nobody is
 // left out: it would hold up all that come after it.
 func (w *Worker) letters(ctx context.Context, events []outbox.Event) error {
+	contacts, err := w.contactsOf(ctx, events)
+	if err != nil {
+		return err
+	}
 	var notices []notify.Notice
 	for _, e := range events {
-		some, err := w.noticesOf(ctx, e)
+		some, err := w.noticesOf(ctx, e, contacts)
 		if ropeline.CodeOf(err) == ropeline.CodeUnavailable {
 			return err
 		}
@@ -46,26 +50,50 @@ func (w *Worker) letters(ctx context.Context, events []outbox.Event) error {
 	if len(notices) == 0 {
 		return nil
 	}
-	_, err := w.options.Letters.Notify.Post(ctx, nil, notices...)
+	_, err = w.options.Letters.Notify.Post(ctx, nil, notices...)
 	return err
 }
 
-func (w *Worker) noticesOf(ctx context.Context, e outbox.Event) ([]notify.Notice, error) {
+// contactsOf finds, for all events at once, whose orders they are about.
+func (w *Worker) contactsOf(ctx context.Context, events []outbox.Event) (map[ropeline.OrderID]checkout.Contact, error) {
+	var orders []ropeline.OrderID
+	for _, e := range events {
+		if order, _, _, err := ofOrder(e); err == nil && order != "" {
+			orders = append(orders, order)
+		}
+	}
+	if len(orders) == 0 {
+		return nil, nil
+	}
+	return w.checkout.ContactsOfOrders(ctx, orders)
+}
+
+// ofOrder is the message that an event about one order leads to; no order: it
+// is about something else.
+func ofOrder(e outbox.Event) (order ropeline.OrderID, kind notify.Kind, key string, err error) {
 	switch e.Kind {
 	case outbox.TicketIssued:
-		return w.toOrder(ctx, e, notify.Tickets, "tickets:"+e.Subject, ropeline.OrderID(e.Subject))
-	case outbox.PaymentFailed:
-		p, err := outbox.Decode[outbox.Payment](e)
-		if err != nil {
-			return nil, err
+		return ropeline.OrderID(e.Subject), notify.Tickets, "tickets:" + e.Subject, nil
+	case outbox.PaymentFailed, outbox.PaymentRefused:
+		kind = notify.PaymentFailed
+		if e.Kind == outbox.PaymentRefused {
+			kind = notify.PaymentRefused
 		}
-		return w.toOrder(ctx, e, notify.PaymentFailed, "payment:"+string(p.Payment), p.Order)
-	case outbox.PaymentRefused:
 		p, err := outbox.Decode[outbox.Payment](e)
-		if err != nil {
-			return nil, err
+		return p.Order, kind, "payment:" + string(p.Payment), err
+	}
+	return "", "", "", nil
+}
+
+func (w *Worker) noticesOf(ctx context.Context, e outbox.Event, contacts map[ropeline.OrderID]checkout.Contact) ([]notify.Notice, error) {
+	if order, kind, key, err := ofOrder(e); err != nil || order != "" {
+		contact, known := contacts[order]
+		if err == nil && !known {
+			err = ropeline.Errorf(ropeline.CodeOrderNotFound, "There is no such order.")
 		}
-		return w.toOrder(ctx, e, notify.PaymentRefused, "payment:"+string(p.Payment), p.Order)
+		return one(contact, kind, key), err
+	}
+	switch e.Kind {
 	case outbox.Refunded:
 		contact, err := w.checkout.ContactOfRefund(ctx, ropeline.RefundID(e.Subject))
 		return one(contact, notify.Refunded, "refund:"+e.Subject), err
@@ -83,11 +111,6 @@ func (w *Worker) noticesOf(ctx context.Context, e outbox.Event) ([]notify.Notice
 		return nil, w.toHolders(ctx, e, notify.EventCanceled, notify.Data{Note: canceled.Reason})
 	}
 	return nil, nil
-}
-
-func (w *Worker) toOrder(ctx context.Context, _ outbox.Event, kind notify.Kind, key string, order ropeline.OrderID) ([]notify.Notice, error) {
-	contact, err := w.checkout.ContactOfOrder(ctx, order)
-	return one(contact, kind, key), err
 }
 
 func one(c checkout.Contact, kind notify.Kind, key string) []notify.Notice {

@@ -1,15 +1,62 @@
 package worker
 
-import "context"
+import (
+	"context"
+	"time"
 
-// sweepLimit bounds what one sweep enqueues; the rest is due the next time.
-const sweepLimit = 1000
+	"github.com/ropeline/ropeline/checkout"
+)
 
-// sweepPayments enqueues each payment whose duty is due.
-func (w *Worker) sweepPayments(ctx context.Context) (int, error) {
-	ids, err := w.checkout.OwedPayments(ctx, sweepLimit)
-	if err != nil {
-		return 0, err
+// sweepPayments takes up the payments whose duty is due, as many as calls to the
+// gateway may be under way, and does not wait for them. A clerk that has decided
+// about payments hurries it. The rows are the queue: each worker takes other
+// ones, and those of a worker that dies are due again after a grip's time.
+func (w *Worker) sweepPayments(ctx context.Context) (found int, err error) {
+	for {
+		free := cap(w.calls) - len(w.calls)
+		if free < cap(w.calls)/4 {
+			return found, nil // whoever ends hurries the next run
+		}
+		taken, err := w.checkout.TakeUp(ctx, free)
+		if err != nil {
+			return found, err
+		}
+		for _, t := range taken {
+			w.calls <- struct{}{}
+			w.calling.Go(func() {
+				w.perform(context.WithoutCancel(ctx), t)
+				<-w.calls
+				if len(w.calls) <= cap(w.calls)/2 && w.lagging.Load() {
+					w.hurryPayments()
+				}
+			})
+		}
+		found += len(taken)
+		w.lagging.Store(len(taken) == free)
+		if len(taken) < free {
+			return found, nil
+		}
 	}
-	return len(ids), w.client.payments(ctx, ids)
+}
+
+// hurryPayments ends the pause before the next run.
+func (w *Worker) hurryPayments() {
+	select {
+	case w.owing <- struct{}{}:
+	default:
+	}
+}
+
+func (w *Worker) perform(ctx context.Context, t checkout.Taken) {
+	begin := time.Now()
+	done, err := w.checkout.Perform(ctx, t)
+	w.metrics.done(taskPayment, false, err, begin)
+	if err != nil {
+		w.log.WarnContext(ctx, "payment's duty not done yet", "err", err)
+	}
+	if done.Paid && w.options.Done != nil {
+		if err := w.options.Done(ctx, done.Event, done.Fan); err != nil {
+			w.log.WarnContext(ctx, "shopper's place not freed, it ends by itself", "event", done.Event, "err", err)
+		}
+	}
 }

@@ -2,6 +2,9 @@ package worker
 
 import "context"
 
+// sweepLimit bounds what one sweep enqueues; the rest is due the next time.
+const sweepLimit = 1000
+
 // sweepRefunds enqueues each refund that is not at its end.
 func (w *Worker) sweepRefunds(ctx context.Context) (int, error) {
 	ids, err := w.checkout.OwedRefunds(ctx, sweepLimit)

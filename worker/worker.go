@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -15,7 +16,6 @@ import (
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/checkout"
 	"github.com/ropeline/ropeline/checkout/payment/sandbox"
-	"github.com/ropeline/ropeline/internal/batch"
 	"github.com/ropeline/ropeline/internal/outbox"
 	"github.com/ropeline/ropeline/internal/redisdb"
 )
@@ -38,7 +38,7 @@ type Options struct {
 	PublicURL string
 	// Clerks is how many events this process may serve at once; default 64.
 	Clerks int
-	// Payments is how many calls to the gateway may be under way; default 64.
+	// Payments is how many calls to the gateway may be under way; default 256.
 	Payments int
 	// Refunds is how many paid orders of canceled events are ended a second, by
 	// all processes together; default 20.
@@ -66,7 +66,7 @@ func (o Options) withDefaults() Options {
 		o.Clerks = 64
 	}
 	if o.Payments <= 0 {
-		o.Payments = 64
+		o.Payments = 256
 	}
 	if o.Refunds <= 0 {
 		o.Refunds = 20
@@ -103,6 +103,9 @@ func (o Options) withDefaults() Options {
 // wake-up may cost at the most.
 const taskCheck = 15 * time.Millisecond
 
+// refundCalls is how many refunds may be at the gateway at once.
+const refundCalls = 64
+
 // graceful is how long tasks may take to end when the worker stops. A clerk
 // finishes its batch, a payment its call to the gateway.
 const graceful = 15 * time.Second
@@ -118,12 +121,15 @@ type Worker struct {
 	stock    *stockNews
 	horizon  *outbox.Horizon
 	http     *http.Client
-	calls    chan struct{} // a token for each payment under way
 
-	posts     chan struct{} // a token for each webhook under way
-	posting   sync.WaitGroup
-	delivered *batch.Batcher[int64, struct{}]
-	metrics   metrics
+	calls   chan struct{} // a token for each payment under way
+	calling sync.WaitGroup
+	owing   chan struct{} // a word: payments are due
+	lagging atomic.Bool   // more are due than could be taken up
+
+	posts   chan struct{} // a token for each post of webhooks under way
+	posting sync.WaitGroup
+	metrics metrics
 }
 
 // New prepares a worker; client stays the caller's to close, after Run.
@@ -133,24 +139,24 @@ func New(c *checkout.Checkout, r *redisdb.Clients, pool *pgxpool.Pool, client *C
 	transport.MaxIdleConnsPerHost = deliveries
 	w := &Worker{
 		checkout: c, redis: r, pool: pool, client: client, log: log, options: options, stock: newStockNews(), horizon: outbox.NewHorizon(pool), metrics: newMetrics(),
-		calls: make(chan struct{}, options.Payments), posts: make(chan struct{}, deliveries),
+		calls: make(chan struct{}, options.Payments), owing: make(chan struct{}, 1), posts: make(chan struct{}, deliveries),
 		http: &http.Client{Transport: transport, Timeout: deliveryTime, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
-	w.delivered = batch.Open(batch.Options{Size: deliveries, Wait: time.Millisecond, Calls: 1, Timeout: deliveryTime}, w.noteDelivered)
 	return w
 }
 
 // Run works until ctx ends. The order of the end:
 //
-//  1. the sweeps, the relay and the deliveries stop looking for work;
+//  1. the sweeps, the relay and the deliveries stop looking for work; each
+//     payment finishes its call;
 //  2. the asynq servers take no new tasks; each clerk finishes its batch, gives
-//     its lease back and wakes a successor; each payment finishes its call, each
+//     its lease back and wakes a successor; each refund finishes its call, each
 //     message is handed over;
 //  3. the last stock is told to admission;
 //  4. Run returns, and the caller closes the client, Redis and Postgres.
 func (w *Worker) Run(ctx context.Context) error {
 	clerks := w.server(ctx, queueClerk, w.options.Clerks)
-	payments := w.server(ctx, queuePayments, w.options.Payments)
+	payments := w.server(ctx, queuePayments, refundCalls)
 	letters := w.server(ctx, queueLetters, w.options.Letters.Sending)
 	servers := []*asynq.Server{clerks, payments, letters}
 	for i, server := range servers {
@@ -172,7 +178,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	for _, each := range append(w.relays(), []loop{
 		{name: "mailboxes", pause: w.options.Sweep, runOnce: w.sweepMailboxes},
 		{name: "clerks' dues", pause: w.options.Sweep, runOnce: w.sweepDues},
-		{name: "payments", pause: w.options.Sweep, runOnce: w.sweepPayments},
+		{name: "payments", pause: w.options.Sweep, runOnce: w.sweepPayments, hurry: w.owing},
 		{name: "refunds", pause: w.options.Sweep, runOnce: w.sweepRefunds},
 		{name: "prune", pause: prunePause, runOnce: w.prune},
 		{name: "reconciliations", pause: w.options.Sweep, runOnce: w.sweepReconciliations},
@@ -185,6 +191,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	err := g.Wait()
 	w.posting.Wait()
+	w.calling.Wait()
 
 	for _, server := range servers {
 		server.Shutdown()

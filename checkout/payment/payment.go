@@ -52,9 +52,10 @@ type Provider interface {
 	Refunds(ctx context.Context, q Query) iter.Seq2[Refund, error]
 	// Disputes lists disputes as Intents lists intents.
 	Disputes(ctx context.Context, q Query) iter.Seq2[Dispute, error]
-	// ParseWebhook checks the signature and reads which intent has news;
-	// ErrSignature when the message is not the gateway's, or too old.
-	ParseWebhook(header http.Header, body []byte) (Event, error)
+	// ParseWebhook checks the signature and reads which intents have news, one
+	// or, at a gateway that bundles, several; ErrSignature when the message is
+	// not the gateway's, or too old.
+	ParseWebhook(header http.Header, body []byte) ([]Event, error)
 }
 
 // Intent is what a Provider is asked to open.

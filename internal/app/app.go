@@ -166,7 +166,7 @@ func (a *App) openRooms(ctx context.Context) error {
 		return err
 	}
 	a.Fraud = fraud.New(a.redis, a.pool, keys, model, a.log, fraud.Options{Admitted: a.admitted})
-	a.Checkout = checkout.New(a.redis, a.pool, keys, gateway, a.log, checkout.Options{Hold: a.config.Hold, Wake: a.tasks.Wake, Others: others, Assess: a.assess})
+	a.Checkout = checkout.New(a.redis, a.pool, keys, gateway, a.log, checkout.Options{Hold: a.config.Hold, Wake: a.tasks.Wake, Others: others, Assess: a.assess, Record: web.RecordNotes})
 	registry.MustRegister(a.Fraud.Collectors()...)
 	if err := a.openNotify(); err != nil {
 		return err

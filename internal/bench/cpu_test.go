@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -60,6 +61,22 @@ func (h *house) postgresCPU(b *testing.B) (sum time.Duration) {
 		}
 	}
 	return sum
+}
+
+// processes is the processor time, so far, of everybody whom a purchase keeps
+// busy.
+type processes struct{ program, postgres, redis, load time.Duration }
+
+func (h *house) processes(b *testing.B, client *redis.Client) processes {
+	b.Helper()
+	var own, children syscall.Rusage
+	if err := errors.Join(syscall.Getrusage(syscall.RUSAGE_SELF, &own), syscall.Getrusage(syscall.RUSAGE_CHILDREN, &children)); err != nil {
+		b.Fatal(err)
+	}
+	return processes{
+		program: time.Duration(own.Utime.Nano() + own.Stime.Nano()), postgres: h.postgresCPU(b), redis: redisCPU(b, client),
+		load: time.Duration(children.Utime.Nano() + children.Stime.Nano()),
+	}
 }
 
 // redisCPU is the processor time of the Redis process.

@@ -53,7 +53,7 @@ func BenchmarkOrder(b *testing.B) {
 						if scored {
 							seen := h.Fraud.Place(b.Context(), fraud.Visit{Event: event.ID, Fan: r.Fan, Browser: "b", Device: string(r.Fan), Email: p.Email})
 							verdict := web.Verdict(seen.Verdict)
-							p.Verdict, p.Record = &verdict, seen.Record
+							p.Verdict, p.Note = &verdict, seen
 						}
 						if _, err := h.Checkout.Place(b.Context(), p); err != nil {
 							b.Error(err)

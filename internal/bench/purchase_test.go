@@ -25,6 +25,7 @@ import (
 func BenchmarkPurchase(b *testing.B) {
 	const connections, n, reference = 128, 6_000, 600
 	h := openHouse(b)
+	client := h.redis(b)
 	figures := rounds{}
 	for b.Loop() {
 		plain := plainPurchases(b, h, connections, reference)
@@ -36,7 +37,7 @@ func BenchmarkPurchase(b *testing.B) {
 				Event: event.ID, Fan: fan, Epoch: 1, Number: int64(i), AdmittedAt: time.Now(), ShopUntil: time.Now().Add(time.Hour),
 			})}
 		}
-		commits := h.commits(b)
+		commits, before := h.commits(b), h.processes(b, client)
 		result := runLoad(b, order{Address: h.address, Connections: connections, N: n, Shoppers: shoppers})
 		confirmed := time.Now()
 		var tickets int
@@ -48,7 +49,7 @@ func BenchmarkPurchase(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
-		took := time.Since(result.Begun)
+		took, last, after := time.Since(result.Begun), time.Since(confirmed), h.processes(b, client)
 		if violations, err := checkout.Audit(b.Context(), h.Pool(), event.ID); err != nil || len(violations) > 0 {
 			b.Fatalf("audit: %v %v", violations, err)
 		}
@@ -56,9 +57,15 @@ func BenchmarkPurchase(b *testing.B) {
 			b.Fatalf("%d tickets, %d sold, of %d", tickets, sold, n)
 		}
 		figures.add("purchases/s", n/took.Seconds())
-		figures.add("last-ticket-ms", float64(time.Since(confirmed).Milliseconds()))
+		figures.add("last-ticket-ms", float64(last.Milliseconds()))
 		figures.add("p99-ms-a-request", float64(result.P99.Microseconds())/1000)
 		figures.add("transactions/purchase", float64(h.commits(b)-commits)/n)
+		for name, spent := range map[string]time.Duration{
+			"program": after.program - before.program, "postgres": after.postgres - before.postgres,
+			"redis": after.redis - before.redis, "load": after.load - before.load,
+		} {
+			figures.add(name+"-cpu-us/purchase", float64(spent.Microseconds())/n)
+		}
 		figures.add("plain-sql/s", plain)
 		figures.add("x-plain-sql", n/took.Seconds()/plain)
 	}

@@ -103,7 +103,8 @@ func (r *Reader) Read(ctx context.Context, take func(context.Context, []Event) e
 // while the consumer works, so that a slow consumer does not hold the horizon.
 func (r *Reader) once(ctx context.Context, settled int64, take func(context.Context, []Event) error) (n int, ours bool, err error) {
 	err = pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) error {
-		if err := tx.QueryRow(ctx, "select pg_try_advisory_xact_lock($1, $2)", lockClass, r.lock()).Scan(&ours); err != nil || !ours {
+		// A move of the cursor may be forgotten with a machine: the events come again.
+		if err := tx.QueryRow(ctx, "select pg_try_advisory_xact_lock($1, $2) from set_config('synchronous_commit', 'off', true)", lockClass, r.lock()).Scan(&ours); err != nil || !ours {
 			return err
 		}
 		if err := tx.QueryRow(ctx, "select coalesce((select seq from outbox_cursors where consumer = $1), 0)", r.consumer).Scan(&r.cursor); err != nil {

@@ -132,9 +132,11 @@ func disputes(t *testing.T, g Gateway) {
 		must(t, err)
 		told := false
 		for _, m := range messages {
-			event, err := g.Provider.ParseWebhook(m.Header, m.Body)
+			events, err := g.Provider.ParseWebhook(m.Header, m.Body)
 			must(t, err)
-			told = told || event.Ref == o.Ref
+			for _, event := range events {
+				told = told || event.Ref == o.Ref
+			}
 		}
 		if !told {
 			t.Errorf("no webhook tells that it is %s", status)

@@ -59,34 +59,60 @@ func (g *Gateway) change(ctx context.Context, ref string, fn func(*book) error) 
 			return err
 		}
 		b.tx = tx
-		batch := &pgx.Batch{}
-		if err := b.work(fn, batch); err != nil || batch.Len() == 0 {
+		changed, err := b.work(fn)
+		if err != nil || !changed {
 			return err
 		}
+		batch := &pgx.Batch{}
+		queueBooks(batch, b)
 		return tx.SendBatch(ctx, batch).Close()
 	})
 	return g.changed(err)
 }
 
 // turn is change for the busy ones: the pages that are opened at the same time
-// share a transaction. fn may be called twice, and has no transaction to use.
-func (g *Gateway) turn(ref string, fn func(*book) error) error {
-	var found []*book
-	return g.changed(g.group.Do(groupcommit.Part{
-		Key: ref,
-		Read: func(batch *pgx.Batch) {
-			batch.Queue("select "+columns+" from sandbox_intents where ref = $1 for update", ref).Query(func(rows pgx.Rows) (err error) {
-				found, err = pgx.CollectRows(rows, scanBook)
-				return err
-			})
-		},
-		Write: func(batch *pgx.Batch) error {
-			if len(found) == 0 {
-				return errNoIntent
-			}
-			return found[0].work(fn, batch)
-		},
-	}))
+// share a transaction. do may be called twice, and has no transaction to use.
+func (g *Gateway) turn(with *groupcommit.Group[turn], ref string, do func(*book) error) error {
+	return g.changed(with.Do(&turn{ref: ref, do: do}))
+}
+
+type turn struct {
+	ref   string
+	do    func(*book) error
+	found *book
+}
+
+func readTurns(batch *pgx.Batch, parts []*turn) {
+	of := make(map[string]*turn, len(parts))
+	refs := make([]string, len(parts))
+	for i, t := range parts {
+		t.found = nil
+		of[t.ref], refs[i] = t, t.ref
+	}
+	batch.Queue("select "+columns+" from sandbox_intents where ref = any($1) order by ref for update", refs).Query(func(rows pgx.Rows) error {
+		found, err := pgx.CollectRows(rows, scanBook)
+		for _, b := range found {
+			of[b.object.Ref].found = b
+		}
+		return err
+	})
+}
+
+func writeTurns(batch *pgx.Batch, parts []*turn) []error {
+	refusals := make([]error, len(parts))
+	var turned []*book
+	for i, t := range parts {
+		if t.found == nil {
+			refusals[i] = errNoIntent
+			continue
+		}
+		changed, err := t.found.work(t.do)
+		if refusals[i] = err; changed && err == nil {
+			turned = append(turned, t.found)
+		}
+	}
+	queueBooks(batch, turned...)
+	return refusals
 }
 
 // changed makes what Postgres says a transient failure, and hurries the
@@ -104,26 +130,48 @@ func (g *Gateway) changed(err error) error {
 	return transient(err)
 }
 
-// work lets fn change the page, and queues what has changed.
-func (b *book) work(fn func(*book) error, batch *pgx.Batch) error {
+// work lets fn change the page, and tells whether it has.
+func (b *book) work(fn func(*book) error) (changed bool, err error) {
 	before := b.state
-	if err := fn(b); err != nil {
-		return err
+	err = fn(b)
+	return len(b.webhooks) > 0 || b.state != before, err
+}
+
+// queueBooks writes the pages back, with the webhooks owed.
+func queueBooks(batch *pgx.Batch, books ...*book) {
+	n := len(books)
+	if n == 0 {
+		return
 	}
-	if len(b.webhooks) == 0 && b.state == before {
-		return nil
+	refs, states, declines, fails, ready := make([]string, n), make([]string, n), make([]string, n), make([]bool, n), make([]time.Duration, n)
+	fingerprints, brands, lasts, countries := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	scores, levels := make([]int32, n), make([]string, n)
+	var owed struct {
+		ids, refs, kinds []string
+		in               []time.Duration
+	}
+	for i, b := range books {
+		card, risk := b.object.Card, b.object.Risk
+		refs[i], states[i], declines[i], fails[i], ready[i] = b.object.Ref, b.state, b.object.Decline, b.captureFails, b.readyIn
+		fingerprints[i], brands[i], lasts[i], countries[i] = card.Fingerprint, card.Brand, card.Last4, card.Country
+		scores[i], levels[i] = int32(risk.Score), risk.Level
+		for _, w := range b.webhooks {
+			owed.ids, owed.refs, owed.kinds, owed.in = append(owed.ids, w.id), append(owed.refs, b.object.Ref), append(owed.kinds, w.kind), append(owed.in, w.in)
+		}
 	}
 	batch.Queue(`
-		update sandbox_intents set state = $2, decline = $3, capture_fails = $4,
-			ready_at = case when $2 = 'processing' then now() + $5::interval else ready_at end,
-			card_fingerprint = $6, card_brand = $7, card_last4 = $8, card_country = $9, risk_score = $10, risk_level = $11
-		where ref = $1`, b.object.Ref, b.state, b.object.Decline, b.captureFails, b.readyIn,
-		b.object.Card.Fingerprint, b.object.Card.Brand, b.object.Card.Last4, b.object.Card.Country, b.object.Risk.Score, b.object.Risk.Level)
-	for _, w := range b.webhooks {
-		batch.Queue("insert into sandbox_webhooks (event_id, ref, kind, due_at) values ($1, $2, $3, now() + $4::interval)",
-			w.id, b.object.Ref, w.kind, w.in)
+		update sandbox_intents i set state = u.state, decline = u.decline, capture_fails = u.fails,
+			ready_at = case when u.state = 'processing' then now() + u.ready else i.ready_at end,
+			card_fingerprint = u.fingerprint, card_brand = u.brand, card_last4 = u.last4, card_country = u.country, risk_score = u.score, risk_level = u.level
+		from unnest($1::text[], $2::text[], $3::text[], $4::bool[], $5::interval[], $6::text[], $7::text[], $8::text[], $9::text[], $10::int[], $11::text[])
+			as u(ref, state, decline, fails, ready, fingerprint, brand, last4, country, score, level)
+		where i.ref = u.ref`, refs, states, declines, fails, ready, fingerprints, brands, lasts, countries, scores, levels)
+	if len(owed.ids) > 0 {
+		batch.Queue(`
+			insert into sandbox_webhooks (event_id, ref, kind, due_at)
+			select id, ref, kind, now() + due from unnest($1::text[], $2::text[], $3::text[], $4::interval[]) as u(id, ref, kind, due)`,
+			owed.ids, owed.refs, owed.kinds, owed.in)
 	}
-	return nil
 }
 
 type querier interface {

@@ -39,8 +39,10 @@ type Gateway struct {
 	pool    *pgxpool.Pool
 	secret  []byte
 	options Options
-	group   *groupcommit.Group
-	reads   *groupcommit.Reads
+	opens   *groupcommit.Group[opening]
+	turns   *groupcommit.Group[turn] // by the payer
+	takes   *groupcommit.Group[turn] // by the house
+	reads   *groupcommit.Reads[question]
 	due     chan struct{}
 }
 
@@ -53,7 +55,13 @@ func New(pool *pgxpool.Pool, k *keyring.Keyring, options Options) *Gateway {
 	}
 	return &Gateway{
 		pool: pool, secret: k.Secret(keyring.PurposeSandbox), options: options,
-		group: groupcommit.New(pool), reads: groupcommit.NewReads(pool), due: make(chan struct{}, 1),
+		// What only the house has heard of may be written lazily: the house's own
+		// books are written after these, in the same Postgres, and are never there
+		// without them. Forgotten by both, it is done again with the same key.
+		opens: groupcommit.New(pool, groupcommit.Work[opening]{Key: func(o *opening) string { return o.intent.IdempotencyKey }, Read: insertIntents, Lazy: true}),
+		takes: groupcommit.New(pool, groupcommit.Work[turn]{Key: func(t *turn) string { return t.ref }, Read: readTurns, Write: writeTurns, Lazy: true}),
+		turns: groupcommit.New(pool, groupcommit.Work[turn]{Key: func(t *turn) string { return t.ref }, Read: readTurns, Write: writeTurns}),
+		reads: groupcommit.NewReads(pool, readIntents), due: make(chan struct{}, 1),
 	}
 }
 
@@ -69,27 +77,13 @@ func (g *Gateway) Create(ctx context.Context, intent payment.Intent) (payment.Ob
 		Ref: "sbx_" + token(), PaymentID: intent.PaymentID, Status: payment.StatusPending, Amount: intent.Amount, Risk: payment.Risk{Score: -1},
 	}
 	made.ClientSecret = made.Ref + "_secret_" + token()
-	known := true
-	err := g.group.Do(groupcommit.Part{Key: intent.IdempotencyKey, Read: func(batch *pgx.Batch) {
-		known = true
-		batch.Queue(`
-			insert into sandbox_intents (ref, idempotency_key, state, amount_minor, currency, client_secret, metadata)
-			values ($1, $2, 'requires_confirmation', $3, $4, $5, jsonb_build_object('payment', $6::text, 'order', $7::text))
-			on conflict (idempotency_key) do nothing returning created_at`,
-			made.Ref, intent.IdempotencyKey, intent.Amount.Minor, intent.Amount.Currency, made.ClientSecret, intent.PaymentID, intent.OrderID).
-			Query(func(rows pgx.Rows) error {
-				_, err := pgx.ForEachRow(rows, []any{&made.Created}, func() error {
-					known, made.Created = false, made.Created.UTC()
-					return nil
-				})
-				return err
-			})
-	}})
+	o := &opening{intent: intent, made: made}
+	err := g.opens.Do(o)
 	if err != nil {
 		return payment.Object{}, transient(err)
 	}
-	if !known {
-		return made, nil
+	if o.fresh {
+		return o.made, nil
 	}
 	b, err := read(ctx, g.pool, "where idempotency_key = $1", intent.IdempotencyKey)
 	if err != nil {
@@ -101,29 +95,83 @@ func (g *Gateway) Create(ctx context.Context, intent payment.Intent) (payment.Ob
 	return b.object, nil
 }
 
-// Get reads an intent.
-func (g *Gateway) Get(ctx context.Context, ref string) (payment.Object, error) {
-	var found []*book
-	err := g.reads.Do(ctx, func(batch *pgx.Batch) {
-		batch.Queue("select "+columns+" from sandbox_intents where ref = $1", ref).Query(func(rows pgx.Rows) (err error) {
-			found, err = pgx.CollectRows(rows, scanBook)
+// opening is an intent on its way into the books.
+type opening struct {
+	intent payment.Intent
+	made   payment.Object
+	fresh  bool // it was not there before
+}
+
+func insertIntents(batch *pgx.Batch, parts []*opening) {
+	n := len(parts)
+	of := make(map[string]*opening, n)
+	refs, keys, amounts, currencies := make([]string, n), make([]string, n), make([]int64, n), make([]string, n)
+	secrets, payments, orders := make([]string, n), make([]string, n), make([]string, n)
+	for i, o := range parts {
+		o.fresh = false
+		of[o.made.Ref] = o
+		refs[i], keys[i], amounts[i], currencies[i] = o.made.Ref, o.intent.IdempotencyKey, o.intent.Amount.Minor, o.intent.Amount.Currency
+		secrets[i], payments[i], orders[i] = o.made.ClientSecret, string(o.intent.PaymentID), string(o.intent.OrderID)
+	}
+	batch.Queue(`
+		insert into sandbox_intents (ref, idempotency_key, state, amount_minor, currency, client_secret, metadata)
+		select ref, key, 'requires_confirmation', amount, currency, secret, jsonb_build_object('payment', payment, 'order', o)
+		from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[]) as u(ref, key, amount, currency, secret, payment, o)
+		on conflict (idempotency_key) do nothing returning ref, created_at`, refs, keys, amounts, currencies, secrets, payments, orders).
+		Query(func(rows pgx.Rows) error {
+			var ref string
+			var at time.Time
+			_, err := pgx.ForEachRow(rows, []any{&ref, &at}, func() error {
+				of[ref].fresh, of[ref].made.Created = true, at.UTC()
+				return nil
+			})
 			return err
 		})
+}
+
+// question asks how an intent stands.
+type question struct {
+	ref   string
+	found *book // nil: there is none
+}
+
+func readIntents(batch *pgx.Batch, parts []*question) {
+	of := make(map[string][]*question, len(parts))
+	var refs []string
+	for _, q := range parts {
+		q.found = nil
+		if of[q.ref] = append(of[q.ref], q); len(of[q.ref]) == 1 {
+			refs = append(refs, q.ref)
+		}
+	}
+	batch.Queue("select "+columns+" from sandbox_intents where ref = any($1)", refs).Query(func(rows pgx.Rows) error {
+		found, err := pgx.CollectRows(rows, scanBook)
+		for _, b := range found {
+			for _, q := range of[b.object.Ref] {
+				q.found = b
+			}
+		}
+		return err
 	})
-	if err != nil {
+}
+
+// Get reads an intent.
+func (g *Gateway) Get(ctx context.Context, ref string) (payment.Object, error) {
+	q := &question{ref: ref}
+	if err := g.reads.Do(ctx, q); err != nil {
 		return payment.Object{}, transient(err)
 	}
-	if len(found) == 0 {
+	if q.found == nil {
 		return payment.Object{}, errNoIntent
 	}
-	return found[0].object, nil
+	return q.found.object, nil
 }
 
 // Capture takes the money of an authorized intent.
 func (g *Gateway) Capture(ctx context.Context, ref, key string) (payment.Object, error) {
 	var object payment.Object
 	var refused error
-	err := g.turn(ref, func(b *book) error {
+	err := g.turn(g.takes, ref, func(b *book) error {
 		refused = nil
 		switch {
 		case b.object.Status == payment.StatusCaptured:
@@ -172,7 +220,7 @@ func (g *Gateway) ConfirmCard(ctx context.Context, ref, clientSecret, outcome, n
 		return payment.Object{}, err
 	}
 	var object payment.Object
-	err = g.turn(ref, func(b *book) error {
+	err = g.turn(g.turns, ref, func(b *book) error {
 		if !hmac.Equal([]byte(clientSecret), []byte(b.object.ClientSecret)) {
 			return ropeline.Errorf(ropeline.CodeForbidden, "This payment belongs to someone else.")
 		}

@@ -3,6 +3,7 @@ package sandbox_test
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -214,10 +215,39 @@ func TestSignatureAges(t *testing.T) {
 	}
 }
 
+// Several webhooks in one message are read as the same events.
+func TestBundle(t *testing.T) {
+	g := open(t)
+	for range 3 {
+		o := intent(t, g)
+		if _, err := g.Confirm(t.Context(), o.Ref, o.ClientSecret, "approve"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	due := claim(t, g)
+	var single []payment.Event
+	read := func(body []byte) []payment.Event {
+		header := http.Header{}
+		header.Set(sandbox.SignatureHeader, g.Sign(body, time.Now()))
+		events, err := g.ParseWebhook(header, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return events
+	}
+	for _, d := range due {
+		single = append(single, read(sandbox.Bundle([]sandbox.Delivery{d}))...)
+	}
+	if bundled := read(sandbox.Bundle(due)); len(bundled) != 3 || !slices.Equal(bundled, single) {
+		t.Errorf("%+v, one by one %+v", bundled, single)
+	}
+}
+
 func FuzzParseWebhook(f *testing.F) {
 	f.Add("t=1,v1=00", []byte("{}"))
 	f.Add("v1=,t=", []byte(""))
 	f.Add(",,==", []byte("null"))
+	f.Add("t=1,v1=00", []byte(`[{"id":"evt_1"},null]`))
 	g := sandbox.New(nil, &keyring.Keyring{}, sandbox.Options{})
 	f.Fuzz(func(t *testing.T, signature string, body []byte) {
 		header := http.Header{}

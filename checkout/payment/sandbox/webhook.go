@@ -1,12 +1,14 @@
 package sandbox
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/checkout/payment"
+	"github.com/ropeline/ropeline/internal/groupcommit"
 )
 
 // SignatureHeader carries "t=<unix seconds>,v1=<hex HMAC-SHA256 of t.body>".
@@ -36,8 +39,9 @@ func (g *Gateway) mac(t string, body []byte) []byte {
 	return mac.Sum(nil)
 }
 
-// ParseWebhook checks the signature and reads the event.
-func (g *Gateway) ParseWebhook(header http.Header, body []byte) (payment.Event, error) {
+// ParseWebhook checks the signature and reads the event, or the events of a
+// Bundle.
+func (g *Gateway) ParseWebhook(header http.Header, body []byte) ([]payment.Event, error) {
 	var t string
 	var signature []byte
 	for part := range strings.SplitSeq(header.Get(SignatureHeader), ",") {
@@ -51,16 +55,25 @@ func (g *Gateway) ParseWebhook(header http.Header, body []byte) (payment.Event, 
 	}
 	seconds, err := strconv.ParseInt(t, 10, 64)
 	if err != nil || !hmac.Equal(signature, g.mac(t, body)) {
-		return payment.Event{}, payment.ErrSignature
+		return nil, payment.ErrSignature
 	}
 	if age := time.Since(time.Unix(seconds, 0)); age > Tolerance || age < -Tolerance {
-		return payment.Event{}, payment.ErrSignature
+		return nil, payment.ErrSignature
 	}
-	var message message
-	if err := json.Unmarshal(body, &message); err != nil {
-		return payment.Event{}, &payment.Error{Permanent: true, Reason: "webhook_unreadable", Err: err}
+	messages := make([]message, 1)
+	if bytes.HasPrefix(body, []byte("[")) {
+		err = json.Unmarshal(body, &messages)
+	} else {
+		err = json.Unmarshal(body, &messages[0])
 	}
-	return payment.Event{ID: message.ID, Kind: message.Kind, Ref: message.Intent, PaymentID: message.Payment}, nil
+	if err != nil {
+		return nil, &payment.Error{Permanent: true, Reason: "webhook_unreadable", Err: err}
+	}
+	events := make([]payment.Event, len(messages))
+	for i, m := range messages {
+		events[i] = payment.Event{ID: m.ID, Kind: m.Kind, Ref: m.Intent, PaymentID: m.Payment}
+	}
+	return events, nil
 }
 
 // message is the body of a webhook. Like Stripe's it names the object; unlike
@@ -75,32 +88,52 @@ type message struct {
 
 // Delivery is a webhook that is due.
 type Delivery struct {
-	Seq  int64
-	Body []byte
+	Seq      int64
+	Attempts int // 1: the first
+	Body     []byte
+}
+
+// Bundle is one body for several webhooks: an array of theirs, as gateways send
+// that have much to tell. A single one is sent as it is.
+func Bundle(deliveries []Delivery) []byte {
+	if len(deliveries) == 1 {
+		return deliveries[0].Body
+	}
+	bodies := make([][]byte, len(deliveries))
+	for i, d := range deliveries {
+		bodies[i] = d.Body
+	}
+	return slices.Concat([]byte("["), bytes.Join(bodies, []byte(",")), []byte("]"))
 }
 
 // Claim takes up to limit due webhooks for delivery. One that is neither
 // Delivered nor Refused within ten seconds is due again.
 func (g *Gateway) Claim(ctx context.Context, limit int) ([]Delivery, error) {
-	rows, err := g.pool.Query(ctx, `
+	batch := &pgx.Batch{}
+	groupcommit.Lazily(batch) // forgotten, they come twice
+	var due []Delivery
+	batch.Queue(`
 		update sandbox_webhooks set attempts = attempts + 1, due_at = now() + interval '10 seconds'
 		where seq in (
 			select seq from sandbox_webhooks where delivered_at is null and due_at <= now()
 			order by due_at, seq limit $1 for update skip locked)
-		returning seq, event_id, kind, ref, extract(epoch from created_at)::bigint,
-			(select coalesce(metadata->>'payment', '') from sandbox_intents i where i.ref = sandbox_webhooks.ref)`, limit)
-	if err != nil {
+		returning seq, attempts, event_id, kind, ref, extract(epoch from created_at)::bigint,
+			(select coalesce(metadata->>'payment', '') from sandbox_intents i where i.ref = sandbox_webhooks.ref)`, limit).Query(func(rows pgx.Rows) (err error) {
+		due, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Delivery, error) {
+			var d Delivery
+			var m message
+			if err := row.Scan(&d.Seq, &d.Attempts, &m.ID, &m.Kind, &m.Intent, &m.Created, &m.Payment); err != nil {
+				return d, err
+			}
+			d.Body, _ = json.Marshal(m)
+			return d, nil
+		})
+		return err
+	})
+	if err := g.pool.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, transient(err)
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Delivery, error) {
-		var d Delivery
-		var m message
-		if err := row.Scan(&d.Seq, &m.ID, &m.Kind, &m.Intent, &m.Created, &m.Payment); err != nil {
-			return d, err
-		}
-		d.Body, _ = json.Marshal(m)
-		return d, nil
-	})
+	return due, nil
 }
 
 // Due gets a word when webhooks may have become due through this process; it is
@@ -117,15 +150,15 @@ func (g *Gateway) Hurry() {
 
 // Delivered notes that the receiver took these webhooks.
 func (g *Gateway) Delivered(ctx context.Context, seqs ...int64) error {
-	_, err := g.pool.Exec(ctx, "update sandbox_webhooks set delivered_at = now() where seq = any($1) and delivered_at is null", seqs)
+	_, err := groupcommit.Exec(ctx, g.pool, "update sandbox_webhooks set delivered_at = now() where seq = any($1) and delivered_at is null", seqs)
 	return err
 }
 
-// Refused notes that the receiver did not take it: due again after a pause
+// Refused notes that the receiver did not take them: due again after a pause
 // that doubles from half a second to a minute.
-func (g *Gateway) Refused(ctx context.Context, seq int64) error {
-	_, err := g.pool.Exec(ctx, `
+func (g *Gateway) Refused(ctx context.Context, seqs ...int64) error {
+	_, err := groupcommit.Exec(ctx, g.pool, `
 		update sandbox_webhooks set due_at = now() + least(interval '0.25 seconds' * power(2, least(attempts, 10)), interval '1 minute')
-		where seq = $1 and delivered_at is null`, seq)
+		where seq = any($1) and delivered_at is null`, seqs)
 	return err
 }

@@ -30,8 +30,16 @@ var kinds = []string{
 }
 
 // ParseWebhook checks the signature and the version, and reads which intent the
-// event is about.
-func (g *Gateway) ParseWebhook(header http.Header, body []byte) (payment.Event, error) {
+// event is about. Stripe sends one event at a time.
+func (g *Gateway) ParseWebhook(header http.Header, body []byte) ([]payment.Event, error) {
+	event, err := g.parseEvent(header, body)
+	if err != nil {
+		return nil, err
+	}
+	return []payment.Event{event}, nil
+}
+
+func (g *Gateway) parseEvent(header http.Header, body []byte) (payment.Event, error) {
 	if g.secret == "" {
 		return payment.Event{}, payment.ErrSignature // anybody could sign with it
 	}
