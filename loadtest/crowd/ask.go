@@ -20,6 +20,7 @@ func (f *fan) ask(ctx context.Context, r request, mark func(*record.Observation)
 	if r.header == nil {
 		r.header = f.header()
 	}
+	r.shopping = f.status.Pass != ""
 	for try := 1; ; try++ {
 		a := f.askOnce(ctx, r, mark)
 		if !a.again() || try == tries || ctx.Err() != nil {

@@ -78,14 +78,27 @@ func (c *client) hire(e *errand) bool {
 		for {
 			e.answer = w.run(e)
 			close(e.done)
-			select {
-			case e = <-c.errands:
-			case <-c.closing:
+			if e = c.next(); e == nil {
 				return
 			}
 		}
 	})
 	return true
+}
+
+// next waits for an errand; nil when the client is closed.
+func (c *client) next() (e *errand) {
+	select {
+	case e = <-c.shopping:
+		return e
+	default:
+	}
+	select {
+	case e = <-c.shopping:
+	case e = <-c.errands:
+	case <-c.closing:
+	}
+	return e
 }
 
 func (w *carrier) hangUp() {

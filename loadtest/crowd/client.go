@@ -30,13 +30,15 @@ const maxAnswer = 1 << 20
 // of thousands of fans waiting for an answer, what each of them owns meanwhile
 // is what a process can hold, and buffers and deep stacks are the carriers'. The
 // wait for a carrier has no limit of its own; a browser has none either, and who
-// gives up in a queue and comes back only makes it longer.
+// gives up in a queue and comes back only makes it longer. Fans who are let in do
+// not queue behind those who come: their browsers have a connection already.
 type client struct {
 	base   *url.URL
 	origin string
 	dial   func(ctx context.Context, network, address string) (net.Conn, error)
 
 	errands  chan *errand
+	shopping chan *errand // the same, of fans who are let in: they go first
 	closing  chan struct{}
 	mu       sync.Mutex
 	left     int // carriers that may still be hired
@@ -70,7 +72,7 @@ func newClient(baseURL string, maxConns int, remote bool, from netip.Addr) (*cli
 	}
 	return &client{
 		base: base, origin: base.Scheme + "://" + base.Host, dial: dial.DialContext,
-		errands: make(chan *errand), closing: make(chan struct{}), left: maxConns,
+		errands: make(chan *errand), shopping: make(chan *errand), closing: make(chan struct{}), left: maxConns,
 	}, nil
 }
 
@@ -105,6 +107,7 @@ type request struct {
 	body         any             // encoded as JSON; nil: none
 	into         any             // decoded from a 2xx answer; nil: not wanted
 	every        time.Duration   // of looks that repeat
+	shopping     bool            // the fan is let in
 	jar          *[]*http.Cookie // gets the answer's cookies; nil: not wanted
 }
 
@@ -156,12 +159,16 @@ func (c *client) do(ctx context.Context, r request) (a answer) {
 	began := time.Now()
 	defer func() { a.at = time.Now(); a.took = a.at.Sub(began) }()
 	e := &errand{ctx: ctx, request: r, done: make(chan struct{})}
+	queue := c.errands
+	if r.shopping {
+		queue = c.shopping
+	}
 	select {
-	case c.errands <- e:
+	case queue <- e:
 	default:
 		if !c.hire(e) {
 			select {
-			case c.errands <- e:
+			case queue <- e:
 			case <-ctx.Done():
 				return answer{code: "transport", err: ctx.Err()}
 			}
