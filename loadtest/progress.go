@@ -52,6 +52,8 @@ func (m *meter) See(o record.Observation) {
 	was, known := m.fans[o.Fan]
 	is := was
 	switch {
+	case o.Step == record.StepEnd && !known:
+		return // it had not got an answer yet
 	case o.Step == record.StepEnd:
 		if was == inLine {
 			m.now.Waiting--
