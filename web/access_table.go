@@ -48,6 +48,7 @@ var access = map[string]identity.Action{
 	"GET /admin/reconciliations/:run":          identity.Operate,
 
 	"GET /admin/events/:event/live":            identity.ViewEvent,
+	"GET /admin/events/:event/report":          identity.ViewEvent,
 	"GET /admin/events/:event/live/sse":        identity.ViewEvent,
 	"GET /admin/events/:event/samples":         identity.ViewEvent,
 	"GET /admin/events/:event/announcements":   identity.ViewEvent,

@@ -43,6 +43,13 @@ func TestSamplesAreMadeOnce(t *testing.T) {
 	if err := h.Pool.QueryRow(t.Context(), `select count(*), count(distinct date_bin('5 seconds', at, 'epoch')) from sale_samples where event_id = $1`, event.ID).Scan(&rows, &slots); err != nil || rows != slots {
 		t.Errorf("%d rows in %d slots, %v", rows, slots, err)
 	}
+	made := decode[desk.Report](t, h.ask(t, "GET", path+"/report", "", session), http.StatusOK)
+	if len(made.Steps) == 0 || made.Funnel.Joined < 1 || made.Funnel.Reserved != 1 || made.Stock[0].Held != 1 {
+		t.Errorf("the report: %+v", made)
+	}
+	if page := h.ask(t, "GET", path+"/report", "", session, "Accept: text/html"); page.status != http.StatusOK || !strings.Contains(page.body, "From the line to the ticket") {
+		t.Errorf("the page of the report: %d", page.status)
+	}
 	for _, bad := range []string{"x", "-1", "1441"} {
 		if got := h.ask(t, "GET", path+"/samples?minutes="+bad, "", session); got.status != http.StatusBadRequest || got.code(t) != "invalid_request" {
 			t.Errorf("minutes=%s: %d %s", bad, got.status, got.body)

@@ -260,6 +260,7 @@ func (s *Server) routes() *gin.Engine {
 	admin.GET("/events/:event/live", s.handle(s.liveCounts))
 	admin.GET("/events/:event/live/sse", s.handle(s.liveStream))
 	admin.GET("/events/:event/samples", s.handle(s.samples))
+	admin.GET("/events/:event/report", s.handle(s.report))
 	admin.GET("/events/:event/announcements", s.handle(s.listAnnouncements))
 	admin.PUT("/events/:event/announcement", s.handle(s.announce))
 	admin.DELETE("/events/:event/announcement", s.handle(s.retract))

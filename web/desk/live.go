@@ -133,6 +133,7 @@ func (d *Desk) look(ctx context.Context, event ropeline.Event, snapshot *queue.S
 	}
 	now := time.Now()
 	live := Live{
+		Stock: levels(event, stock),
 		Event: event.ID, At: now, Phase: event.PhaseAt(now, stock.SoldOut()),
 		Line:     Line{Waiting: snapshot.Waiting, Next: snapshot.Next, Admitted: snapshot.Admitted, Left: snapshot.Left, Epoch: snapshot.Epoch},
 		Shoppers: counts.Shoppers, Entered: counts.Entered, NoShows: counts.NoShows,
@@ -143,10 +144,6 @@ func (d *Desk) look(ctx context.Context, event ropeline.Event, snapshot *queue.S
 	}
 	if !rules.Paused {
 		live.RateNow = rules.RateAt(now)
-	}
-	for _, t := range event.TicketTypes {
-		level := stock.Types[t.ID]
-		live.Stock = append(live.Stock, Level{ID: t.ID, Name: t.Name, Capacity: level.Capacity, Held: level.Held, Sold: level.Sold, Value: t.Price.Times(level.Sold)})
 	}
 	return live, nil
 }

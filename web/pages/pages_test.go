@@ -133,6 +133,13 @@ func scenes(s sayings) []scene {
 	add("tickets", 200, func(r *Renderer, w http.ResponseWriter) error {
 		return r.Tickets(w, TicketsView{Frame: frame, Groups: []TicketGroup{{Event: event, Order: "0dq3k5m2p8r7t1v9b4c6f0h0d1", Tickets: tickets}, {Event: event, Order: "0dq3k5m2p8r7t1v9b4c6f0h0d2", Tickets: tickets[:1]}}})
 	})
+	add("report", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.Report(w, ReportView{Frame: desk, Event: event, Phase: phases[3], MadeAt: noon, Drawn: true, Data: map[string]any{"name": s.name}, Failed: 2,
+			Funnel: []FunnelRow{{"Bought", 1200, 40}}, Types: []TypeRow{{s.name, 90, 90, total}}, Paid: []ropeline.Money{total}, Refunded: []ropeline.Money{total}, Waits: []WaitRow{{"half", 95}}})
+	})
+	add("report, nothing known", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.Report(w, ReportView{Frame: desk, Event: event})
+	})
 	add("tickets, none", 200, func(r *Renderer, w http.ResponseWriter) error { return r.Tickets(w, TicketsView{Frame: frame}) })
 	add("link", 200, func(r *Renderer, w http.ResponseWriter) error {
 		return r.Link(w, LinkView{Frame: frame, URL: "https://tickets.example/recover/" + s.token, QR: "data:image/png;base64," + s.token, Life: 5 * time.Minute, Line: "/events/x/line"})

@@ -32,7 +32,7 @@ const StripePolicy = "default-src 'none'; script-src 'self' https://js.stripe.co
 var names = []string{
 	"events", "event", "line", "fairness", "shop", "order", "sandbox_pay", "stripe_pay", "tickets",
 	"link", "confirm", "problem", "form", "account", "people", "security", "audit", "login", "organizer", "organizer_event",
-	"gates", "gate", "reviews", "orders", "order_file", "reconciliations", "reconciliation", "notifications", "queues", "api",
+	"gates", "gate", "report", "reviews", "orders", "order_file", "reconciliations", "reconciliation", "notifications", "queues", "api",
 }
 
 // Renderer draws the pages. It is made once and is safe for concurrent use.
