@@ -94,6 +94,7 @@ type Event struct {
 	Organization OrganizationID `json:"organization"`          // whose event it is
 	CanceledAt   *time.Time     `json:"canceled_at,omitempty"` // it does not take place
 	LimitAcross  Across         `json:"limit_across"`          // which identities count as one fan for the limits
+	Draft        bool           `json:"draft,omitempty"`       // not published: nobody sees it but its organizers
 	Picture      *Picture       `json:"picture,omitempty"`     // nil: it has none
 	TicketTypes  []TicketType   `json:"ticket_types"`
 }

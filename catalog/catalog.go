@@ -31,7 +31,7 @@ func (c *Catalog) Create(ctx context.Context, tx pgx.Tx, event ropeline.Event) (
 	if err := validate(event); err != nil {
 		return ropeline.Event{}, err
 	}
-	event.ID, event.DrawnAt, event.CanceledAt = ropeline.NewID[ropeline.EventID](), nil, nil
+	event.ID, event.DrawnAt, event.CanceledAt, event.Picture = ropeline.NewID[ropeline.EventID](), nil, nil, nil
 	if event.OnePer == "" {
 		event.OnePer = ropeline.OnePerFan
 	}
@@ -44,9 +44,9 @@ func (c *Catalog) Create(ctx context.Context, tx pgx.Tx, event ropeline.Event) (
 		return ropeline.Event{}, ropeline.Unavailable(err)
 	}
 	if _, err := tx.Exec(ctx, `
-		insert into events (id, venue_id, name, description, starts_at, lobby_at, drop_at, closes_at, one_per, limit_across, organization_id)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		event.ID, event.Venue.ID, event.Name, event.Description, event.StartsAt, event.LobbyAt, event.DropAt, event.ClosesAt, event.OnePer, event.LimitAcross, event.Organization); err != nil {
+		insert into events (id, venue_id, name, description, starts_at, lobby_at, drop_at, closes_at, one_per, limit_across, organization_id, published_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, case when $12 then null else now() end)`,
+		event.ID, event.Venue.ID, event.Name, event.Description, event.StartsAt, event.LobbyAt, event.DropAt, event.ClosesAt, event.OnePer, event.LimitAcross, event.Organization, event.Draft); err != nil {
 		return ropeline.Event{}, ropeline.Unavailable(err)
 	}
 	types := make([]ropeline.TicketType, len(event.TicketTypes))
@@ -66,7 +66,7 @@ func (c *Catalog) Create(ctx context.Context, tx pgx.Tx, event ropeline.Event) (
 
 const selectEvents = `
 	select e.id, e.name, e.description, e.starts_at, e.lobby_at, e.drop_at, e.closes_at, e.one_per, e.limit_across, e.organization_id, e.canceled_at, d.done_at,
-	       v.id, v.name, v.address, v.city, v.time_zone, coalesce(e.picture, ''), e.picture_alt,
+	       v.id, v.name, v.address, v.city, v.time_zone, coalesce(e.picture, ''), e.picture_alt, e.published_at is null,
 	       (select jsonb_agg(jsonb_build_object('width', p.width, 'height', p.height) order by p.width) from pictures p where p.hash = e.picture)
 	from events e join venues v on v.id = e.venue_id left join draws d on d.event_id = e.id `
 
@@ -88,22 +88,7 @@ func (c *Catalog) Current(ctx context.Context, id ropeline.EventID) (ropeline.Ev
 	return events[0], nil
 }
 
-// Cursor is where a page of the list begins; its zero value is the start.
-type Cursor struct {
-	DropAt time.Time
-	ID     ropeline.EventID
-}
-
-// List returns up to limit events, the latest drop first, from the cursor on.
-func (c *Catalog) List(ctx context.Context, after Cursor, limit int) ([]ropeline.Event, error) {
-	if after.ID == "" {
-		return c.query(ctx, selectEvents+`order by e.drop_at desc, e.id desc limit $1`, limit)
-	}
-	return c.query(ctx, selectEvents+`where (e.drop_at, e.id) < ($1, $2) order by e.drop_at desc, e.id desc limit $3`,
-		after.DropAt, after.ID, limit)
-}
-
-// ListOf is List of the events of some organizations.
+// ListOf lists the events of some organizations, drafts too, the latest drop first.
 func (c *Catalog) ListOf(ctx context.Context, organizations []ropeline.OrganizationID, limit int) ([]ropeline.Event, error) {
 	return c.query(ctx, selectEvents+`where e.organization_id = any($1) order by e.drop_at desc, e.id desc limit $2`, organizations, limit)
 }
@@ -112,7 +97,7 @@ func (c *Catalog) ListOf(ctx context.Context, organizations []ropeline.Organizat
 // the lead, and the sale has not ended more than a minute ago.
 func (c *Catalog) Live(ctx context.Context, lead time.Duration) ([]ropeline.EventID, error) {
 	rows, err := c.pool.Query(ctx, `
-		select id from events where drop_at <= now() + $1::interval and closes_at > now() - interval '1 minute' and canceled_at is null order by id`, lead)
+		select id from events where drop_at <= now() + $1::interval and closes_at > now() - interval '1 minute' and canceled_at is null and published_at is not null order by id`, lead)
 	if err != nil {
 		return nil, ropeline.Unavailable(err)
 	}
@@ -147,7 +132,7 @@ func (c *Catalog) query(ctx context.Context, sql string, args ...any) ([]ropelin
 		var e ropeline.Event
 		var picture ropeline.Picture
 		err := row.Scan(&e.ID, &e.Name, &e.Description, &e.StartsAt, &e.LobbyAt, &e.DropAt, &e.ClosesAt, &e.OnePer, &e.LimitAcross, &e.Organization, &e.CanceledAt, &e.DrawnAt,
-			&e.Venue.ID, &e.Venue.Name, &e.Venue.Address, &e.Venue.City, &e.Venue.TimeZone, &picture.Hash, &picture.Alt, &picture.Sizes)
+			&e.Venue.ID, &e.Venue.Name, &e.Venue.Address, &e.Venue.City, &e.Venue.TimeZone, &picture.Hash, &picture.Alt, &e.Draft, &picture.Sizes)
 		if len(picture.Sizes) > 0 {
 			e.Picture = located(picture)
 		}

@@ -85,7 +85,7 @@ func TestInvalidEvents(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if events, err := c.List(t.Context(), catalog.Cursor{}, 10); err != nil || len(events) != 0 {
+	if events, err := c.List(t.Context(), catalog.Filter{}, catalog.Cursor{}, 10); err != nil || len(events) != 0 {
 		t.Errorf("%d events were kept, %v", len(events), err)
 	}
 }
@@ -102,7 +102,7 @@ func TestListPages(t *testing.T) {
 	seen := map[ropeline.EventID]bool{}
 	var after catalog.Cursor
 	for range 10 {
-		events, err := c.List(t.Context(), after, 3)
+		events, err := c.List(t.Context(), catalog.Filter{}, after, 3)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -61,6 +61,12 @@ func (s Stocks) SoldOut() bool {
 	return true
 }
 
+// SoldOut lists the events of which every ticket is sold.
+func (c *Checkout) SoldOut(ctx context.Context) ([]ropeline.EventID, error) {
+	ids, err := collect[ropeline.EventID](ctx, c, "select event_id from stock group by event_id having bool_and(sold >= capacity)")
+	return ids, asError(err)
+}
+
 // Available reads the stock of an event, at most a second old; event_not_found
 // for an event without a sale. The map is shared: read it only.
 func (c *Checkout) Available(ctx context.Context, event ropeline.EventID) (Stocks, error) {

@@ -22,7 +22,8 @@ const (
 	actorKey        = "ropeline.actor"
 	organizationKey = "ropeline.organization"
 	auditKey        = "ropeline.audit"
-	mostAudited     = 16 << 10 // bytes of a request's body in the audit log
+	deskKey         = "ropeline.desk" // the request is the desk's: drafts are there
+	mostAudited     = 16 << 10        // bytes of a request's body in the audit log
 )
 
 // desk stands before every route of the desk and the gate: who asks, what the
@@ -36,6 +37,7 @@ func (s *Server) desk(c *gin.Context) {
 		s.fail(c, ropeline.Errorf(ropeline.CodeForbidden, "Nobody may do that."))
 		return
 	}
+	c.Set(deskKey, true)
 	actor, err := s.actor(c)
 	if ropeline.CodeOf(err) == ropeline.CodeUnauthenticated && err != nil && c.Request.Method == http.MethodGet && wantsPage(c.Request) {
 		to := "/admin/login"

@@ -24,6 +24,8 @@ var access = map[string]identity.Action{
 	"POST /admin/events/:event/phase":          identity.Steer,
 	"POST /admin/events/:event/stop":           identity.Steer,
 	"POST /admin/events/:event/bypass":         identity.Steer,
+	"POST /admin/events/:event/publish":        identity.EditEvent,
+	"POST /admin/events/:event/duplicate":      identity.CreateEvt,
 	"POST /admin/events/:event/picture":        identity.EditEvent,
 	"DELETE /admin/events/:event/picture":      identity.EditEvent,
 	"GET /admin/events/:event/exports/:export": identity.ViewMoney,

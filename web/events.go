@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
 
@@ -54,7 +55,8 @@ func unsold(event ropeline.Event) checkout.Stocks {
 	return stock
 }
 
-// listEvents: GET /events, the latest drop first, in pages.
+// listEvents: GET /events, the latest drop first, in pages; eventFilter tells
+// by what it is filtered.
 func (s *Server) listEvents(c *gin.Context) error {
 	if wantsPage(c.Request) {
 		return s.eventsPage(c)
@@ -63,6 +65,8 @@ func (s *Server) listEvents(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	c.Header("Cache-Control", listCache)
+	c.Header("Vary", "Accept")
 	c.JSON(http.StatusOK, eventsView{Events: events, Next: next})
 	return nil
 }
@@ -73,7 +77,11 @@ func (s *Server) eventList(c *gin.Context) (views []eventView, next string, err 
 	if err != nil {
 		return nil, "", err
 	}
-	events, err := s.catalog.List(c.Request.Context(), after, eventsPerPage)
+	filter, err := s.eventFilter(c)
+	if err != nil {
+		return nil, "", err
+	}
+	events, err := s.catalog.List(c.Request.Context(), filter, after, eventsPerPage)
 	if err != nil {
 		return nil, "", err
 	}
@@ -90,6 +98,39 @@ func (s *Server) eventList(c *gin.Context) (views []eventView, next string, err 
 		next = formatCursor(catalog.Cursor{DropAt: last.DropAt, ID: last.ID})
 	}
 	return views, next, nil
+}
+
+// listCache lets any cache answer for a moment: the list is the same for all.
+const listCache = "public, max-age=2"
+
+const mostFilter = 100 // characters of a text in the query
+
+// eventFilter reads when (on_sale, upcoming, sold_out or past), place, q, and
+// from and to, the days or times at which the event starts.
+func (s *Server) eventFilter(c *gin.Context) (f catalog.Filter, err error) {
+	f.When, f.Place, f.Query = catalog.When(c.Query("when")), strings.TrimSpace(c.Query("place")), strings.TrimSpace(c.Query("q"))
+	switch f.When {
+	case "", catalog.Upcoming, catalog.Past:
+	case catalog.OnSale, catalog.SoldOut:
+		if f.Sold, err = s.checkout.SoldOut(c.Request.Context()); err != nil {
+			return f, err
+		}
+	default:
+		return f, ropeline.Errorf(ropeline.CodeInvalidRequest, "when must be on_sale, upcoming, sold_out or past.")
+	}
+	if utf8.RuneCountInString(f.Place) > mostFilter || utf8.RuneCountInString(f.Query) > mostFilter {
+		return f, ropeline.Errorf(ropeline.CodeInvalidRequest, "place and q are at most %d characters long.", mostFilter)
+	}
+	if f.From, err = timeOf(c, "from", 0); err != nil {
+		return f, err
+	}
+	if f.To, err = timeOf(c, "to", 24*time.Hour); err != nil {
+		return f, err
+	}
+	if !f.From.IsZero() && !f.To.IsZero() && !f.From.Before(f.To) {
+		return f, ropeline.Errorf(ropeline.CodeInvalidRequest, "from must come before to.")
+	}
+	return f, nil
 }
 
 // getEvent: GET /events/{id}.

@@ -40,7 +40,9 @@ func (s *Server) eventsPage(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	page := pages.EventsView{}
+	page := pages.EventsView{Query: c.Query("q"), When: c.Query("when"), Place: c.Query("place"), From: c.Query("from"), To: c.Query("to")}
+	page.Filtered = page.Query+page.When+page.Place+page.From+page.To != ""
+	c.Header("Cache-Control", listCache)
 	for _, v := range views {
 		offer := pages.Offer{Event: v.Event, Phase: v.Phase, Available: map[ropeline.TicketTypeID]int{}}
 		for _, t := range v.TicketTypes {
@@ -49,7 +51,9 @@ func (s *Server) eventsPage(c *gin.Context) error {
 		page.Events = append(page.Events, offer)
 	}
 	if next != "" {
-		page.Next = "/?after=" + next
+		query := c.Request.URL.Query()
+		query.Set("after", next)
+		page.Next = (&url.URL{Path: "/", RawQuery: query.Encode()}).String()
 	}
 	return s.pages.Events(pages.Zip(c.Writer, c.Request), page)
 }

@@ -103,7 +103,7 @@ func (s *Server) organizerEventPage(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	page := pages.OrganizerEventView{Frame: pages.Frame{Organizer: account(c).Email}, Offer: offer, Changed: c.Query("changed") != ""}
+	page := pages.OrganizerEventView{Frame: pages.Frame{Organizer: account(c).Email}, Offer: offer, Changed: c.Query("changed") != "", Key: ropeline.NewID[string]()}
 	if page.Sequence, page.Starts, err = s.changeForm(c.Request.Context(), offer.Event); err != nil {
 		return err
 	}

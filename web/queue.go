@@ -18,7 +18,11 @@ func (s *Server) eventOf(c *gin.Context) (ropeline.Event, error) {
 	if err != nil {
 		return ropeline.Event{}, ropeline.Errorf(ropeline.CodeEventNotFound, "There is no such event.")
 	}
-	return s.catalog.Event(c.Request.Context(), id)
+	event, err := s.catalog.Event(c.Request.Context(), id)
+	if err == nil && event.Draft && !c.GetBool(deskKey) { // as if it were not there
+		return ropeline.Event{}, ropeline.Errorf(ropeline.CodeEventNotFound, "There is no such event.")
+	}
+	return event, err
 }
 
 // eventAndFan finds what the path names and who asks.

@@ -268,6 +268,8 @@ func (s *Server) routes() *gin.Engine {
 	admin.PUT("/events/:event/rules", s.handle(s.putRules))
 	admin.PUT("/events/:event/entropy", s.handle(s.putEntropy))
 	admin.POST("/events/:event/rules/preview", s.handle(s.previewRules))
+	admin.POST("/events/:event/publish", s.handle(s.publishEvent))
+	admin.POST("/events/:event/duplicate", s.handle(s.duplicateEvent))
 	admin.POST("/events/:event/picture", s.handle(s.setPicture))
 	admin.DELETE("/events/:event/picture", s.handle(s.dropPicture))
 	admin.GET("/events/:event/exports/:export", s.handle(s.exportCSV))

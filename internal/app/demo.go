@@ -131,7 +131,7 @@ func (a *App) untilSoldOut(parent context.Context, event ropeline.Event, fans bo
 
 // demoEvent is the newest event when it still sells, else a new one.
 func (a *App) demoEvent(ctx context.Context) (ropeline.Event, error) {
-	events, err := a.Catalog.List(ctx, catalog.Cursor{}, 1)
+	events, err := a.Catalog.List(ctx, catalog.Filter{}, catalog.Cursor{}, 1)
 	if err != nil {
 		return ropeline.Event{}, err
 	}

@@ -71,6 +71,7 @@ type OrganizerEventView struct {
 	Sequence int
 	Starts   string
 	Changed  bool
+	Key      string // names what the page's form for the same again does
 }
 
 // TakesValue tells whether the draw may still be given its promised value.

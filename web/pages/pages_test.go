@@ -77,6 +77,14 @@ func scenes(s sayings) []scene {
 	add("events", 200, func(r *Renderer, w http.ResponseWriter) error {
 		return r.Events(w, EventsView{Frame: frame, Events: []Offer{offer(phases[0]), offer(phases[1]), offer(phases[2]), offer(phases[3])}, Next: "/?after=x"})
 	})
+	add("events, none fits", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.Events(w, EventsView{Frame: frame, Query: s.text, When: "past", Place: s.name, From: s.token, Filtered: true})
+	})
+	add("organizer event, draft", 200, func(r *Renderer, w http.ResponseWriter) error {
+		draft := offer(phases[0])
+		draft.Draft = true
+		return r.OrganizerEvent(w, OrganizerEventView{Frame: desk, Offer: draft, Rules: rules, History: []Rules{rules}, Key: s.token})
+	})
 	add("events, none", 200, func(r *Renderer, w http.ResponseWriter) error { return r.Events(w, EventsView{}) })
 	for _, phase := range phases {
 		add("event "+string(phase), 200, func(r *Renderer, w http.ResponseWriter) error {

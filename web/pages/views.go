@@ -32,8 +32,10 @@ type Offer struct {
 // EventsView is the list of events.
 type EventsView struct {
 	Frame
-	Events []Offer
-	Next   string // address of the next page of the list; "" at the end
+	Events                       []Offer
+	Next                         string // address of the next page of the list; "" at the end
+	Query, When, Place, From, To string // the filter, as asked
+	Filtered                     bool
 }
 
 // EventView is one event before a fan joins its line.

@@ -44,7 +44,10 @@ var words = template.FuncMap{
 	"paragraphs": func(s string) []string {
 		return strings.FieldsFunc(strings.ReplaceAll(s, "\r", ""), func(r rune) bool { return r == '\n' })
 	},
-	"last":        func(sizes []ropeline.PictureSize) ropeline.PictureSize { return sizes[len(sizes)-1] },
+	"last": func(sizes []ropeline.PictureSize) ropeline.PictureSize { return sizes[len(sizes)-1] },
+	"whens": func() []Link {
+		return []Link{{"On sale now", "on_sale"}, {"Upcoming", "upcoming"}, {"Sold out", "sold_out"}, {"Past", "past"}}
+	},
 	"states":      func() []string { return []string{"pending", "paid", "expired", "canceled", "review"} },
 	"plainamount": func(m ropeline.Money) string { amount, _, _ := strings.Cut(m.String(), " "); return amount },
 	"short":       func(id any) string { s := fmt.Sprint(id); return s[max(0, len(s)-8):] },

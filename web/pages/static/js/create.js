@@ -59,11 +59,11 @@ form.addEventListener('submit', async (submit) => {
     const most = Number(value('most'));
     types.push({ name: value('type'), price: { minor: amount, currency }, capacity: Number(value('capacity')), max_per_order: most, max_per_fan: most });
   }
-  const button = form.querySelector('.large');
+  const button = submit.submitter || form.querySelector('.large');
   button.disabled = true;
   const answer = await call('POST', '/admin/events', {
     body: {
-      name: form.elements.name.value, description: form.description.value,
+      draft: submit.submitter?.value === 'draft', name: form.elements.name.value, description: form.description.value,
       venue: { name: form.venue.value, address: form.address.value, city: form.city.value, time_zone: form.zone.value.trim() },
       starts_at: when('starts'), lobby_at: form.lobby.value ? when('lobby') : undefined, drop_at: when('drop'), closes_at: when('closes'), one_per: form.oneper.value, ticket_types: types,
       rules: { rate_per_minute: Number(form.rate.value), burst: Number(form.burst.value), max_shoppers: Number(form.shoppers.value) },
