@@ -34,6 +34,7 @@ var shared = map[string][]string{
 	"internal/safeguard":   {},
 	"internal/paper":       {},
 	"internal/engines":     {"migrations"},
+	"internal/chromium":    {},
 	"migrations":           {},
 }
 

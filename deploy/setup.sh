@@ -2,8 +2,9 @@
 # Installs what the program needs on this machine and leaves alone what is
 # there: PostgreSQL and Redis, as binaries only (no service is started, enabled
 # or configured; internal/engines runs its own). With --for-tests also make, a
-# browser, node to check the pages' scripts, and the C compiler that Go's race
-# detector needs.
+# browser, node to check the pages' scripts, axe-core to check the pages (from
+# npm, in the version of deploy/axe/package-lock.json), and the C compiler that
+# Go's race detector needs.
 #
 # Quick when nothing is missing. Exit 1 with one line where it cannot help.
 set -eu
@@ -57,6 +58,21 @@ has_browser() {
 
 has_compiler() { { has gcc || has clang; } && { [ -e /usr/include/stdlib.h ] || [ "$(uname)" != Linux ]; }; }
 
+# axe-core in the version that is locked. The lock file brings its hash.
+axe=$(dirname "$0")/axe
+has_axe() {
+	locked=$(sed -n 's/.*"axe-core": "\([0-9.]*\)".*/\1/p' "$axe/package.json")
+	[ -n "$locked" ] && grep -qs "\"version\": \"$locked\"" "$axe/node_modules/axe-core/package.json"
+}
+
+install_axe() {
+	[ $for_tests = no ] || has_axe || {
+		echo "setup: installing axe-core"
+		npm ci --prefix "$axe" --no-audit --no-fund --ignore-scripts --silent >/dev/null 2>&1 && has_axe ||
+			fail "npm could not install axe-core for the accessibility tests: is the npm registry within reach? Try: npm ci --prefix deploy/axe"
+	}
+}
+
 has go || fail "Go is missing: install Go 1.26 or newer from https://go.dev/dl/ and put its bin directory on the PATH"
 
 packages=
@@ -67,8 +83,12 @@ if [ $for_tests = yes ]; then
 	has_compiler || packages="$packages gcc libc6-dev"
 	has make || packages="$packages make"
 	has node || packages="$packages nodejs"
+	has npm || has_axe || packages="$packages npm"
 fi
-[ -n "$packages" ] || exit 0
+[ -n "$packages" ] || {
+	install_axe
+	exit 0
+}
 
 has apt-get || fail "missing:$packages (these are Debian's names; on macOS: brew install go postgresql redis); for the program itself DATABASE_URL and REDIS_URL may name servers instead"
 root=
@@ -113,3 +133,5 @@ install() {
 
 install "$@" </dev/null
 INSTALL
+
+install_axe

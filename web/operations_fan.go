@@ -20,7 +20,8 @@ var forBrowsers = []string{
 
 var fanOperations = []section{
 	{"Events", "What is sold, and when.", []operation{
-		{route: "GET /events", says: "List the events, the latest drop first", query: []param{afterParam}, answer: eventsView{}, page: true},
+		{route: "GET /events", says: "List the events, the latest drop first", query: []param{{"when", "on_sale, upcoming, sold_out or past.", ""}, {"place", "A word of the venue or its city.", ""}, {"q", "Words of the name, the description or the venue.", ""},
+			{"from", "Events that start on this day or at this moment, or later.", ""}, {"to", "Events that start on this day or at this moment, or earlier.", ""}, afterParam}, answer: eventsView{}, page: true},
 		{route: "GET /events/:event", says: "Get an event with what is left of each ticket type", headers: []param{etagParam}, answer: eventView{}, page: true, also: map[int]any{http.StatusNotModified: nil}},
 		{route: "GET /events/:event/calendar.ics", says: "Get the event for a calendar", media: "text/calendar"},
 		{route: "GET /pictures/:hash/:file", says: "Get an event's picture in one width", media: "image/jpeg", path: map[string]string{"file": `^[1-9][0-9]{0,4}\.jpg$`}, headers: []param{etagParam}, also: map[int]any{http.StatusNotModified: nil}, codes: codes(ropeline.CodeNotFound)},

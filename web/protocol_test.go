@@ -28,7 +28,7 @@ func TestProtocolTellsEveryField(t *testing.T) {
 	for _, match := range row.FindAllStringSubmatch(section, -1) {
 		told = append(told, match[1]+" "+match[2])
 	}
-	kinds := map[string]string{"bool": "boolean", "int64": "integer", "*ropeline.Range": "object", "*time.Time": "time", "[]ropeline.Left": "list"}
+	kinds := map[string]string{"bool": "boolean", "int64": "integer", "*ropeline.Range": "object", "*ropeline.Announcement": "object", "*time.Time": "time", "[]ropeline.Left": "list"}
 	for field := range reflect.TypeFor[ropeline.Status]().Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		kind := kinds[field.Type.String()]

@@ -193,6 +193,7 @@ func (a *App) openRooms(ctx context.Context) error {
 	}
 	if a.config.Has(RoleWeb) {
 		a.web, err = web.New(web.Options{
+			Version:   Version,
 			PublicURL: a.url, Origins: split(a.config.Origins), Proxies: split(a.config.Proxies), JoinLimit: a.config.JoinLimit, PollLimit: a.config.PollLimit,
 			Pool: a.pool, Redis: a.redis, Catalog: a.Catalog, Line: a.Line, Admission: a.Admission,
 			Checkout: a.Checkout, Fraud: a.Fraud, Sandbox: box, StripeKey: a.config.StripePublicKey, Fans: a.Fans, Accounts: a.Accounts, Keys: keys,

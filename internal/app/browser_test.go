@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/ropeline/ropeline/internal/chromium"
 	"github.com/ropeline/ropeline/internal/engines"
 	"github.com/ropeline/ropeline/loadtest/arrival"
 	"github.com/ropeline/ropeline/loadtest/crowd"
@@ -25,15 +25,9 @@ type browser struct {
 
 func openBrowser(t *testing.T, more ...chromedp.ExecAllocatorOption) *browser {
 	t.Helper()
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "headless-shell"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
-		}
-	}
-	if path == "" {
-		t.Fatal("Chromium was not found; deploy/setup.sh --for-tests installs it on Debian")
+	path, err := chromium.Path()
+	if err != nil {
+		t.Fatal(err)
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1100, 900),
@@ -94,8 +88,11 @@ func (b *browser) fail(step string, err error) {
 	b.t.Fatalf("%s: %v\nat %s the page says:\n%s", step, err, where, text)
 }
 
+// shoot lets axe-core judge the page as it is now, live and filled, and keeps
+// its picture where pictures are wanted.
 func (b *browser) shoot(name string, width, height int64) {
 	b.t.Helper()
+	b.accessible(name)
 	dir := os.Getenv("ROPELINE_SCREENSHOTS")
 	if dir == "" {
 		return
@@ -109,6 +106,19 @@ func (b *browser) shoot(name string, width, height int64) {
 	}
 	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644); err != nil {
 		b.t.Fatal(err)
+	}
+}
+
+func (b *browser) accessible(page string) {
+	b.t.Helper()
+	ctx, cancel := b.within(30 * time.Second)
+	defer cancel()
+	findings, err := chromium.Findings(ctx)
+	if err != nil {
+		b.t.Fatalf("%s: %v", page, err)
+	}
+	for _, finding := range findings {
+		b.t.Errorf("%s: %s", page, finding)
 	}
 }
 
