@@ -38,7 +38,8 @@ func NewID[T ~string]() T {
 	var raw [16]byte
 	binary.BigEndian.PutUint64(raw[:8], uint64(time.Now().UnixMilli())<<16)
 	rand.Read(raw[6:])
-	return T(idEncoding.EncodeToString(raw[:]))
+	var text [32]byte
+	return T(idEncoding.AppendEncode(text[:0], raw[:]))
 }
 
 // ParseID checks the form of an identifier that came from outside.

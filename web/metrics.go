@@ -1,8 +1,9 @@
 package web
 
 import (
+	"maps"
 	"strconv"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -13,14 +14,15 @@ import (
 // metrics are what an operator sees of the requests.
 type metrics struct {
 	requests *prometheus.HistogramVec
-	series   *sync.Map // answered → prometheus.Observer
+	series   *atomic.Pointer[map[answered]prometheus.Observer] // copied by whoever adds one
 }
 
 func newMetrics(reg prometheus.Registerer) metrics {
-	m := metrics{series: &sync.Map{}, requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+	m := metrics{series: &atomic.Pointer[map[answered]prometheus.Observer]{}, requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "ropeline_http_request_seconds", Help: "Time to answer, by route and status.",
 		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 	}, []string{"route", "method", "status"})}
+	m.series.Store(&map[answered]prometheus.Observer{})
 	reg.MustRegister(m.requests)
 	return m
 }
@@ -46,11 +48,14 @@ func (m *metrics) observer(route, method string, status int) prometheus.Observer
 	if route == "" {
 		key.route, key.method = "none", "any"
 	}
-	if known, ok := m.series.Load(key); ok {
-		return known.(prometheus.Observer)
+	known := m.series.Load()
+	if observer, ok := (*known)[key]; ok {
+		return observer
 	}
 	observer := m.requests.WithLabelValues(key.route, key.method, strconv.Itoa(status))
-	m.series.Store(key, observer)
+	more := maps.Clone(*known)
+	more[key] = observer
+	m.series.CompareAndSwap(known, &more) // or somebody else was first: next time
 	return observer
 }
 

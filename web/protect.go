@@ -29,11 +29,9 @@ func (s *Server) protect(next http.Handler) http.Handler {
 		writeProblem(w, problemOf(ropeline.Errorf(ropeline.CodeCrossOrigin, "The request comes from another site.")))
 	}))
 	nosniff, transport := []string{"nosniff"}, []string{"max-age=31536000"}
-	devices := []string{"camera=(), microphone=(), geolocation=()"} // the gate's page says otherwise
 	return cross.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h["X-Content-Type-Options"] = nosniff
-		h["Permissions-Policy"] = devices
 		if s.secure {
 			h["Strict-Transport-Security"] = transport
 		}

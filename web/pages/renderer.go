@@ -103,6 +103,7 @@ func (r *Renderer) draw(w http.ResponseWriter, status int, name string, view any
 		"Content-Security-Policy": Policy,
 		"Referrer-Policy":         "same-origin",
 		"X-Content-Type-Options":  "nosniff",
+		"Permissions-Policy":      "camera=(), microphone=(), geolocation=()", // the gate's page says otherwise
 		"Cache-Control":           "private, no-cache",
 	} {
 		if h.Get(key) == "" {

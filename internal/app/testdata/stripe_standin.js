@@ -18,6 +18,7 @@ window.Stripe = (key) => {
           mount: (where) => {
             const field = document.createElement('input');
             field.id = 'standin';
+            field.ariaLabel = 'Card number';
             where.append(field);
             setTimeout(() => heard.ready());
           },
