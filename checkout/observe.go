@@ -109,17 +109,10 @@ func readLooks(batch *pgx.Batch, parts []*look) {
 		return rows.Err()
 	})
 	if len(webhooks) > 0 {
-		batch.Queue(`
-			select w.provider, w.event_id from unnest($1::text[], $2::text[]) as u(provider, event_id)
-			join webhook_events w on w.provider = u.provider and w.event_id = u.event_id`, gateways, webhooks).Query(func(rows pgx.Rows) error {
-			var name [2]string
-			_, err := pgx.ForEachRow(rows, []any{&name[0], &name[1]}, func() error {
-				for _, k := range told[name] {
-					k.seen = true
-				}
-				return nil
-			})
-			return err
+		queueDeliveries(batch, gateways, webhooks, func(name [2]string) {
+			for _, k := range told[name] {
+				k.seen = true
+			}
 		})
 	}
 }

@@ -114,17 +114,10 @@ func readMessages(batch *pgx.Batch, parts []*message) {
 		return err
 	})
 	if len(ids) > 0 {
-		batch.Queue(`
-			select w.provider, w.event_id from unnest($1::text[], $2::text[]) as u(provider, event_id)
-			join webhook_events w on w.provider = u.provider and w.event_id = u.event_id`, gateways, ids).Query(func(rows pgx.Rows) error {
-			var name [2]string
-			_, err := pgx.ForEachRow(rows, []any{&name[0], &name[1]}, func() error {
-				for _, m := range told[name] {
-					m.seen = true
-				}
-				return nil
-			})
-			return err
+		queueDeliveries(batch, gateways, ids, func(name [2]string) {
+			for _, m := range told[name] {
+				m.seen = true
+			}
 		})
 	}
 	if len(payments) > 0 {
@@ -185,4 +178,19 @@ func (c *Checkout) gateway(name string) (payment.Provider, error) {
 		}
 	}
 	return nil, fmt.Errorf("it belongs to the provider %q, which is not configured here", name)
+}
+
+// queueDeliveries asks which of the gateways' events have had their effect already,
+// and names each as {gateway, id}.
+func queueDeliveries(batch *pgx.Batch, gateways, ids []string, seen func(name [2]string)) {
+	batch.Queue(`
+		select w.provider, w.event_id from unnest($1::text[], $2::text[]) as u(provider, event_id)
+		join webhook_events w on w.provider = u.provider and w.event_id = u.event_id`, gateways, ids).Query(func(rows pgx.Rows) error {
+		var name [2]string
+		_, err := pgx.ForEachRow(rows, []any{&name[0], &name[1]}, func() error {
+			seen(name)
+			return nil
+		})
+		return err
+	})
 }
