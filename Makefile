@@ -34,7 +34,7 @@ compare: build
 screenshots: setup-tests
 	@mkdir -p bin/screenshots
 	ROPELINE_SCREENSHOTS="$(CURDIR)/bin/screenshots" go test -count=1 -run 'Person|Organizer|Gate' ./internal/app
-	@cp bin/screenshots/line.png bin/screenshots/gate-no.png docs/images/ && echo "all of them are in bin/screenshots"
+	@cd bin/screenshots && cp line.png mission.png report.png orders.png gate-no.png ../../docs/images/ && echo "all of them are in bin/screenshots"
 
 check:
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "run gofmt -w on:" >&2; echo "$$unformatted" >&2; exit 1; }

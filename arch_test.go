@@ -26,13 +26,14 @@ var floors = [][]string{
 // shared may be imported by every room and import nothing of a room.
 var shared = map[string][]string{
 	"internal/keyring":     {},
-	"internal/redisdb":     {},
+	"internal/redisdb":     {"internal/batch"},
 	"internal/batch":       {},
 	"internal/groupcommit": {"internal/batch"},
 	"internal/outbox":      {},
 	"internal/pacelog":     {"internal/keyring"},
 	"internal/safeguard":   {},
-	"internal/paper":       {},
+	"internal/paper":       {"internal/qr"},
+	"internal/qr":          {},
 	"internal/engines":     {"migrations"},
 	"internal/chromium":    {},
 	"migrations":           {},

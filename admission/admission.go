@@ -5,10 +5,12 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/internal/batch"
 	"github.com/ropeline/ropeline/internal/keyring"
 	"github.com/ropeline/ropeline/internal/redisdb"
 	"github.com/ropeline/ropeline/queue"
@@ -24,11 +26,14 @@ type Admission struct {
 	scripts scripts
 	metrics metrics
 	node    string // this process, among those that tick
+	records *batch.Batcher[looking, string]
 }
 
 // New makes the admission on given engines. It starts nothing: see Run.
 func New(r *redisdb.Clients, pool *pgxpool.Pool, k *keyring.Keyring, line *queue.Line, log *slog.Logger) *Admission {
-	return &Admission{redis: r, pool: pool, keys: k, line: line, log: log, scripts: loadScripts(r), metrics: newMetrics(), node: rand.Text()}
+	a := &Admission{redis: r, pool: pool, keys: k, line: line, log: log, scripts: loadScripts(r), metrics: newMetrics(), node: rand.Text()}
+	a.records = batch.Open(batch.Options{Size: 256, Wait: 50 * time.Microsecond, Calls: 4, Timeout: lookTimeout}, a.look)
+	return a
 }
 
 // push brings rules to Redis; at is the clock in microseconds, "" for Redis'.

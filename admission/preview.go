@@ -111,11 +111,11 @@ func (p Preview) Words(r Rules, s Situation) string {
 	case s.Tickets == 0:
 		return begin + "nothing is left to sell."
 	case p.SoldOut:
-		return begin + fmt.Sprintf("sold out after %s, %s told by then.", about, grouped(p.Told))
+		return begin + fmt.Sprintf("sold out after %s, %s fans told by then.", about, grouped(p.Told))
 	case p.Empty:
 		return begin + fmt.Sprintf("everybody had a turn after %s, %s tickets left.", about, grouped(p.Left))
 	}
-	return begin + fmt.Sprintf("not sold out within a day; %s still wait then, %s tickets left.", grouped(p.Told), grouped(p.Left))
+	return begin + fmt.Sprintf("not sold out within a day; %s fans still wait then, %s tickets left.", grouped(p.Told), grouped(p.Left))
 }
 
 // grouped writes 40000 as 40,000.

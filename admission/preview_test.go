@@ -24,12 +24,12 @@ func TestForesee(t *testing.T) {
 		s     Situation
 		words string
 	}{
-		{"the stock ends", rules, fans, "At 300 a minute, 40,000 fans and 5,000 tickets: sold out after about 18 minutes, 35,275 told by then."},
+		{"the stock ends", rules, fans, "At 300 a minute, 40,000 fans and 5,000 tickets: sold out after about 18 minutes, 35,275 fans told by then."},
 		{"paused", paused, fans, "Paused: nobody is let in, whatever the rate."},
-		{"too slow", slow, fans, "At 1 a minute, 40,000 fans and 5,000 tickets: not sold out within a day; 38,511 still wait then, 3,397 tickets left."},
-		{"the shop is small", crowded, fans, "At 300 a minute, 40,000 fans and 5,000 tickets: sold out after about 270 minutes, 35,363 told by then."},
-		{"a ramp", ramp, fans, "By the schedule, 40,000 fans and 5,000 tickets: sold out after about 28 minutes, 35,275 told by then."},
-		{"made up for", gift, fans, "At 300 a minute, 40,000 fans and 5,000 tickets: sold out after about 17 minutes, 35,264 told by then."},
+		{"too slow", slow, fans, "At 1 a minute, 40,000 fans and 5,000 tickets: not sold out within a day; 38,511 fans still wait then, 3,397 tickets left."},
+		{"the shop is small", crowded, fans, "At 300 a minute, 40,000 fans and 5,000 tickets: sold out after about 270 minutes, 35,363 fans told by then."},
+		{"a ramp", ramp, fans, "By the schedule, 40,000 fans and 5,000 tickets: sold out after about 28 minutes, 35,275 fans told by then."},
+		{"made up for", gift, fans, "At 300 a minute, 40,000 fans and 5,000 tickets: sold out after about 17 minutes, 35,264 fans told by then."},
 		{"the line ends", rules, few, "At 300 a minute, 100 fans and 500 tickets: everybody had a turn after about 3 minutes, 300 tickets left."},
 		{"nothing to sell", rules, none, "At 300 a minute, 40,000 fans and 0 tickets: nothing is left to sell."},
 	} {

@@ -2,15 +2,13 @@ package admission
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/internal/batch"
 	"github.com/ropeline/ropeline/queue"
 )
 
@@ -37,20 +35,55 @@ type Shopper struct {
 }
 
 // Shopper finds the record of a fan; false for one who was not admitted, or
-// whose time is over.
+// whose time is over. Those who are looked for at the same moment share a
+// round trip: after a drop or a loss a node looks for all its fans at once.
 func (a *Admission) Shopper(ctx context.Context, event ropeline.EventID, fan ropeline.FanID) (Shopper, bool, error) {
-	record, err := a.redis.Read.HGet(ctx, keysOf(event).shoppers, string(fan)).Result()
-	if errors.Is(err, redis.Nil) {
-		return Shopper{}, false, nil
-	}
+	record, err := a.records.Do(ctx, looking{event, fan})
 	if err != nil {
 		return Shopper{}, false, ropeline.Unavailable(err)
+	}
+	if record == "" {
+		return Shopper{}, false, nil
 	}
 	s, err := parseRecord(event, fan, record)
 	if err != nil {
 		return Shopper{}, false, ropeline.Unavailable(err)
 	}
 	return s, time.Now().Before(s.until()), nil // the sweep may still come
+}
+
+// looking is one fan to look for among the shoppers of an event.
+type looking struct {
+	event ropeline.EventID
+	fan   ropeline.FanID
+}
+
+// lookTimeout bounds one round trip of many who are looked for.
+const lookTimeout = 500 * time.Millisecond
+
+// look reads the records of those asked for, "" of who has none: one command for
+// each event.
+func (a *Admission) look(ctx context.Context, asked []looking) []batch.Result[string] {
+	found := make([]batch.Result[string], len(asked))
+	at := map[ropeline.EventID][]int{}
+	for i, who := range asked {
+		at[who.event] = append(at[who.event], i)
+	}
+	for event, indexes := range at {
+		fans := make([]string, len(indexes))
+		for i, index := range indexes {
+			fans[i] = string(asked[index].fan)
+		}
+		records, err := a.redis.Read.HMGet(ctx, keysOf(event).shoppers, fans...).Result()
+		for i, index := range indexes {
+			if err != nil {
+				found[index].Err = err
+			} else {
+				found[index].Value, _ = records[i].(string) // nil: no record
+			}
+		}
+	}
+	return found
 }
 
 // Called is the shopper that a fan became by an entry of the feed: the record

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/ropeline/ropeline"
@@ -81,7 +83,7 @@ func (c *Catalog) SetPicture(ctx context.Context, tx pgx.Tx, event ropeline.Even
 		batch.Queue("update events set picture = null, picture_alt = '' where id = $1", event)
 	} else {
 		for _, r := range made.Renditions {
-			batch.Queue("insert into pictures (hash, width, height, jpeg) values ($1, $2, $3, $4) on conflict do nothing", made.Hash, r.Width, r.Height, r.JPEG)
+			batch.Queue("insert into pictures (hash, width, height, jpeg) values ($1, $2, $3, $4) on conflict (hash, width) do update set created_at = now()", made.Hash, r.Width, r.Height, r.JPEG)
 		}
 		batch.Queue("update events set picture = $2, picture_alt = $3 where id = $1", event, made.Hash, alt)
 	}
@@ -89,6 +91,18 @@ func (c *Catalog) SetPicture(ctx context.Context, tx pgx.Tx, event ropeline.Even
 		return nil, ropeline.Unavailable(err)
 	}
 	return before, nil
+}
+
+// PrunePictures removes up to limit renditions that no event shows any more,
+// once they are older than keep: a page that somebody has open may still ask
+// for them. One that is shown again meanwhile is made young by SetPicture, in
+// the row that this would remove. It returns how many went.
+func PrunePictures(ctx context.Context, pool *pgxpool.Pool, keep time.Duration, limit int) (int, error) {
+	tag, err := pool.Exec(ctx, `
+		delete from pictures where created_at < now() - $1::interval and (hash, width) in (
+			select hash, width from pictures p where created_at < now() - $1::interval
+				and not exists (select from events where picture = p.hash) limit $2)`, keep, limit)
+	return int(tag.RowsAffected()), err
 }
 
 // Rendition is a JPEG of a picture by its hash and width; not_found for none.

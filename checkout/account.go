@@ -10,10 +10,18 @@ import (
 )
 
 // Adopt gives an account the orders that were placed with its address, which
-// must be verified, by nobody who was logged in.
+// must be verified, by nobody who was logged in, and the tickets that were
+// given to the address.
 func Adopt(ctx context.Context, tx pgx.Tx, account ropeline.AccountID, email string) error {
-	_, err := tx.Exec(ctx, "update orders set account_id = $1 where account_id is null and lower(email) = lower($2)", account, email)
-	return err
+	for _, sql := range []string{
+		"update orders set account_id = $1 where account_id is null and lower(email) = lower($2)",
+		"update tickets set account_id = $1 where account_id is null and email is not null and lower(email) = lower($2)",
+	} {
+		if _, err := tx.Exec(ctx, sql, account, email); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // GiveOrder makes an order that of the account which was logged in when it was
@@ -33,7 +41,7 @@ func (c *Checkout) OrderFan(ctx context.Context, order ropeline.OrderID, account
 
 // TicketFan is the same for a ticket.
 func (c *Checkout) TicketFan(ctx context.Context, ticket ropeline.TicketID, account ropeline.AccountID) (ropeline.FanID, bool, error) {
-	return c.oneFan(ctx, "select t.fan_id from tickets t join orders o on o.id = t.order_id where t.id = $1 and o.account_id = $2", ticket, account)
+	return c.oneFan(ctx, "select t.fan_id from tickets t join orders o on o.id = t.order_id where t.id = $1 and "+ofAccount+" = $2", ticket, account)
 }
 
 // PaymentFan is the same for the gateway's name of a payment.
@@ -53,7 +61,11 @@ func (c *Checkout) oneFan(ctx context.Context, sql string, args ...any) (fan rop
 	return fan, true, nil
 }
 
-// AccountTickets lists the tickets of an account's orders, the newest first.
+// ofAccount is whose a ticket is: of its order o, unless it was given away.
+const ofAccount = "case when t.email is null then o.account_id else t.account_id end"
+
+// AccountTickets lists the tickets of an account's orders and those that were
+// given to it, the newest first.
 func (c *Checkout) AccountTickets(ctx context.Context, account ropeline.AccountID) ([]Ticket, error) {
-	return c.tickets(ctx, "t.order_id in (select id from orders where account_id = $1)", account)
+	return c.tickets(ctx, "(t.account_id = $1 or t.email is null and t.order_id in (select id from orders where account_id = $1))", account)
 }

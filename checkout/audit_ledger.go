@@ -40,7 +40,7 @@ var ledgerAudits = []struct{ invariant, sql string }{
 			where o.reservation_id = l.id and (p.state = 'confirmed' or p.state = 'authorized' or p.duty = 'unwind'))`},
 	{"I7", `select t.id, 'a ticket of an order to which the ledger has sold nothing'
 		from tickets t join orders o on o.id = t.order_id
-		where t.event_id = $1 and t.state <> 'revoked' and not exists (
+		where t.event_id = $1 and t.state in ('issued', 'checked_in') and not exists (
 			select from (` + ledgerByReservation + `) l where l.id = o.reservation_id and l.ticket_type = t.ticket_type_id and l.sold > 0)`},
 }
 

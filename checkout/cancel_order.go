@@ -82,7 +82,7 @@ func (c *Checkout) cancelPaid(ctx context.Context, tx pgx.Tx, d refundDesk) erro
 // or wait for a review. It returns how many it ended.
 func (c *Checkout) CancelDue(ctx context.Context, limit int) (done int, err error) {
 	ids, err := collect[ropeline.OrderID](ctx, c, `
-		select o.id from orders o where o.cancel_at is not null and (o.state = 'paid' or o.state = 'pending' and exists (
+		select o.id from orders o where o.ending and (o.state = 'paid' or o.state = 'pending' and exists (
 			select from payments p where p.order_id = o.id and p.duty = 'review'))
 		order by o.cancel_at, o.id limit $1`, limit)
 	if err != nil {

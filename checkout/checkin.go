@@ -51,6 +51,7 @@ type CheckIn struct {
 	By         string
 	Reason     string
 	First      *First // for ScanAlready: who was first
+	Cause      Cause  // for ScanRevoked: why the code is void
 }
 
 // First is when and where a ticket was let in.

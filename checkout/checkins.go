@@ -10,9 +10,11 @@ import (
 	"github.com/ropeline/ropeline"
 )
 
-// checkInColumns joins a scan with the first one of its ticket, revision and turn.
+// checkInColumns joins a scan with the first one of its ticket, revision and
+// turn, or with what made its code void.
 const checkInColumns = ` c.seq, c.scan_id, c.result, coalesce(c.ticket_id, ''), coalesce(y.name, ''), coalesce(c.revision, 0), c.gate, c.shown,
-		c.scanned_at, c.recorded_at, c.by, c.reason, f.scanned_at, f.gate
+		c.scanned_at, c.recorded_at, c.by, c.reason, f.scanned_at, f.gate,
+		case when c.result = 'revoked' then coalesce((select r.cause from revocations r where r.ticket_id = c.ticket_id and r.revision >= c.revision order by r.revision, r.seq desc limit 1), '') else '' end
 	from checkins c
 	left join tickets t on t.id = c.ticket_id
 	left join ticket_types y on y.id = t.ticket_type_id
@@ -23,7 +25,7 @@ func scanCheckIn(row pgx.CollectableRow) (CheckIn, error) {
 	var at *time.Time
 	var gate *string
 	err := row.Scan(&c.Seq, &c.ScanID, &c.Result, &c.Ticket, &c.TicketType, &c.Revision, &c.Gate, &c.Shown,
-		&c.ScannedAt, &c.RecordedAt, &c.By, &c.Reason, &at, &gate)
+		&c.ScannedAt, &c.RecordedAt, &c.By, &c.Reason, &at, &gate, &c.Cause)
 	if at != nil {
 		c.First = &First{At: *at, Gate: *gate}
 	}

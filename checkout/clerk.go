@@ -20,6 +20,7 @@ type Batch struct {
 	Holding  []ropeline.FanID
 	Ended    []ropeline.FanID // fans whose hold has ended without a sale
 	Owed     []ropeline.PaymentID
+	Taken    []Taken // those of Owed whose duty is the caller's already, see ServeAndTake
 }
 
 // linger is how long a clerk waits for letters before it closes.
@@ -32,8 +33,9 @@ type service struct {
 	token  string
 	fence  int64
 	report func(Batch)
-	looked bool    // at what it is owed in Postgres, and there was no more
-	late   *ledger // only where a test has taken the fence away
+	takes  func() bool // may be nil, see ServeAndTake
+	looked bool        // at what it is owed in Postgres, and there was no more
+	late   *ledger     // only where a test has taken the fence away
 }
 
 // Serve is the clerk: it takes the event's lease, serves until the mailbox has
@@ -41,7 +43,15 @@ type service struct {
 // ctx ends it finishes its batch, gives the lease back and wakes a successor.
 // report (may be nil) is called after each commit and must be quick.
 func (c *Checkout) Serve(ctx context.Context, event ropeline.EventID, report func(Batch)) error {
-	s := &service{Checkout: c, event: event, token: rand.Text(), report: report}
+	return c.ServeAndTake(ctx, event, report, nil)
+}
+
+// ServeAndTake is Serve for somebody who performs what payments are owed: while
+// takes says so, the clerk writes the captures it decides on as taken up, and
+// the report hands them over. One that is not performed is due again after a
+// grip's time, as ever.
+func (c *Checkout) ServeAndTake(ctx context.Context, event ropeline.EventID, report func(Batch), takes func() bool) error {
+	s := &service{Checkout: c, event: event, token: rand.Text(), report: report, takes: takes}
 	held, err := c.mailbox.lease(ctx, event, s.token, true)
 	if err != nil || !held {
 		return err
@@ -175,7 +185,7 @@ func (s *service) raiseFence(ctx context.Context) (fence int64, err error) {
 // other events' clerks may share it. more tells that something is left that
 // needs no letter.
 func (s *service) batch(ctx context.Context, envelopes []envelope) (answers string, more bool, err error) {
-	t := &turn{event: s.event, fence: s.fence, late: s.late, looks: !s.looked, letters: make([]letter, 0, len(envelopes))}
+	t := &turn{event: s.event, fence: s.fence, late: s.late, looks: !s.looked, letters: make([]letter, 0, len(envelopes)), takes: s.report != nil && s.takes != nil && s.takes()}
 	for _, e := range envelopes {
 		l, err := parseLetter(s.event, e.id, e.body)
 		if err != nil {
@@ -262,6 +272,9 @@ func (l *ledger) summary(event ropeline.EventID, version int64, requests int) Ba
 	}
 	for _, c := range l.accepted {
 		b.Owed = append(b.Owed, c.payment)
+		if l.takes(c) {
+			b.Taken = append(b.Taken, Taken{c.owed(l.event, l.now)})
+		}
 	}
 	for _, c := range l.refused {
 		b.Owed = append(b.Owed, c.payment)

@@ -59,6 +59,9 @@ func (c *Checkout) newReading(turns []*turn) *reading {
 	slices.SortFunc(turns, func(a, b *turn) int { return compare(a.event, b.event) })
 	for _, t := range turns {
 		t.desk, t.told, t.version = newDesk(t.event, c.options.Hold), nil, 0
+		if t.takes {
+			t.desk.ledger.grip = c.options.Grip
+		}
 		r.desks[t.event] = t.desk
 		r.events = append(r.events, string(t.event))
 		if t.looks {
@@ -166,14 +169,16 @@ func (r *reading) queueClaims(batch *pgx.Batch) {
 	batch.Queue(`
 		select k.* from unnest($1::text[]) as u(event_id) cross join lateral (
 			select p.event_id, p.id, p.state, p.duty, o.id, o.state, o.reservation_id, coalesce(p.verdict->>'decision', 'undecided'),
-				coalesce((p.verdict->>'review_seconds')::bigint, 0), o.address_key, p.card_fingerprint
+				coalesce((p.verdict->>'review_seconds')::bigint, 0), o.address_key, p.card_fingerprint,
+				p.provider, coalesce(p.provider_ref, ''), p.idempotency_key, p.amount_minor, p.currency, o.fan_id, o.email, o.ended_at
 			from payments p join orders o on o.id = p.order_id
 			where p.event_id = u.event_id and `+owedToClerk+` order by p.duty_at limit $2 for update of p skip locked
 		) as k`, r.looks, dueLimit).Query(func(rows pgx.Rows) error {
 		var k claim
 		var event ropeline.EventID
 		var seconds int64
-		_, err := pgx.ForEachRow(rows, []any{&event, &k.payment, &k.state, &k.duty, &k.order, &k.orderState, &k.reservation, &k.risk, &seconds, &k.address, &k.card}, func() error {
+		_, err := pgx.ForEachRow(rows, []any{&event, &k.payment, &k.state, &k.duty, &k.order, &k.orderState, &k.reservation, &k.risk, &seconds, &k.address, &k.card,
+			&k.provider, &k.ref, &k.key, &k.amount.Minor, &k.amount.Currency, &k.fan, &k.email, &k.orderEnd}, func() error {
 			k.review = time.Duration(seconds) * time.Second
 			d := r.desks[event]
 			d.claims = append(d.claims, k)

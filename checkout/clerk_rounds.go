@@ -70,6 +70,16 @@ func (r *rounds) work() (done func()) {
 	}
 }
 
+// pace is between the beginnings of two transactions.
+func (r *rounds) pace() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.clerks > 1 {
+		return turnPace / mostTurns
+	}
+	return turnPace
+}
+
 // trim is mailbox.trim, with the next round.
 func (r *rounds) trim(t trimming) (trimmed, error) {
 	trip := roundTrip{t, make(chan batch.Result[trimmed], 1)}

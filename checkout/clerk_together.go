@@ -33,6 +33,13 @@ import (
 
 const (
 	mostTogether = 64 // batches in one transaction
+	// mostTurns is how many shared transactions are under way at once: the clerks
+	// of one go to their mailboxes while those of another wait for Postgres.
+	mostTurns = 2
+	// turnPace is between the beginnings of two transactions of a clerk that is
+	// the only one: a stream of letters is decided by the dozen, a lone one at
+	// once. Several clerks have waited for each other already (rounds).
+	turnPace = 6 * time.Millisecond
 
 	// commitTime bounds one transaction, so that a Postgres that hangs does not
 	// keep a clerk for ever.
@@ -53,6 +60,7 @@ type turn struct {
 	fence   int64
 	letters []letter
 	looks   bool // at what the clerk is owed in Postgres
+	takes   bool // the captures that it decides on are this process' at once
 	late    *ledger
 
 	// What has come of it.

@@ -11,11 +11,12 @@ import (
 
 // Contact is whom an order, a payment or a refund concerns.
 type Contact struct {
-	Event ropeline.EventID
-	Order ropeline.OrderID
-	Fan   ropeline.FanID
-	Email string
-	Money ropeline.Money // the order's total, or what is refunded
+	Event  ropeline.EventID
+	Order  ropeline.OrderID  // "" for somebody who was given a ticket of another's order
+	Ticket ropeline.TicketID // that was given; "" for who placed the order
+	Fan    ropeline.FanID
+	Email  string
+	Money  ropeline.Money // the order's total, or what is refunded
 }
 
 const contactColumns = "o.event_id, o.id, o.fan_id, o.email, "

@@ -309,6 +309,8 @@ func TestAuditFinds(t *testing.T) {
 		{"authorized and forgotten", "I6", "update payments set state = 'authorized', duty = null"},
 		{"tickets without money", "I7", "update payments set state = 'authorized', duty = 'capture'"},
 		{"one ticket too many", "I7", `insert into tickets select id || 'x', order_id, event_id, ticket_type_id, ordinal + 100, fan_id, revision, state, issued_at from tickets`},
+		{"given away to nobody", "transfer", "update tickets set state = 'transferred' where ordinal = 1"},
+		{"given away and good", "transfer", "insert into tickets select id || 'x', order_id, event_id, ticket_type_id, ordinal + 100, fan_id, revision, 'issued', issued_at, turn, refund_id, returned, id, 'x@example.org', null from tickets where ordinal = 1"},
 		{"a hold that never ends", "I9", "update reservations set deadline = deadline - interval '1 day' where state = 'held'"},
 		{"an order whose hold is gone", "order", "update orders set accepted_at = null, state = 'canceled'"},
 		{"a fan over the limit", "limit", "update ticket_types set max_per_fan = 1"},

@@ -37,7 +37,7 @@ func (c *Checkout) DueEvents(ctx context.Context) ([]ropeline.EventID, error) {
 		select s.event_id from sales s
 		where exists (select from reservations r where r.event_id = s.event_id and r.state = 'held' and r.deadline <= now())
 		union select event_id from stock_returns where done_at is null
-		union select event_id from orders where cancel_at is not null and state = 'pending' and accepted_at is null
+		union select event_id from orders where ending and state = 'pending' and accepted_at is null
 		union select event_id from payments where duty in ('settle', 'unwind') and duty_at <= now()`)
 }
 

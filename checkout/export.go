@@ -25,14 +25,14 @@ var exports = map[Export]string{
 	ExportOrders: `
 		select o.id as "order", o.created_at as placed_at, o.state, o.email, o.currency, o.total_minor,
 			(select coalesce(sum(f.amount_minor), 0) from refunds f where f.payment_id = p.id and f.state <> 'failed')::bigint as refunded_minor,
-			(select count(*) from tickets t where t.order_id = o.id and t.state <> 'revoked') as tickets,
+			(select count(*) from tickets t where t.order_id = o.id and t.state in ('issued', 'checked_in')) as tickets,
 			p.state as payment_state, p.provider, p.provider_ref as payment_ref, o.risk_score::float8 as risk_score, o.risk_decision, o.accepted_at, o.ended_at, o.cancel_reason
 		from orders o cross join lateral (select id, state, provider, provider_ref from payments where order_id = o.id order by created_at desc limit 1) p
 		where o.event_id = $1 order by o.created_at, o.id`,
 	ExportTickets: `
-		select t.id as ticket, y.name as ticket_type, t.state, t.revision::bigint as revision, t.order_id as "order", o.email, o.currency,
+		select t.id as ticket, y.name as ticket_type, t.state, t.revision::bigint as revision, t.order_id as "order", coalesce(t.email, o.email) as email, o.currency,
 			(select (i->>'unit_minor')::bigint from jsonb_array_elements(r.items) i where i->>'ticket_type' = t.ticket_type_id limit 1) as price_minor,
-			t.issued_at, c.scanned_at as checked_in_at, c.gate
+			t.issued_at, c.scanned_at as checked_in_at, c.gate, t.given_by
 		from tickets t join orders o on o.id = t.order_id join reservations r on r.id = o.reservation_id join ticket_types y on y.id = t.ticket_type_id
 			left join checkins c on c.ticket_id = t.id and c.revision = t.revision and c.turn = t.turn and c.result = 'accepted'
 		where t.event_id = $1 order by t.id`,

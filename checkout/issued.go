@@ -17,10 +17,10 @@ type Issued struct {
 }
 
 // IssuedBy counts an event's tickets by type and step, the revoked ones too:
-// they were sold then. Steps are whole multiples of their length.
+// they were sold then. One that came in another's place was not. Steps are whole multiples of their length.
 func (c *Checkout) IssuedBy(ctx context.Context, event ropeline.EventID, step time.Duration) ([]Issued, error) {
 	rows, err := c.pool.Query(ctx, `select date_bin($2, issued_at, 'epoch'), ticket_type_id, count(*) from tickets
-		where event_id = $1 group by 1, 2 order by 1, 2`, event, step)
+		where event_id = $1 and given_by is null group by 1, 2 order by 1, 2`, event, step)
 	if err != nil {
 		return nil, ropeline.Unavailable(err)
 	}

@@ -13,6 +13,7 @@ type ledger struct {
 	event    ropeline.EventID
 	now      time.Time
 	hold     time.Duration
+	grip     time.Duration // for which captures are this process'; 0: they are anybody's
 	across   ropeline.Across
 	opens    time.Time
 	closes   time.Time
@@ -86,6 +87,13 @@ type claim struct {
 	address     string
 	card        string
 	reason      *ropeline.Error // why it is refused, for the fan; nil: the order ended before
+
+	// What its capture needs to know.
+	provider, ref, key string
+	amount             ropeline.Money
+	fan                ropeline.FanID
+	email              string
+	orderEnd           *time.Time
 }
 
 // reserve decides a request; one that was decided before stays as it is.

@@ -25,7 +25,7 @@ type Order struct {
 	Deadline    time.Time // of the hold; to be paid before
 	Payment     Payment
 	Risk        RiskDecision
-	Tickets     []Ticket // once paid
+	Tickets     []Ticket // once paid; not those that were given to others, but those in whose place they came
 	Refunds     []Refund
 	Reason      ropeline.Code // why the tickets could not be given although the money was there
 	Message     string        // the same for people
@@ -195,7 +195,7 @@ func (c *Checkout) Order(ctx context.Context, id ropeline.OrderID, fan ropeline.
 		}
 	}
 	if o.State == OrderPaid || o.State == OrderCanceled {
-		o.Tickets, err = c.tickets(ctx, "t.order_id = $1", id)
+		o.Tickets, err = c.ownTickets(ctx, id)
 	}
 	if err == nil && (o.Payment.State == PaymentConfirmed || o.State == OrderCanceled) {
 		o.Refunds, err = c.refundsOf(ctx, id)

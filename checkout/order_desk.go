@@ -12,7 +12,8 @@ import (
 	"github.com/ropeline/ropeline/checkout/payment"
 )
 
-// OrderFile is all that the house knows of an order.
+// OrderFile is all that the house knows of an order. Its Tickets are all that
+// there ever were, those of others too.
 type OrderFile struct {
 	Order
 	AcceptedAt, EndedAt *time.Time
@@ -98,6 +99,9 @@ func (c *Checkout) OrderFile(ctx context.Context, id ropeline.OrderID) (f OrderF
 		return f, ropeline.Unavailable(err)
 	}
 	if f.Order, err = c.Order(ctx, id, fan); err != nil {
+		return f, err
+	}
+	if f.Tickets, err = c.tickets(ctx, "t.order_id = $1", id); err != nil {
 		return f, err
 	}
 	f.History = map[string][]StateAt{}

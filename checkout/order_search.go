@@ -106,7 +106,7 @@ func (c *Checkout) Orders(ctx context.Context, q OrderSearch, limit int) ([]Orde
 	rows, err := c.pool.Query(ctx, `
 		select o.id, o.event_id, o.fan_id, o.email, o.state, o.total_minor, o.currency,
 			(select coalesce(sum(f.amount_minor), 0) from refunds f where f.payment_id = p.id and f.state <> 'failed')::bigint,
-			p.state, coalesce(o.risk_decision, 'undecided'), (select count(*) from tickets t where t.order_id = o.id and t.state <> 'revoked')::int, o.created_at
+			p.state, coalesce(o.risk_decision, 'undecided'), (select count(*) from tickets t where t.order_id = o.id and t.state in ('issued', 'checked_in'))::int, o.created_at
 		from orders o cross join lateral (select id, state from payments where order_id = o.id order by created_at desc limit 1) p
 		where `+where+` order by o.created_at desc, o.id desc limit `+strconv.Itoa(limit), args...)
 	if err != nil {

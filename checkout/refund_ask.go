@@ -27,7 +27,7 @@ type Refund struct {
 // told, never guessed:
 //
 //   - neither Minor nor Tickets: everything that is left of the payment, and
-//     every ticket of the order;
+//     every ticket of the order, whoever has it now;
 //   - Tickets: these, and their price (or Minor, when it is told too);
 //   - only Minor: money alone; no ticket is revoked.
 type Refunding struct {
@@ -44,7 +44,8 @@ type Refunding struct {
 // the gateway. It returns the tickets that are void now.
 //
 // Errors: order_not_found, not_refundable (nothing was captured, or a ticket's
-// money went back before), refund_too_high, ticket_not_found, invalid_request.
+// money went back before), refund_too_high, ticket_not_found, ticket_ended for
+// one that was given away, invalid_request.
 func (c *Checkout) AskRefund(ctx context.Context, tx pgx.Tx, q Refunding) (Refund, []ropeline.TicketID, error) {
 	if err := q.check(); err != nil {
 		return Refund{}, nil, err
@@ -113,13 +114,13 @@ func lockRefund(ctx context.Context, tx pgx.Tx, order ropeline.OrderID) (d refun
 
 func ticketsToRefund(ctx context.Context, tx pgx.Tx, order ropeline.OrderID) ([]issuedTicket, error) {
 	rows, err := tx.Query(ctx, `
-		select t.id, t.ticket_type_id, f.id is not null from tickets t left join refunds f on f.id = t.refund_id and f.state <> 'failed'
+		select t.id, t.ticket_type_id, f.id is not null, coalesce((select n.id from tickets n where n.given_by = t.id), '') from tickets t left join refunds f on f.id = t.refund_id and f.state <> 'failed'
 		where t.order_id = $1 order by t.id for update of t`, order)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (t issuedTicket, err error) {
-		return t, row.Scan(&t.id, &t.kind, &t.gone)
+		return t, row.Scan(&t.id, &t.kind, &t.gone, &t.to)
 	})
 }
 

@@ -4,11 +4,13 @@ import "github.com/ropeline/ropeline"
 
 // issuedTicket is a ticket of an order whose money is to go back. It is gone
 // when its own money did so before; one whose refund failed for good may be
-// named again.
+// named again. One that was given away has no price of its own any more: the one
+// in its place has it, and the money goes to whoever paid.
 type issuedTicket struct {
 	id   ropeline.TicketID
 	kind ropeline.TicketTypeID
 	gone bool
+	to   ropeline.TicketID // in its place, when it was given away
 }
 
 // check holds the form of what an organizer wants to give back.
@@ -59,8 +61,10 @@ func (d refundDesk) choose(q Refunding, issued []issuedTicket, rest int64) (mino
 	}
 	for _, t := range issued {
 		switch {
-		case len(q.Tickets) > 0 && !wanted[t.id], len(q.Tickets) == 0 && t.gone:
+		case len(q.Tickets) > 0 && !wanted[t.id], len(q.Tickets) == 0 && (t.gone || t.to != ""):
 			continue
+		case t.to != "":
+			return 0, nil, ropeline.Errorf(ropeline.CodeTicketEnded, "Ticket %s was given away; name the one that came in its place, %s.", t.id, t.to)
 		case t.gone:
 			return 0, nil, ropeline.Errorf(ropeline.CodeNotRefundable, "The money of a ticket that is named went back already.")
 		}

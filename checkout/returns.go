@@ -42,7 +42,7 @@ func (r *reading) queueReturns(batch *pgx.Batch) {
 		select r.* from unnest($1::text[]) as u(event_id) cross join lateral (
 			select `+reservationColumns+` from reservations where id in (
 				select o.reservation_id from orders o
-				where o.event_id = u.event_id and o.cancel_at is not null and o.state = 'pending' and o.accepted_at is null limit $2)
+				where o.event_id = u.event_id and o.ending and o.state = 'pending' and o.accepted_at is null limit $2)
 		) as r`, r.looks, dueLimit).Query(func(rows pgx.Rows) error {
 		return r.eachReservation(rows, func(d *desk, v Reservation) { d.doomed = append(d.doomed, v.ID) })
 	})

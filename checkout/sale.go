@@ -97,7 +97,7 @@ func (c *Checkout) Totals(ctx context.Context, event ropeline.EventID) (Totals, 
 			t.Revenue, err = pgx.CollectRows(rows, pgx.RowToStructByPos[ropeline.Money])
 			return err
 		})
-	batch.Queue("select count(*) from tickets where event_id = $1 and state <> 'revoked'", event).
+	batch.Queue("select count(*) from tickets where event_id = $1 and state in ('issued', 'checked_in')", event).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&t.Tickets) })
 	if err := c.pool.SendBatch(ctx, batch).Close(); err != nil {
 		return Totals{}, ropeline.Unavailable(err)

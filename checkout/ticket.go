@@ -22,6 +22,8 @@ type Ticket struct {
 	State      TicketState
 	IssuedAt   time.Time
 	Code       string // signed; what the QR code carries
+	GivenTo    string // of a transferred one: the address that has it now
+	Email      string // to whom it was given; "": it is its order's own
 }
 
 // mostTickets bounds what one fan's page shows.
@@ -54,9 +56,16 @@ func noTicket(err error) error {
 	return err
 }
 
+// ownTickets are those that an order was given. A ticket that came in the place
+// of one that was given away is not its buyer's to see.
+func (c *Checkout) ownTickets(ctx context.Context, order ropeline.OrderID) ([]Ticket, error) {
+	return c.tickets(ctx, "t.order_id = $1 and t.given_by is null", order)
+}
+
 func (c *Checkout) tickets(ctx context.Context, where string, arg any) ([]Ticket, error) {
 	rows, err := c.pool.Query(ctx, `
-		select t.id, t.order_id, t.event_id, t.ticket_type_id, y.name, t.fan_id, t.revision, t.state, t.issued_at
+		select t.id, t.order_id, t.event_id, t.ticket_type_id, y.name, t.fan_id, t.revision, t.state, t.issued_at,
+			coalesce(t.email, ''), coalesce((select n.email from tickets n where n.given_by = t.id), '')
 		from tickets t join ticket_types y on y.id = t.ticket_type_id
 		where `+where+" order by t.issued_at desc, t.order_id, t.ordinal limit $2", arg, mostTickets)
 	if err != nil {
@@ -64,7 +73,7 @@ func (c *Checkout) tickets(ctx context.Context, where string, arg any) ([]Ticket
 	}
 	tickets, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Ticket, error) {
 		var t Ticket
-		err := row.Scan(&t.ID, &t.Order, &t.Event, &t.TicketType, &t.Name, &t.Fan, &t.Revision, &t.State, &t.IssuedAt)
+		err := row.Scan(&t.ID, &t.Order, &t.Event, &t.TicketType, &t.Name, &t.Fan, &t.Revision, &t.State, &t.IssuedAt, &t.Email, &t.GivenTo)
 		t.Code = Code(c.keys, TicketFacts{Event: t.Event, Ticket: t.ID, Revision: t.Revision})
 		return t, err
 	})

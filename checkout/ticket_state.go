@@ -14,6 +14,6 @@ const (
 var ticketMoves = moves[TicketState]{
 	TicketIssued:      {TicketCheckedIn, TicketTransferred, TicketRevoked},
 	TicketCheckedIn:   {TicketIssued, TicketRevoked},
-	TicketTransferred: {TicketIssued, TicketRevoked},
+	TicketTransferred: {},
 	TicketRevoked:     {TicketIssued},
 }

@@ -15,7 +15,7 @@ type Till struct {
 	Orders       map[OrderState]int64
 	Reserved     int64            // fans who ever held something
 	Buyers       int64            // fans with a paid order
-	Paid         []ropeline.Money // of paid orders, one sum a currency
+	Paid         []ropeline.Money // of paid orders, and of those that ended with their money taken; one sum a currency
 	Refunded     []ropeline.Money // given back, or on its way
 	Failed       int64            // payments that did not go through
 	Reviews      int64            // orders that wait for a person
@@ -41,7 +41,8 @@ func (c *Checkout) Till(ctx context.Context, event ropeline.EventID) (Till, erro
 			return err
 		})
 	}
-	sums(&t.Paid, "select sum(total_minor)::bigint, currency from orders where event_id = $1 and state = 'paid' group by 2 order by 2")
+	sums(&t.Paid, `select sum(o.total_minor)::bigint, o.currency from orders o where o.event_id = $1
+		and (o.state = 'paid' or exists (select from payments p where p.order_id = o.id and p.state = 'confirmed')) group by 2 order by 2`)
 	sums(&t.Refunded, `select sum(r.amount_minor)::bigint, r.currency from refunds r join payments p on p.id = r.payment_id
 		where p.event_id = $1 and r.state <> 'failed' group by 2 order by 2`)
 	if err := c.pool.SendBatch(ctx, batch).Close(); err != nil {

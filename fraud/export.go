@@ -25,7 +25,7 @@ func (f *Fraud) Purge(ctx context.Context) error {
 	defer cancel()
 	batch := &pgx.Batch{}
 	batch.Queue("delete from fraud_orders where created_at < now() - " + signalsKept)
-	batch.Queue("update fraud_orders set traces = '{}' where traces <> '{}' and created_at < now() - " + tracesKept)
+	batch.Queue("update fraud_orders set traces = '{}' where traced and created_at < now() - " + tracesKept)
 	return f.pool.SendBatch(ctx, batch).Close()
 }
 

@@ -66,7 +66,7 @@ func (s Settings) decide(score float64) Decision {
 	return Allow
 }
 
-const settingsColumns = "version, enabled, review_at::float8, reject_at::float8, review_hours, case at_deadline when 'approve' then 'allow' else at_deadline end, changed_by, changed_at"
+const settingsColumns = "version, enabled, review_at::numeric::float8, reject_at::numeric::float8, review_hours, case at_deadline when 'approve' then 'allow' else at_deadline end, changed_by, changed_at"
 
 func readSettings(ctx context.Context, pool *pgxpool.Pool, event ropeline.EventID) ([]Settings, error) {
 	rows, err := pool.Query(ctx, "select "+settingsColumns+" from fraud_settings where event_id = $1 order by version desc", event)

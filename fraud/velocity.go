@@ -23,14 +23,14 @@ const mostFans = 500
 // velocity counts orders by their traces. Redis keeps the counts: they are
 // worth a day, and losing them costs no ticket and no cent.
 type velocity struct {
-	redis *redisdb.Clients
-	count *redis.Script
+	redis  *redisdb.Clients
+	counts *redisdb.Together
 }
 
 func newVelocity(r *redisdb.Clients) velocity {
-	v := velocity{redis: r, count: redis.NewScript(countSource)}
-	r.Name(v.count.Hash(), "fraud.count")
-	return v
+	script := redis.NewScript(countSource)
+	r.Name(script.Hash(), "fraud.count")
+	return velocity{redis: r, counts: redisdb.NewTogether(r.Write, script, patience)}
 }
 
 // look notes an order of a fan and counts the others, as of a moment (zero:
@@ -56,7 +56,11 @@ func (v velocity) look(ctx context.Context, event ropeline.EventID, fan ropeline
 		}
 	}
 	args = append(args, sumCell, sumCell+16)
-	reply, err := v.count.Run(ctx, v.redis.Write, keys, args...).Int64Slice()
+	told, err := v.counts.Run(ctx, keys, args...)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := told.Int64Slice()
 	if err != nil {
 		return nil, err
 	}

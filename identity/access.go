@@ -33,7 +33,7 @@ const (
 	Steer      Action = "event.steer"  // rules, phases, stop, bypass, the draw's value
 	ViewOrders Action = "orders.view"  // orders and who placed them
 	EditOrders Action = "orders.edit"  // refunds, cancellations, tickets revoked or made anew
-	ViewMoney  Action = "money.view"   // reports, reconciliation, exports
+	ViewMoney  Action = "money.view"   // exports
 	Review     Action = "fraud.review" // what fraud holds back
 	ViewGate   Action = "gate.view"    // who has come in
 	CheckIn    Action = "gate.check_in"

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/argon2"
 
@@ -22,6 +23,8 @@ const (
 	leastPassword = 10
 	mostPassword  = 256 // bytes; longer ones are refused before any hashing
 	atOnce        = 4   // hashes computed at the same time: 76 MiB at the most
+	mostWaiting   = 64  // hashes that wait for their turn; more are refused at once
+	longestWait   = 5 * time.Second
 )
 
 // cost is what a hash was made with; it stands in the hash, so raising today's
@@ -34,15 +37,17 @@ type cost struct {
 
 var today = cost{memory: 19 * 1024, time: 2, threads: 1}
 
-// hasher computes argon2id, a few at a time.
+// hasher computes argon2id, a few at a time, and lets few wait: a flood of
+// log-ins takes no more memory and time than that.
 type hasher struct {
 	seats chan struct{}
+	queue chan struct{} // a token for each that is computed or waits
 	today cost
 	none  string // the hash of nobody's password, to spend the same time on
 }
 
 func newHasher(memory uint32) *hasher {
-	h := &hasher{seats: make(chan struct{}, atOnce), today: today}
+	h := &hasher{seats: make(chan struct{}, atOnce), queue: make(chan struct{}, atOnce+mostWaiting), today: today}
 	if memory > 0 {
 		h.today.memory = memory
 	}
@@ -82,12 +87,24 @@ func (h *hasher) check(ctx context.Context, hash, password string) (bool, error)
 
 func (h *hasher) derive(ctx context.Context, password string, salt []byte, c cost) ([]byte, error) {
 	select {
+	case h.queue <- struct{}{}:
+		defer func() { <-h.queue }()
+	default:
+		return nil, errCrowded()
+	}
+	ctx, cancel := context.WithTimeout(ctx, longestWait)
+	defer cancel()
+	select {
 	case h.seats <- struct{}{}:
 		defer func() { <-h.seats }()
 	case <-ctx.Done():
-		return nil, ropeline.Unavailable(ctx.Err())
+		return nil, errCrowded()
 	}
 	return argon2.IDKey([]byte(password), salt, c.time, c.memory, c.threads, argonKey), nil
+}
+
+func errCrowded() error {
+	return &ropeline.Error{Code: ropeline.CodeUnavailable, Message: "Too many people log in at this moment. Try again in a few seconds.", RetryAfter: longestWait}
 }
 
 // encode writes the PHC string format.

@@ -79,18 +79,29 @@ func (a *Accounts) Login(ctx context.Context, email, password, code, device stri
 // token that Login returned with totp_needed. It works for five minutes, so
 // that the page which asks for the code need not carry the password.
 func (a *Accounts) LoginHalf(ctx context.Context, half, code, device string) (token string, account Account, ends time.Time, err error) {
-	l, err := a.parseLink(half)
-	if err != nil || l.Kind != linkHalf || code == "" {
-		return "", account, ends, ropeline.Errorf(ropeline.CodeUnauthenticated, "That took too long: log in again.")
+	if account.Email, err = a.HalfEmail(half); err != nil {
+		return "", Account{}, ends, err
 	}
-	account.Email = l.Email
-	if err := a.pool.QueryRow(ctx, "select id from accounts where lower(email) = $1", l.Email).Scan(&account.ID); err != nil {
+	if code == "" {
+		return "", Account{}, ends, errCode()
+	}
+	if err := a.pool.QueryRow(ctx, "select id from accounts where lower(email) = $1", account.Email).Scan(&account.ID); err != nil {
 		return "", Account{}, ends, ropeline.Unavailable(err)
 	}
 	if token, ends, err = a.enter(ctx, account, code, device); err != nil {
 		return "", Account{}, ends, err
 	}
 	return token, account, ends, nil
+}
+
+// HalfEmail is whose the first half of a log-in is; code unauthenticated for
+// one that is not ours, or older than five minutes.
+func (a *Accounts) HalfEmail(half string) (string, error) {
+	l, err := a.parseLink(half)
+	if err != nil || l.Kind != linkHalf {
+		return "", ropeline.Errorf(ropeline.CodeUnauthenticated, "That took too long: log in again.")
+	}
+	return l.Email, nil
 }
 
 const (
@@ -106,15 +117,26 @@ func (a *Accounts) enter(ctx context.Context, account Account, code, device stri
 		if err != nil {
 			return err
 		}
-		if account.Email != OwnerEmail && a.options.Adopt != nil { // what was bought since, without logging in
-			if err := a.options.Adopt(ctx, tx, account.ID, account.Email); err != nil {
-				return err
-			}
+		if err := a.adopt(ctx, tx, account); err != nil { // what was bought since, without logging in
+			return err
 		}
 		token, ends, err = a.open(ctx, tx, account, device, factor)
 		return err
 	})
 	return token, ends, err
+}
+
+// Adopt gives an account what came to its address since it last logged in.
+func (a *Accounts) Adopt(ctx context.Context, account Account) error {
+	return a.within(ctx, func(tx pgx.Tx) error { return a.adopt(ctx, tx, account) })
+}
+
+// adopt leaves out the address that the house made up itself.
+func (a *Accounts) adopt(ctx context.Context, tx pgx.Tx, account Account) error {
+	if account.Email == OwnerEmail || a.options.Adopt == nil {
+		return nil
+	}
+	return a.options.Adopt(ctx, tx, account.ID, account.Email)
 }
 
 // open writes a new session; factor tells that a second factor was shown.

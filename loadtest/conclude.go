@@ -83,7 +83,11 @@ func (r *runCommand) conclude(ctx context.Context, s *scenario.Scenario, h *hous
 		if err := judge.Held(ctx, h.database, h.event, s.Event.Hold+max(10*time.Second, min(settling, 3*s.Event.Hold))); err != nil {
 			return fmt.Errorf("--verify-database: %w", err)
 		}
-		verdicts, err := judge.Database(ctx, h.database, h.event, s.Slack)
+		var outages judge.Outages
+		if err := replayDir(j.Dir, &outages); err != nil {
+			return err
+		}
+		verdicts, err := judge.Database(ctx, h.database, h.event, j.Began, &outages, s.Slack)
 		if err != nil {
 			return fmt.Errorf("--verify-database: %w", err)
 		}

@@ -17,6 +17,7 @@ type Facts struct {
 	Money     ropeline.Money // that goes back
 	Wait      time.Duration  // estimated; 0: not known
 	Reason    string         // why an order was not filled; "": not known
+	From, To  string         // addresses, of a ticket that was given away
 }
 
 // Item is a line of an order's bill.

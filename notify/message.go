@@ -28,6 +28,9 @@ const (
 	PaymentRefused Kind = "payment_refused" // the money came, and no tickets could be given for it
 	Refunded       Kind = "refunded"        // money went back
 	TurnNear       Kind = "turn_near"       // come back to the line, it is near
+	TicketGiven    Kind = "ticket_given"    // somebody gave you a ticket, here it is
+	TicketPassed   Kind = "ticket_passed"   // you gave a ticket away, its code is void
+	TicketVoid     Kind = "ticket_void"     // a ticket that you were given lets nobody in any more
 	EventChanged   Kind = "event_changed"
 	EventCanceled  Kind = "event_canceled"
 	Verify         Kind = "verify" // a new account's address
@@ -37,7 +40,7 @@ const (
 
 // Kinds lists all kinds.
 func Kinds() []Kind {
-	return []Kind{Tickets, PaymentFailed, PaymentRefused, Refunded, TurnNear, EventChanged, EventCanceled, Verify, Reset, Invite}
+	return []Kind{Tickets, PaymentFailed, PaymentRefused, Refunded, TicketGiven, TicketPassed, TicketVoid, TurnNear, EventChanged, EventCanceled, Verify, Reset, Invite}
 }
 
 // Notice is a message to be sent: to whom, and about what. What it says is
@@ -56,12 +59,13 @@ type Notice struct {
 
 // Data is the part of a notice that cannot be looked up later.
 type Data struct {
-	Fan    ropeline.FanID   `json:"fan,omitempty"`
-	Order  ropeline.OrderID `json:"order,omitempty"`
-	Money  *ropeline.Money  `json:"money,omitempty"`
-	Ahead  int64            `json:"ahead,omitempty"` // fans before this one
-	Fields []string         `json:"fields,omitempty"`
-	Note   string           `json:"note,omitempty"`
+	Fan    ropeline.FanID    `json:"fan,omitempty"`
+	Order  ropeline.OrderID  `json:"order,omitempty"`
+	Ticket ropeline.TicketID `json:"ticket,omitempty"` // that was given away, or to them
+	Money  *ropeline.Money   `json:"money,omitempty"`
+	Ahead  int64             `json:"ahead,omitempty"` // fans before this one
+	Fields []string          `json:"fields,omitempty"`
+	Note   string            `json:"note,omitempty"`
 	// URL is a link that lets whoever has it in; it is forgotten when the
 	// message is sent.
 	URL     string `json:"url,omitempty"`

@@ -9,9 +9,8 @@ import (
 	text "text/template"
 	"time"
 
-	"github.com/skip2/go-qrcode"
-
 	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/internal/qr"
 )
 
 //go:embed templates
@@ -24,6 +23,9 @@ var words = map[Kind]string{
 	PaymentFailed:  "Your payment for %s did not go through",
 	PaymentRefused: "Your order for %s could not be filled",
 	Refunded:       "Your refund for %s",
+	TicketGiven:    "You were given a ticket for %s",
+	TicketPassed:   "You gave away a ticket for %s",
+	TicketVoid:     "Your ticket for %s is not valid any more",
 	TurnNear:       "Your turn for %s is near",
 	EventChanged:   "%s has changed",
 	EventCanceled:  "%s is canceled",
@@ -97,7 +99,7 @@ type page struct {
 	Title string
 }
 
-// qrPixels is the side of a ticket's picture; two dots of it are one on paper.
+// qrPixels is the side of a ticket's picture at the most; two dots of it are one on paper.
 const qrPixels = 320
 
 // Write writes a notice out for its channel.
@@ -120,9 +122,9 @@ func Write(n Notice, f Facts) (Message, error) {
 		return Message{}, err
 	}
 	m.Text, m.HTML = strings.TrimSpace(plain.String())+"\n", hyper.String()
-	if n.Kind == Tickets {
+	if n.Kind == Tickets || n.Kind == TicketGiven {
 		for i, t := range f.Tickets {
-			png, err := qrcode.Encode(t.Code, qrcode.Medium, qrPixels)
+			png, err := qr.PNG(t.Code, qr.Medium, qrPixels)
 			if err != nil {
 				return Message{}, err
 			}

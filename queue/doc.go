@@ -39,7 +39,7 @@
 //
 //	open ──▶ closed ──▶ mixed ──▶ numbered ──▶ done
 //	 fans     entrants   entropy   0…n−1 are    the line
-//	 come     and root   is fixed, given, 500   is open
+//	 come     and root   is fixed, given, 250   is open
 //	 and go   written    the seed  in a call
 //	          down       revealed
 //

@@ -82,7 +82,8 @@ func (l *Line) Open(ctx context.Context, tx pgx.Tx, event ropeline.EventID) erro
 }
 
 // Number finds the place of a fan who came without one, or came with the one of
-// the lobby; false when the fan stands neither in the line nor in its lobby.
+// the lobby; false, with the line's epoch, when the fan stands neither in the
+// line nor in its lobby.
 // One round trip.
 func (l *Line) Number(ctx context.Context, event ropeline.EventID, fan ropeline.FanID) (Place, bool, error) {
 	keys := KeysOf(event)

@@ -101,10 +101,8 @@ func missing(c *gin.Context) error {
 // owners finds the organization of an object in the path by its parameter's
 // name.
 var owners = map[string]string{
-	"order":   "select e.organization_id from orders o join events e on e.id = o.event_id where o.id = $1",
-	"ticket":  "select e.organization_id from tickets t join events e on e.id = t.event_id where t.id = $1",
-	"payment": "select e.organization_id from payments p join events e on e.id = p.event_id where p.id = $1",
-	"refund":  "select e.organization_id from refunds r join payments p on p.id = r.payment_id join events e on e.id = p.event_id where r.id = $1",
+	"order":  "select e.organization_id from orders o join events e on e.id = o.event_id where o.id = $1",
+	"ticket": "select e.organization_id from tickets t join events e on e.id = t.event_id where t.id = $1",
 }
 
 // organizationOf tells whose the object of a request is, in its path or in
@@ -159,7 +157,7 @@ func (s *Server) ownerOf(ctx context.Context, c *gin.Context, query, id string) 
 func (s *Server) actor(c *gin.Context) (identity.Actor, error) {
 	token, explicit := bearer(c.Request)
 	if !explicit {
-		cookie, err := c.Request.Cookie(s.sessionCookie())
+		cookie, err := c.Request.Cookie(s.cookieName(cookieSession))
 		if err != nil {
 			return identity.Actor{}, ropeline.Errorf(ropeline.CodeUnauthenticated, "Log in first.")
 		}

@@ -68,6 +68,16 @@ func (h *house) organization(t *testing.T, name string) (ropeline.OrganizationID
 	return o.ID, sessions
 }
 
+// organizationID is where a session's account is a member.
+func (h *house) organizationID(t *testing.T, session string) ropeline.OrganizationID {
+	t.Helper()
+	actor, err := h.accounts.Actor(t.Context(), session)
+	if err != nil || len(actor.Members) != 1 {
+		t.Fatalf("%+v %v", actor, err)
+	}
+	return actor.Members[0].Organization
+}
+
 func (h *house) tx(t *testing.T, do func(pgx.Tx) error) {
 	t.Helper()
 	if err := pgx.BeginFunc(t.Context(), h.Pool, do); err != nil {
@@ -77,7 +87,8 @@ func (h *house) tx(t *testing.T, do func(pgx.Tx) error) {
 
 // TestEveryRouteForEveryRole asks every route of the desk and the gate as
 // nobody, as a fan, in every role of the organization that owns the object and
-// of another one, and with keys. Whether the door opens is all it looks at:
+// of another one, as somebody who is no member any more, and with keys: of all
+// scopes, of few, for the gate alone, of another organization, and revoked. Whether the door opens is all it looks at:
 // 401, 403, and 404 for what belongs to others.
 func TestEveryRouteForEveryRole(t *testing.T) {
 	h := openHouse(t)
@@ -88,6 +99,21 @@ func TestEveryRouteForEveryRole(t *testing.T) {
 	objects, _ := h.objects(t, event)
 	objects["organization"] = string(own)
 	all, looks := h.key(t, own, identity.Actions()...), h.key(t, own, identity.ViewDesk, identity.ViewEvent)
+	gate, elsewhere := h.key(t, own, identity.ViewGate, identity.CheckIn), h.key(t, h.organizationID(t, others[identity.RoleOwner]), identity.Actions()...)
+	revoked, removed := h.key(t, own, identity.Actions()...), h.account(t, "removed@own.example")
+	h.tx(t, func(tx pgx.Tx) error {
+		actor, err := h.accounts.Actor(t.Context(), removed)
+		if err != nil {
+			return err
+		}
+		for _, sql := range []string{"insert into memberships (organization_id, account_id, role) values ($1, $2, 'owner')", "delete from memberships where organization_id = $1 and account_id = $2"} {
+			if _, err := tx.Exec(t.Context(), sql, own, actor.ID); err != nil {
+				return err
+			}
+		}
+		_, err = tx.Exec(t.Context(), "update api_keys set revoked_at = now() where prefix = split_part($1, '_', 2)", revoked)
+		return err
+	})
 
 	ask := func(route, token string) (door, answer) {
 		found, got := h.knock(t, route, objects, token)
@@ -116,12 +142,19 @@ func TestEveryRouteForEveryRole(t *testing.T) {
 		if door, got := ask(route, ""); door != unknown {
 			t.Errorf("%s as nobody: %d %.200s", route, got.status, got.body)
 		}
+		if door, got := h.knock(t, route, objects, revoked); door != unknown {
+			t.Errorf("%s with a key that was revoked: %d %.200s", route, got.status, got.body)
+		}
 		if action == identity.Self {
 			expect("a fan", fan, open)
 			expect("a key", all, shut)
 			continue
 		}
 		expect("a fan", fan, shut)
+		expect("somebody who was removed", removed, shut)
+		if named {
+			expect("a key of another organization", elsewhere, hidden)
+		}
 		for _, role := range identity.Roles {
 			want := shut
 			if role.Allows(action) && action != identity.Operate {
@@ -135,7 +168,7 @@ func TestEveryRouteForEveryRole(t *testing.T) {
 				expect(string(role)+" elsewhere", others[role], hidden)
 			}
 		}
-		for token, scopes := range map[string][]identity.Action{all: identity.Actions(), looks: {identity.ViewDesk, identity.ViewEvent}} {
+		for token, scopes := range map[string][]identity.Action{all: identity.Actions(), looks: {identity.ViewDesk, identity.ViewEvent}, gate: {identity.ViewGate, identity.CheckIn}} {
 			want := shut
 			if slices.Contains(scopes, action) {
 				want = open
@@ -143,7 +176,7 @@ func TestEveryRouteForEveryRole(t *testing.T) {
 			if action == identity.Operate {
 				want = hidden
 			}
-			expect(fmt.Sprintf("a key with %d scopes", len(scopes)), token, want)
+			expect(fmt.Sprintf("a key for %v", scopes), token, want)
 		}
 	}
 }

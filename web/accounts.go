@@ -147,7 +147,7 @@ func (s *Server) logOutEverywhere(c *gin.Context) error {
 	if err := s.accounts.LogoutEverywhere(c.Request.Context(), account.ID); err != nil {
 		return err
 	}
-	s.dropCookie(c, s.sessionCookie(), "/")
+	s.dropCookie(c, cookieSession)
 	return nil
 }
 

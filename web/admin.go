@@ -109,14 +109,22 @@ type rulesHistory struct {
 	History []desk.Rules `json:"history"`
 }
 
-// createEvent: POST /admin/events.
+// createEvent: POST /admin/events, with JSON or the form of the desk.
 func (s *Server) createEvent(c *gin.Context) error {
+	if isForm(c.Request) {
+		return s.createEventForm(c)
+	}
 	var body eventBody
-	key, err := idempotencyKey(c)
-	if err != nil {
+	if err := readJSON(c, &body); err != nil {
 		return err
 	}
-	if err := readJSON(c, &body); err != nil {
+	return s.newEvent(c, body)
+}
+
+// newEvent makes the event of a body, once for each Idempotency-Key.
+func (s *Server) newEvent(c *gin.Context, body eventBody) error {
+	key, err := idempotencyKey(c)
+	if err != nil {
 		return err
 	}
 	rules, err := body.Rules.apply(admission.DefaultRules(), body.DropAt)
@@ -135,7 +143,7 @@ func (s *Server) createEvent(c *gin.Context) error {
 	}
 	by := account(c)
 	body.Organization = organization(c)
-	return s.once(c, "create-event:"+string(by.ID), key, body, func(ctx context.Context, tx pgx.Tx) (int, any, error) {
+	return s.onceThen(c, "/admin/events/{id}", "create-event:"+string(by.ID), key, body, func(ctx context.Context, tx pgx.Tx) (int, any, error) {
 		event, err := s.CreateEvent(ctx, tx, body.Event, rules, body.Draw.plan(), by.Email)
 		if err != nil {
 			return 0, nil, err

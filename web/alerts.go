@@ -70,7 +70,7 @@ func (s *Server) setAlert(c *gin.Context) error {
 		return err
 	}
 	// The waiting page reads the cookie: no page load asks Postgres for it.
-	s.setCookie(c, cookieAlert, url.QueryEscape(notify.Mask(alert.To)), "/events/"+string(place.Event), placeLife)
+	s.setCookie(c, cookieAlert+string(place.Event), url.QueryEscape(notify.Mask(alert.To)), placeLife)
 	c.Header("Cache-Control", "no-store")
 	if form {
 		c.Redirect(http.StatusSeeOther, "/events/"+string(place.Event)+"/line")
@@ -93,19 +93,19 @@ func (s *Server) dropAlert(c *gin.Context) error {
 	if err := s.notify.DropAlert(c.Request.Context(), event.ID, fan); err != nil {
 		return err
 	}
-	s.dropCookie(c, cookieAlert, "/events/"+string(event.ID))
+	s.dropCookie(c, cookieAlert+string(event.ID))
 	c.Status(http.StatusNoContent)
 	return nil
 }
 
 // cookieAlert holds, masked, where the fan wants to hear.
-const cookieAlert = "ropeline_alert"
+const cookieAlert = "ropeline_alert_" // + event
 
 // mostAlertShown bounds what is believed of the cookie.
 const mostAlertShown = 80
 
-func alertOf(c *gin.Context) string {
-	cookie, err := c.Request.Cookie(cookieAlert)
+func (s *Server) alertOf(c *gin.Context, event ropeline.EventID) string {
+	cookie, err := c.Request.Cookie(s.cookieName(cookieAlert + string(event)))
 	if err != nil || len(cookie.Value) > 3*mostAlertShown {
 		return ""
 	}

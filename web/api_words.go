@@ -22,11 +22,11 @@ const idForm = "^[0-9a-v]{26}$"
 
 var securitySchemes = map[string]openapi.Security{
 	"fan":           {Type: "http", Scheme: "bearer", Description: "The fan_token of the first join."},
-	"fanCookie":     {Type: "apiKey", In: "cookie", Name: cookieFan, Description: "The same, as a browser keeps it."},
+	"fanCookie":     {Type: "apiKey", In: "cookie", Name: hostPrefix + cookieFan, Description: "The same, as a browser keeps it. Without the prefix on a machine's own http address."},
 	"session":       {Type: "http", Scheme: "bearer", Description: "The token of POST /sessions."},
-	"sessionCookie": {Type: "apiKey", In: "cookie", Name: "__Host-" + cookieSession, Description: "The same, as a browser keeps it. Without the prefix on a machine's own http address."},
+	"sessionCookie": {Type: "apiKey", In: "cookie", Name: hostPrefix + cookieSession, Description: "The same, as a browser keeps it. Without the prefix on a machine's own http address."},
 	"apiKey":        {Type: "http", Scheme: "bearer", Description: "A key of an organization, with the scope that is named."},
-	"gateway":       {Type: "apiKey", In: "header", Name: "Stripe-Signature", Description: "A signature over the body. The sandbox's is in Sandbox-Signature."},
+	"gateway":       {Type: "apiKey", In: "header", Name: "Stripe-Signature", Description: "A signature over the body. The sandbox's is in Ropeline-Sandbox-Signature."},
 }
 
 // missingCodes are what a parameter of the path leads to when there is no such thing.
@@ -95,6 +95,7 @@ var typeValues = map[reflect.Type][]any{
 	reflect.TypeFor[checkout.TicketState]():      values(checkout.TicketIssued, checkout.TicketCheckedIn, checkout.TicketTransferred, checkout.TicketRevoked),
 	reflect.TypeFor[checkout.RiskDecision]():     values(checkout.RiskAllow, checkout.RiskUndecided, checkout.RiskReview, checkout.RiskReject),
 	reflect.TypeFor[checkout.ScanResult]():       values(checkout.ScanAccepted, checkout.ScanAlready, checkout.ScanRevoked, checkout.ScanWrongEvent, checkout.ScanUnknown, checkout.ScanBadSignature, checkout.ScanUndone),
+	reflect.TypeFor[checkout.Cause]():            values(checkout.CauseTransfer, checkout.CauseOrganizer, checkout.CauseRefund, checkout.CauseCanceled, checkout.CauseReissue),
 	reflect.TypeFor[checkout.Duty]():             values(checkout.DutyNone, checkout.DutyCreate, checkout.DutyWatch, checkout.DutySettle, checkout.DutyReview, checkout.DutyCapture, checkout.DutyVoid, checkout.DutyUnwind),
 	reflect.TypeFor[checkout.Scope]():            values(checkout.ScopeOpen, checkout.ScopeAll),
 	reflect.TypeFor[notify.State]():              values(notify.StateDead, notify.StateFailed, notify.StateQueued, notify.StateSending, notify.StateSent),

@@ -88,7 +88,7 @@ func (s *Server) changeEventForm(c *gin.Context) error {
 		if to.Venue.TimeZone != nil {
 			zone = *to.Venue.TimeZone
 		}
-		if to.StartsAt, err = parseVenueTime(starts, zone); err != nil {
+		if to.StartsAt, err = parseVenueTime("starts", starts, zone); err != nil {
 			return err
 		}
 	}
@@ -142,7 +142,8 @@ func venueTime(t time.Time, zone string) string {
 	return t.In(location).Format(formTime)
 }
 
-func parseVenueTime(text, zone string) (*time.Time, error) {
+// parseVenueTime reads the field of a form as a moment by the venue's clock.
+func parseVenueTime(field, text, zone string) (*time.Time, error) {
 	location, err := time.LoadLocation(zone)
 	if err != nil || zone == "" {
 		return nil, ropeline.Errorf(ropeline.CodeInvalidRequest, "The venue's time_zone must be an IANA name such as Europe/Vienna.")
@@ -152,5 +153,5 @@ func parseVenueTime(text, zone string) (*time.Time, error) {
 			return &t, nil
 		}
 	}
-	return nil, ropeline.Errorf(ropeline.CodeInvalidRequest, "starts must be a date and a time.")
+	return nil, ropeline.Errorf(ropeline.CodeInvalidRequest, "%s must be a date and a time.", field)
 }

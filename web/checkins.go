@@ -54,6 +54,7 @@ type checkInView struct {
 	By         string              `json:"by"`
 	Reason     string              `json:"reason,omitempty"`
 	First      *firstView          `json:"first,omitempty"`
+	Cause      checkout.Cause      `json:"cause,omitempty"` // why a revoked code is void
 }
 
 type firstView struct {
@@ -63,7 +64,7 @@ type firstView struct {
 
 func newCheckInView(c checkout.CheckIn) checkInView {
 	v := checkInView{Seq: c.Seq, Scan: c.ScanID, Result: c.Result, Ticket: c.Ticket, TicketType: c.TicketType, Revision: c.Revision,
-		Gate: c.Gate, At: c.ScannedAt.UTC(), RecordedAt: c.RecordedAt.UTC(), Shown: c.Shown, By: c.By, Reason: c.Reason}
+		Gate: c.Gate, At: c.ScannedAt.UTC(), RecordedAt: c.RecordedAt.UTC(), Shown: c.Shown, By: c.By, Reason: c.Reason, Cause: c.Cause}
 	if c.First != nil {
 		v.First = &firstView{At: c.First.At.UTC(), Gate: c.First.Gate}
 	}

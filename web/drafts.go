@@ -69,7 +69,7 @@ func (s *Server) duplicateEvent(c *gin.Context) error {
 	}
 	var body duplicateBody
 	if isForm(c.Request) {
-		drop, err := parseVenueTime(c.PostForm("drop"), event.Venue.TimeZone)
+		drop, err := parseVenueTime("drop", c.PostForm("drop"), event.Venue.TimeZone)
 		if err != nil {
 			return err
 		}
@@ -104,7 +104,7 @@ func (s *Server) duplicateEvent(c *gin.Context) error {
 		rules.Schedule[i].From = rules.Schedule[i].From.Add(next.DropAt.Sub(event.DropAt))
 	}
 	by := account(c)
-	return s.onceThen(c, "/admin", "duplicate-event:"+string(event.ID)+":"+string(by.ID), key, body, func(ctx context.Context, tx pgx.Tx) (int, any, error) {
+	return s.onceThen(c, "/admin/events/{id}", "duplicate-event:"+string(event.ID)+":"+string(by.ID), key, body, func(ctx context.Context, tx pgx.Tx) (int, any, error) {
 		made, err := s.CreateEvent(ctx, tx, next, rules, queue.Plan{}, by.Email)
 		if err != nil {
 			return 0, nil, err

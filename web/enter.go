@@ -41,13 +41,13 @@ func (s *Server) enter(c *gin.Context) error {
 	if pass.Event != event.ID {
 		return ropeline.Errorf(ropeline.CodePassInvalid, "The pass is for another event.")
 	}
-	shopper, err := s.admission.Enter(c.Request.Context(), pass, fan, pass.ID)
+	shopper, err := s.admission.Enter(c.Request.Context(), pass, fan, "")
 	if err != nil {
 		return err
 	}
 	answer := entered{Shopper: s.admission.ShopperToken(shopper), ShopUntil: shopper.ShopUntil}
 	path := "/events/" + string(event.ID)
-	s.setCookie(c, cookieShopper+string(event.ID), answer.Shopper, path, time.Until(shopper.ShopUntil))
+	s.setCookie(c, cookieShopper+string(event.ID), answer.Shopper, time.Until(shopper.ShopUntil))
 	if form {
 		c.Redirect(http.StatusSeeOther, path+"/shop")
 		return nil
@@ -60,7 +60,7 @@ func (s *Server) enter(c *gin.Context) error {
 // shopper checks that the fan who asks may reserve: it holds the token that
 // entering gave, for this event, and the time to shop has not ended (I11).
 func (s *Server) shopper(c *gin.Context, event ropeline.EventID, fan ropeline.FanID) (admission.Shopper, error) {
-	token := shopperToken(c, event)
+	token := s.shopperToken(c, event)
 	if token == "" {
 		return admission.Shopper{}, ropeline.Errorf(ropeline.CodeNoPass, "Only fans who were admitted can reserve. Wait in the line for your pass.")
 	}

@@ -91,7 +91,7 @@ func (s *Server) linePage(c *gin.Context) error {
 	status, err := s.standing(c)
 	switch ropeline.CodeOf(err) {
 	case ropeline.CodeNotInLine:
-		if _, cookieErr := c.Request.Cookie(cookiePlace + string(offer.ID)); cookieErr == nil {
+		if _, cookieErr := c.Request.Cookie(s.cookieName(cookiePlace + string(offer.ID))); cookieErr == nil {
 			status.Standing = ropeline.StandingGone
 		}
 	case ropeline.CodeUnauthenticated, ropeline.CodeAccountRequired:
@@ -107,7 +107,7 @@ func (s *Server) linePage(c *gin.Context) error {
 		view.ShowUp = rules.ShowUp
 	}
 	if s.notify != nil {
-		view.Tell, view.TellSMS, view.Alert = true, s.notify.Offers(notify.SMS), alertOf(c)
+		view.Tell, view.TellSMS, view.Alert = true, s.notify.Offers(notify.SMS), s.alertOf(c, offer.ID)
 	}
 	c.Header("Cache-Control", "no-store")
 	return s.pages.Line(pages.Zip(c.Writer, c.Request), view)
@@ -192,24 +192,28 @@ func refundPages(refunds []checkout.Refund) []pages.Refund {
 func ticketPages(views []ticketView) []pages.Ticket {
 	tickets := make([]pages.Ticket, 0, len(views))
 	for _, v := range views {
-		tickets = append(tickets, pages.Ticket{ID: v.ID, Name: v.Name, Code: v.Code, State: string(v.State)})
+		tickets = append(tickets, pages.Ticket{ID: v.ID, Name: v.Name, Code: v.Code, State: string(v.State), To: v.GivenTo})
 	}
 	return tickets
 }
 
 func (s *Server) ticketsPage(c *gin.Context, views []ticketView) error {
 	page := pages.TicketsView{}
-	index := map[ropeline.OrderID]int{}
+	index := map[string]int{}
 	for _, v := range views {
-		at, known := index[v.Order]
+		group, order := string(v.Order), v.Order
+		if v.Given {
+			group, order = string(v.Event), "" // the order's page is its buyer's
+		}
+		at, known := index[group]
 		if !known {
 			event, err := s.catalog.Event(c.Request.Context(), v.Event)
 			if err != nil {
 				return err
 			}
 			at = len(page.Groups)
-			index[v.Order] = at
-			page.Groups = append(page.Groups, pages.TicketGroup{Event: event, Order: v.Order})
+			index[group] = at
+			page.Groups = append(page.Groups, pages.TicketGroup{Event: event, Order: order})
 		}
 		page.Groups[at].Tickets = append(page.Groups[at].Tickets, ticketPages([]ticketView{v})...)
 	}
@@ -246,12 +250,11 @@ func (s *Server) sandboxPage(c *gin.Context) error {
 
 // problemPage shows an error to a person.
 func (s *Server) problemPage(c *gin.Context, p problem) {
-	view := pages.ProblemView{Status: p.Status, Code: p.Code, Detail: p.Detail}
-	if id, err := ropeline.ParseID[ropeline.EventID](c.Param("event")); err == nil && p.Code != ropeline.CodeEventNotFound {
-		view.Next = pages.Link{Text: "Back to the event", Href: "/events/" + string(id)}
-	}
+	view := pages.ProblemView{Status: p.Status, Code: p.Code}
+	view.Detail, view.Next = deadEnd(c, p)
 	if actor, known := c.Get(actorKey); known { // at the desk
 		view.Organizer = actor.(identity.Actor).Email
+		view.Detail = p.Detail
 		view.Next = pages.Link{Text: "Back to the desk", Href: "/admin"}
 		if event, err := ropeline.ParseID[ropeline.EventID](c.Param("event")); err == nil && p.Code != ropeline.CodeEventNotFound && p.Code != ropeline.CodeForbidden {
 			view.Next = pages.Link{Text: "Back to the event", Href: "/admin/events/" + string(event)}

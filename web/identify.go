@@ -14,12 +14,15 @@ import (
 )
 
 // The cookies and headers that carry what a fan holds. API clients use the
-// headers; a browser has the cookies, which scripts cannot read.
+// headers; a browser has the cookies, which scripts cannot read. How a cookie is
+// called in the end is told by cookieName.
 const (
 	cookieFan     = "ropeline_fan"
 	cookiePlace   = "ropeline_place_"   // + event
 	cookieShopper = "ropeline_shopper_" // + event
 	cookieSession = "ropeline_session"
+
+	hostPrefix = "__Host-"
 
 	headerPlace   = "Ropeline-Place"
 	headerShopper = "Ropeline-Shopper"
@@ -33,7 +36,7 @@ func (s *Server) fan(c *gin.Context) (ropeline.FanID, error) {
 	if token, ok := bearer(c.Request); ok {
 		return s.fans.Parse(token)
 	}
-	cookie, err := c.Request.Cookie(cookieFan)
+	cookie, err := c.Request.Cookie(s.cookieName(cookieFan))
 	if err != nil {
 		return "", errNobody
 	}
@@ -136,7 +139,7 @@ func (s *Server) fanOrMint(c *gin.Context, event ropeline.Event) (fan ropeline.F
 		return "", "", err
 	}
 	fan, token = s.fans.Mint()
-	s.setCookie(c, cookieFan, token, "/", fanLife)
+	s.setCookie(c, cookieFan, token, fanLife)
 	return fan, token, nil
 }
 
@@ -149,7 +152,7 @@ func (s *Server) place(c *gin.Context, event ropeline.EventID, fan ropeline.FanI
 		if c.Request.Header["Cookie"] == nil {
 			return nil, nil
 		}
-		cookie, err := c.Request.Cookie(cookiePlace + string(event))
+		cookie, err := c.Request.Cookie(s.cookieName(cookiePlace + string(event)))
 		if err != nil {
 			return nil, nil
 		}
@@ -171,18 +174,17 @@ func (s *Server) place(c *gin.Context, event ropeline.EventID, fan ropeline.FanI
 // keepPlace hands the place to the fan's browser.
 func (s *Server) keepPlace(c *gin.Context, place queue.Place, token string) {
 	var room [mostCookie]byte
-	cookie := append(append(room[:0], cookiePlace...), place.Event...)
+	cookie := append(append(append(room[:0], s.cookiePrefix...), cookiePlace...), place.Event...)
 	cookie = append(append(cookie, '='), token...)
-	cookie = append(append(cookie, "; Path=/events/"...), place.Event...)
 	s.addCookie(c, cookie, placeLife)
 }
 
 // shopperToken is the token that the fan got on entering, or "".
-func shopperToken(c *gin.Context, event ropeline.EventID) string {
+func (s *Server) shopperToken(c *gin.Context, event ropeline.EventID) string {
 	if token := c.GetHeader(headerShopper); token != "" {
 		return token
 	}
-	if cookie, err := c.Request.Cookie(cookieShopper + string(event)); err == nil {
+	if cookie, err := c.Request.Cookie(s.cookieName(cookieShopper + string(event))); err == nil {
 		return cookie.Value
 	}
 	return ""
@@ -196,19 +198,23 @@ func bearer(r *http.Request) (string, bool) {
 	return strings.TrimSpace(token), true
 }
 
+// cookieName is how a cookie of ours is called: with the __Host- prefix
+// (RFC 6265bis) wherever cookies are Secure, so that no other host of the domain
+// and nobody on the way can plant one. Browsers want the path / for it.
+func (s *Server) cookieName(name string) string { return s.cookiePrefix + name }
+
 // setCookie keeps a value that needs no quoting, which all our tokens are. It
 // writes the header itself: http.SetCookie took a quarter of a join's time.
-func (s *Server) setCookie(c *gin.Context, name, value, path string, life time.Duration) {
+func (s *Server) setCookie(c *gin.Context, name, value string, life time.Duration) {
 	var room [mostCookie]byte
-	cookie := append(append(append(room[:0], name...), '='), value...)
-	cookie = append(append(cookie, "; Path="...), path...)
+	cookie := append(append(append(append(room[:0], s.cookiePrefix...), name...), '='), value...)
 	s.addCookie(c, cookie, life)
 }
 
 const mostCookie = 512 // bytes of a cookie of ours; a longer one is only slower
 
 func (s *Server) addCookie(c *gin.Context, cookie []byte, life time.Duration) {
-	cookie = strconv.AppendInt(append(cookie, "; Max-Age="...), int64(life/time.Second), 10)
+	cookie = strconv.AppendInt(append(cookie, "; Path=/; Max-Age="...), int64(life/time.Second), 10)
 	cookie = append(cookie, s.cookieEnd...)
 	h := c.Writer.Header()
 	all := h["Set-Cookie"]
@@ -218,9 +224,7 @@ func (s *Server) addCookie(c *gin.Context, cookie []byte, life time.Duration) {
 	h["Set-Cookie"] = append(all, string(cookie))
 }
 
-func (s *Server) dropCookie(c *gin.Context, name, path string) {
-	s.setCookie(c, name, "", path, 0)
-}
+func (s *Server) dropCookie(c *gin.Context, name string) { s.setCookie(c, name, "", 0) }
 
 // wantsPage tells a browser that navigates from a client of the API.
 func wantsPage(r *http.Request) bool {

@@ -14,11 +14,14 @@ import (
 	"github.com/ropeline/ropeline/internal/redisdb"
 )
 
-// attempts counts what guesses or annoys: log-ins, and links sent by mail.
+// attempts counts what guesses or annoys: log-ins, and links and tickets sent by
+// mail.
 // When a count cannot be kept, the request is refused: this door fails closed.
 type attempts struct {
 	fromAddress, toEmail *limiter.Limiter // log-ins
 	linksFrom, linksTo   *limiter.Limiter
+	codesTo              *limiter.Limiter // of a second factor: there are a million of them
+	giftsFrom, giftsTo   *limiter.Limiter // tickets that are given away
 }
 
 func newAttempts(r *redisdb.Clients) (a attempts, err error) {
@@ -29,8 +32,11 @@ func newAttempts(r *redisdb.Clients) (a attempts, err error) {
 	}{
 		{&a.fromAddress, "login", limiter.Rate{Period: time.Minute, Limit: 10}},
 		{&a.toEmail, "login-email", limiter.Rate{Period: 15 * time.Minute, Limit: 30}}, // high: it also keeps the owner out
+		{&a.codesTo, "login-code", limiter.Rate{Period: 15 * time.Minute, Limit: 10}},
 		{&a.linksFrom, "link", limiter.Rate{Period: time.Hour, Limit: 20}},
 		{&a.linksTo, "link-email", limiter.Rate{Period: time.Hour, Limit: 4}},
+		{&a.giftsFrom, "gift", limiter.Rate{Period: time.Hour, Limit: 60}},
+		{&a.giftsTo, "gift-email", limiter.Rate{Period: time.Hour, Limit: 30}},
 	} {
 		store, err := redisstore.NewStoreWithOptions(r.Write, limiter.StoreOptions{Prefix: "ropeline:" + l.prefix})
 		if err != nil {

@@ -19,7 +19,7 @@ type metrics struct {
 
 func newMetrics(reg prometheus.Registerer) metrics {
 	m := metrics{series: &atomic.Pointer[map[answered]prometheus.Observer]{}, requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "ropeline_http_request_seconds", Help: "Time to answer, by route and status.",
+		Name: "ropeline_http_request_seconds", Help: "Time to answer, by route, method and status.",
 		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 	}, []string{"route", "method", "status"})}
 	m.series.Store(&map[answered]prometheus.Observer{})

@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	deskWrite   = 5 * time.Second  // an organizer who takes no frame for this long is disconnected
-	deskRecheck = 30 * time.Second // how long a stream outlives the right to see it
-	deskStream  = time.Hour        // then the browser opens it again
+	deskWrite   = 5 * time.Second // an organizer who takes no frame for this long is disconnected
+	deskRecheck = 5 * time.Second // how long a stream outlives the right to see it
+	deskStream  = time.Hour       // then the browser opens it again
 
 	mostSampleMinutes = 24 * 60
 )

@@ -57,8 +57,8 @@ func TestSamplesAreMadeOnce(t *testing.T) {
 	}
 }
 
-// TestDeskStream: the stream tells what a look tells, each second; and it ends
-// when the session does.
+// TestDeskStream: the stream tells what a look tells, each second. That it ends
+// with the session is the matter of TestLogOutEverywhere.
 func TestDeskStream(t *testing.T) {
 	h := openHouse(t)
 	event := h.event(t, nil)

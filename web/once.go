@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -25,7 +26,8 @@ func (s *Server) once(c *gin.Context, scope, key string, request any, do func(co
 }
 
 // onceThen is once for a page's form too: a browser is led to an address of
-// ours instead of being shown the answer.
+// ours instead of being shown the answer. {id} in it is the id that the answer
+// tells.
 func (s *Server) onceThen(c *gin.Context, to, scope, key string, request any, do func(context.Context, pgx.Tx) (int, any, error)) error {
 	ctx := c.Request.Context()
 	canonical, err := json.Marshal(request)
@@ -76,6 +78,15 @@ func (s *Server) onceThen(c *gin.Context, to, scope, key string, request any, do
 	}
 	c.Header("Cache-Control", "no-store")
 	if to != "" && isForm(c.Request) {
+		if strings.Contains(to, "{id}") {
+			var made struct {
+				ID string `json:"id"`
+			}
+			if err := json.Unmarshal(body, &made); err != nil {
+				return err
+			}
+			to = strings.ReplaceAll(to, "{id}", made.ID)
+		}
 		c.Redirect(http.StatusSeeOther, to)
 		return nil
 	}

@@ -39,6 +39,7 @@ var deskOperations = []section{
 		{route: "GET /admin/events/:event/report", says: "Get what became of the sale", answer: desk.Report{}, page: true},
 		{route: "GET /admin/events/:event/rules", says: "Get every version of the rules, the one in force first", answer: rulesHistory{}},
 		{route: "PUT /admin/events/:event/rules", says: "Change the rules", body: rulesBody{}, answer: desk.Rules{}, more: "Fields that are left out stay. A version must be the one in force.", codes: codes(ropeline.CodeInvalidRules, ropeline.CodeRulesConflict)},
+		{route: "POST /admin/events/preview", says: "Foresee what rules lead to, before there is an event", query: []param{inParam}, body: plannedBody{}, needs: "fans tickets", answer: previewView{}, more: "Nothing is changed.", codes: codes(ropeline.CodeInvalidRules)},
 		{route: "POST /admin/events/:event/rules/preview", says: "Foresee what rules lead to", body: previewBody{}, answer: previewView{}, more: "Nothing is changed.", codes: codes(ropeline.CodeInvalidRules)},
 		{route: "POST /admin/events/:event/stop", says: "Stop all admissions at once", answer: desk.Rules{}, codes: codes(ropeline.CodeRulesConflict)},
 		{route: "POST /admin/events/:event/bypass", says: "Let fans in past the line, by their numbers", body: numbersBody{}, needs: "numbers", status: http.StatusAccepted, answer: numbersBody{}, codes: codes(ropeline.CodeNotInLine)},

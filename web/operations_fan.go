@@ -13,8 +13,8 @@ var forBrowsers = []string{
 	"GET /", "GET /events/:event/line", "POST /events/:event/line", "POST /events/:event/leave", "GET /events/:event/shop",
 	"GET /recover/:token", "POST /recover/:token", "GET /orders/:order/pay", "GET /sandbox/pay/:ref",
 	"GET /account", "POST /logout", "GET /login", "POST /login", "GET /register", "POST /register", "GET /forgot", "POST /forgot",
-	"GET /password/:token", "POST /password/:token", "GET /docs/api",
-	"GET /admin", "GET /admin/login", "GET /admin/events/:event", "POST /admin/events/:event",
+	"GET /tickets/:ticket/transfer", "GET /password/:token", "POST /password/:token", "GET /docs/api",
+	"GET /admin", "GET /admin/login", "GET /admin/events/:event", "POST /admin/events/:event", "POST /admin/events/:event/fraud",
 	"GET /gate", "GET /gate/:event", "GET /gate/sw.js", "GET /static/*file", "HEAD /static/*file",
 }
 
@@ -76,6 +76,9 @@ var fanOperations = []section{
 		{route: "GET /users/me/tickets", says: "List the fan's tickets", who: byFan, answer: ticketsView{}, page: true},
 		{route: "GET /tickets/:ticket", says: "Get a ticket as PDF", who: byFan, media: "application/pdf", path: map[string]string{"ticket": `^[0-9a-v]{26}\.pdf$`}, more: "The address ends with .pdf.", codes: codes(ropeline.CodeTicketEnded)},
 		{route: "GET /tickets/:ticket/qr.png", says: "Get a ticket's code as QR code", who: byFan, media: "image/png"},
+		{route: "POST /tickets/:ticket/transfer", says: "Give a ticket to somebody else", who: byFan, body: transferBody{}, needs: "email", status: http.StatusCreated, answer: transferView{}, once: true, page: true,
+			more:  "Its code is void from then on. Whoever reads the address gets a new one by mail, and in the account of that address.",
+			codes: codes(ropeline.CodeInvalidEmail, ropeline.CodeTicketEnded, ropeline.CodeRateLimited)},
 		{route: "GET /orders/:order/tickets.pdf", says: "Get the tickets of an order as PDF", who: byFan, media: "application/pdf", codes: codes(ropeline.CodeTicketEnded)},
 	}},
 	{"Accounts", "An account is optional until an event asks for one. The answers do not tell which addresses have one.", []operation{

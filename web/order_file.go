@@ -104,6 +104,7 @@ type ticketFileView struct {
 	State      checkout.TicketState  `json:"state"`
 	Revision   int                   `json:"revision"`
 	IssuedAt   time.Time             `json:"issued_at"`
+	Email      string                `json:"email,omitempty"` // to whom it was given; absent: it is the order's own
 }
 
 func newOrderFileView(f checkout.OrderFile, messages []notify.Row, changes []identity.Entry) orderFileView {
@@ -133,7 +134,7 @@ func newOrderFileView(f checkout.OrderFile, messages []notify.Row, changes []ide
 		view.Disputes = append(view.Disputes, disputeFileView{ID: d.ID, State: string(d.State), Reason: d.Reason, Amount: d.Amount, History: history(string(d.ID))})
 	}
 	for _, t := range f.Tickets {
-		view.Tickets = append(view.Tickets, ticketFileView{ID: t.ID, TicketType: t.TicketType, Name: t.Name, State: t.State, Revision: t.Revision, IssuedAt: t.IssuedAt})
+		view.Tickets = append(view.Tickets, ticketFileView{ID: t.ID, TicketType: t.TicketType, Name: t.Name, State: t.State, Revision: t.Revision, IssuedAt: t.IssuedAt, Email: t.Email})
 	}
 	return view
 }

@@ -56,16 +56,25 @@ func (s *Server) refundForm(c *gin.Context, id ropeline.OrderID) (body refundBod
 	return body, nil
 }
 
-// parseAmount reads an amount as people write it, 12.50 or 12,50, in the minor
-// units of like's currency.
+// parseAmount reads an amount above 0 as people write it, 12.50 or 12,50, in
+// the minor units of like's currency.
 func parseAmount(text string, like ropeline.Money) (int64, error) {
+	minor, err := parsePrice(text, like)
+	if err == nil && minor == 0 {
+		err = ropeline.Errorf(ropeline.CodeInvalidRequest, "The amount must be above 0.")
+	}
+	return minor, err
+}
+
+// parsePrice is parseAmount for what may be free.
+func parsePrice(text string, like ropeline.Money) (int64, error) {
 	wrong := ropeline.Errorf(ropeline.CodeInvalidRequest, "%q is not an amount in %s, such as %s.", text, like.Currency, ropeline.Money{Minor: 1250, Currency: like.Currency})
 	whole, fraction, _ := strings.Cut(strings.ReplaceAll(strings.TrimSpace(text), ",", "."), ".")
 	if len(fraction) > like.Digits() || whole == "" || strings.ContainsAny(whole+fraction, "+-") {
 		return 0, wrong
 	}
 	minor, err := strconv.ParseInt(whole+fraction+strings.Repeat("0", like.Digits()-len(fraction)), 10, 64)
-	if err != nil || minor <= 0 {
+	if err != nil {
 		return 0, wrong
 	}
 	return minor, nil

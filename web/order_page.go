@@ -76,7 +76,7 @@ func (s *Server) orderFilePage(c *gin.Context, f checkout.OrderFile, messages []
 			Card: cardWords(p), Duty: string(p.Duty)})
 	}
 	for _, t := range f.Tickets {
-		view.Tickets = append(view.Tickets, pages.DeskTicket{ID: t.ID, Name: t.Name, State: string(t.State), Revision: t.Revision,
+		view.Tickets = append(view.Tickets, pages.DeskTicket{ID: t.ID, Name: t.Name, State: string(t.State), Revision: t.Revision, Holder: t.Email,
 			Live: t.State == checkout.TicketIssued || t.State == checkout.TicketCheckedIn})
 	}
 	view.Done = doneWords(c.Query("done"), f, s.notify)

@@ -64,6 +64,10 @@ func timeline(f checkout.OrderFile, messages []notify.Row, changes []identity.En
 	}
 	issued := map[time.Time]int{}
 	for _, t := range f.Tickets {
+		if t.Email != "" {
+			add(&t.IssuedAt, "ticket", "Ticket "+shortOf(t.ID)+" came in the place of one that was given away", "for "+t.Email)
+			continue
+		}
 		issued[t.IssuedAt]++
 	}
 	for at, n := range issued {

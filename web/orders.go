@@ -6,11 +6,11 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
-	"github.com/skip2/go-qrcode"
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/checkout"
 	"github.com/ropeline/ropeline/checkout/payment/stripe"
+	"github.com/ropeline/ropeline/internal/qr"
 )
 
 const qrPixels = 360
@@ -59,6 +59,8 @@ type ticketView struct {
 	Name       string                `json:"name"`
 	State      checkout.TicketState  `json:"state"`
 	Code       string                `json:"code"`
+	GivenTo    string                `json:"given_to,omitempty"` // of a transferred one: the address that has it now
+	Given      bool                  `json:"given,omitempty"`    // it was given to the one who asks: the order is another's
 	QR         string                `json:"qr"`
 }
 
@@ -108,7 +110,7 @@ func viewTickets(tickets []checkout.Ticket) []ticketView {
 	views := make([]ticketView, len(tickets))
 	for i, t := range tickets {
 		views[i] = ticketView{ID: t.ID, Order: t.Order, Event: t.Event, TicketType: t.TicketType, Name: t.Name,
-			State: t.State, Code: t.Code, QR: "/tickets/" + string(t.ID) + "/qr.png"}
+			State: t.State, Code: t.Code, GivenTo: t.GivenTo, Given: t.Email != "", QR: "/tickets/" + string(t.ID) + "/qr.png"}
 	}
 	return views
 }
@@ -188,8 +190,8 @@ func (s *Server) orderOf(c *gin.Context) (checkout.Order, error) {
 // myTickets: GET /users/me/tickets.
 func (s *Server) myTickets(c *gin.Context) error {
 	tickets, err := s.ownTickets(c)
-	if err != nil {
-		return err
+	if err != nil && !(wantsPage(c.Request) && ropeline.CodeOf(err) == ropeline.CodeUnauthenticated) {
+		return err // a page says by itself how to find them
 	}
 	views := viewTickets(tickets)
 	c.Header("Cache-Control", "no-store")
@@ -201,22 +203,25 @@ func (s *Server) myTickets(c *gin.Context) error {
 	return nil
 }
 
-// ownTickets are those of the account that is logged in, and those that this
-// browser bought without one.
+// ownTickets are those of the account that is logged in, with what came to its
+// address since, and those that this browser bought without one.
 func (s *Server) ownTickets(c *gin.Context) ([]checkout.Ticket, error) {
-	account, err := s.anyAccount(c)
-	if err != nil {
+	account, err := s.signedIn(c)
+	if err != nil && ropeline.CodeOf(err) != ropeline.CodeUnauthenticated {
 		return nil, err
 	}
 	var all []checkout.Ticket
-	if account != "" {
-		if all, err = s.checkout.AccountTickets(c.Request.Context(), account); err != nil {
+	if account.ID != "" {
+		if err := s.accounts.Adopt(c.Request.Context(), account); err != nil {
+			return nil, err
+		}
+		if all, err = s.checkout.AccountTickets(c.Request.Context(), account.ID); err != nil {
 			return nil, err
 		}
 	}
 	fan, err := s.fan(c)
 	if err != nil {
-		if account != "" {
+		if account.ID != "" {
 			return all, nil
 		}
 		return nil, err
@@ -248,7 +253,7 @@ func (s *Server) ticketQR(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	png, err := qrcode.Encode(ticket.Code, qrcode.Medium, qrPixels)
+	png, err := qr.PNG(ticket.Code, qr.Medium, qrPixels)
 	if err != nil {
 		return err
 	}

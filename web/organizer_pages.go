@@ -35,12 +35,19 @@ func (s *Server) wrongLogin(c *gin.Context, email string, err error) error {
 
 // organizerPage: GET /admin.
 func (s *Server) organizerPage(c *gin.Context) error {
+	form := pages.FreshEvent()
+	form.Key = ropeline.NewID[string]()
+	return s.organizerWith(c, form)
+}
+
+// organizerWith is the list of events, with the form for a new one as it is.
+func (s *Server) organizerWith(c *gin.Context, form pages.NewEvent) error {
 	ctx := c.Request.Context()
 	events, err := s.catalog.ListOf(ctx, actorOf(c).Organizations(identity.ViewDesk), eventsPerPage)
 	if err != nil {
 		return err
 	}
-	page := pages.OrganizerView{Frame: pages.Frame{Organizer: account(c).Email}, Owner: identity.Authorize(actorOf(c), identity.Operate, ropeline.HouseOrganization) == nil && s.notify != nil && s.inspector != nil,
+	page := pages.OrganizerView{Frame: pages.Frame{Organizer: account(c).Email}, New: form, Owner: identity.Authorize(actorOf(c), identity.Operate, ropeline.HouseOrganization) == nil && s.notify != nil && s.inspector != nil,
 		MailLogged: s.notify != nil && s.notify.Via(notify.Email) == "log"}
 	actor := actorOf(c)
 	for _, m := range actor.Members {
@@ -125,6 +132,10 @@ func (s *Server) organizerEventPage(c *gin.Context) error {
 	if len(page.History) > 0 {
 		page.Rules = page.History[0]
 	}
+	if page.Thresholds, err = s.thresholdsPage(c.Request.Context(), offer.ID); err != nil {
+		return err
+	}
+	page.ThresholdsChanged = c.Query("fraud") != ""
 	c.Header("Cache-Control", "no-store")
 	return s.pages.OrganizerEvent(pages.Zip(c.Writer, c.Request), page)
 }

@@ -82,6 +82,7 @@ func (s *Server) writePDF(c *gin.Context, name string, tickets []checkout.Ticket
 		return err
 	}
 	c.Header("Cache-Control", "private, no-cache")
+	c.Header("Content-Security-Policy", "frame-ancestors 'none'") // the browser's own viewer loads things
 	c.Header("Content-Disposition", `inline; filename="`+name+`.pdf"`)
 	c.Data(http.StatusOK, "application/pdf", file.Bytes())
 	return nil

@@ -11,11 +11,12 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/web/pages"
 )
 
 // protect wraps the whole site: headers, the size of bodies, and requests
-// that a foreign page makes a browser send. A page brings its own policy, see
-// pages.Policy.
+// that a foreign page makes a browser send. What is no page has the headers of
+// pages.Bare, a page its own (pages.Policy).
 func (s *Server) protect(next http.Handler) http.Handler {
 	cross := http.NewCrossOriginProtection()
 	for origin := range s.origins {
@@ -32,6 +33,11 @@ func (s *Server) protect(next http.Handler) http.Handler {
 	return cross.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h["X-Content-Type-Options"] = nosniff
+		if !strings.HasPrefix(r.URL.Path, "/static/") { // a worker's script is bound by the policy that it comes with
+			for key, value := range pages.Bare {
+				h[key] = value
+			}
+		}
 		if s.secure {
 			h["Strict-Transport-Security"] = transport
 		}

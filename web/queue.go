@@ -219,6 +219,6 @@ func (s *Server) giveUp(c *gin.Context, e ropeline.Event) error {
 	if err := s.admission.Done(ctx, event, fan); err != nil {
 		return err
 	}
-	s.dropCookie(c, cookiePlace+string(event), "/events/"+string(event))
+	s.dropCookie(c, cookiePlace+string(event))
 	return nil
 }

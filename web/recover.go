@@ -8,11 +8,11 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
-	"github.com/skip2/go-qrcode"
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/admission"
 	"github.com/ropeline/ropeline/internal/keyring"
+	"github.com/ropeline/ropeline/internal/qr"
 	"github.com/ropeline/ropeline/queue"
 	"github.com/ropeline/ropeline/web/pages"
 )
@@ -46,7 +46,7 @@ func (s *Server) makeLink(c *gin.Context) error {
 	}
 	until := time.Now().Add(linkLife).Truncate(time.Second)
 	link := recoveryLink{URL: s.publicURL + "/recover/" + s.recoveryToken(place, until), ExpiresAt: until.UTC()}
-	png, err := qrcode.Encode(link.URL, qrcode.Low, qrPixels)
+	png, err := qr.PNG(link.URL, qr.Low, qrPixels)
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (s *Server) recoverPlace(c *gin.Context) error {
 		c.Redirect(http.StatusSeeOther, line)
 		return nil
 	}
-	if cookie, err := c.Request.Cookie(cookieFan); err == nil && c.Request.Method == http.MethodGet {
+	if cookie, err := c.Request.Cookie(s.cookieName(cookieFan)); err == nil && c.Request.Method == http.MethodGet {
 		if fan, err := s.fans.Parse(cookie.Value); err == nil && fan != place.Fan {
 			return s.pages.Confirm(pages.Zip(c.Writer, c.Request), pages.ConfirmView{
 				Title: "Stand in line here?", Action: c.Request.URL.Path, Yes: "Stand here with that number", No: pages.Link{Text: "Leave this device as it is", Href: "/"},
@@ -91,10 +91,10 @@ func (s *Server) recoverPlace(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	s.setCookie(c, cookieFan, s.fans.Token(place.Fan), "/", fanLife)
+	s.setCookie(c, cookieFan, s.fans.Token(place.Fan), fanLife)
 	s.keepPlace(c, place, s.line.Token(place))
 	if found && shopper.State == admission.StateEntered {
-		s.setCookie(c, cookieShopper+string(place.Event), s.admission.ShopperToken(shopper), "/events/"+string(place.Event), time.Until(shopper.ShopUntil))
+		s.setCookie(c, cookieShopper+string(place.Event), s.admission.ShopperToken(shopper), time.Until(shopper.ShopUntil))
 	}
 	c.Redirect(http.StatusSeeOther, line)
 	return nil

@@ -3,6 +3,7 @@ package web_test
 import (
 	"encoding/json"
 	"fmt"
+	"html"
 	"net/http"
 	"strings"
 	"testing"
@@ -101,6 +102,11 @@ func TestReviewQueue(t *testing.T) {
 		t.Errorf("the page: %d %s", list.status, list.body)
 	}
 
+	for _, why := range queue.Reviews[0].Reasons {
+		if !strings.Contains(list.body, "<li>"+html.EscapeString(why)+"</li>") || !strings.Contains(why, " ") {
+			t.Errorf("the page does not say the reason %q", why)
+		}
+	}
 	path := "/admin/reviews/" + orders[0].ID
 	first := h.ask(t, "POST", path, `{"decision":"approve","note":"knows them"}`, append(desk, "Idempotency-Key: k1")...)
 	again := h.ask(t, "POST", path, `{"decision":"approve","note":"knows them"}`, append(desk, "Idempotency-Key: k1")...)
@@ -205,5 +211,50 @@ func TestBadReviews(t *testing.T) {
 	}
 	if history := h.ask(t, "GET", "/admin/events/"+string(event.ID)+"/fraud", "", desk...); !strings.Contains(history.body, `"enabled":false`) {
 		t.Errorf("%s", history.body)
+	}
+}
+
+// The desk's form for the thresholds says what the API says, and changes the same.
+func TestThresholdsByForm(t *testing.T) {
+	h, event, desk := scoring(t)
+	path := "/admin/events/" + string(event.ID)
+	send := func(form string) answer {
+		t.Helper()
+		return h.ask(t, "POST", path+"/fraud", form, append(desk, browserForm, "Accept: text/html")...)
+	}
+	shows := func(words ...string) {
+		t.Helper()
+		page := h.ask(t, "GET", path+"?fraud=1", "", append(desk, "Accept: text/html")...)
+		for _, word := range words {
+			if !strings.Contains(page.body, word) {
+				t.Errorf("the desk does not show %s", word)
+			}
+		}
+	}
+	shows(`name="review_at" type="number" min="0" max="100" step="any" required value="50"`, `value="95"`, `name="version" value="0"`)
+	const good = "version=0&enabled=yes&review_at=12.5&reject_at=99&review_hours=48&at_deadline=approve"
+	for wrong, status := range map[string]int{
+		strings.Replace(good, "12.5", "much", 1): 400, strings.Replace(good, "99", "101", 1): 400, strings.Replace(good, "99", "NaN", 1): 400, strings.Replace(good, "12.5", "99.5", 1): 422,
+		strings.Replace(good, "48", "145", 1): 422, strings.Replace(good, "48", "", 1): 400, strings.Replace(good, "approve", "later", 1): 422, strings.Replace(good, "version=0", "version=x", 1): 400,
+		strings.Replace(good, "version=0", "version=3", 1): 409,
+	} {
+		if got := send(wrong); got.status != status || !strings.Contains(got.header.Get("Content-Type"), "text/html") {
+			t.Errorf("%s: %d, want %d", wrong, got.status, status)
+		}
+	}
+	if got := send(good); got.status != http.StatusSeeOther || got.header.Get("Location") != path+"?fraud=1#h-fraud" {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	in := decode[struct{ History []map[string]any }](t, h.ask(t, "GET", path+"/fraud", "", desk...), http.StatusOK)
+	if now := in.History[0]; len(in.History) != 2 || now["review_at"] != 0.125 || now["reject_at"] != 0.99 || now["review_hours"] != 48.0 || now["at_deadline"] != "approve" || now["enabled"] != true {
+		t.Errorf("in force: %+v", in.History)
+	}
+	shows(`value="12.5"`, `value="99"`, `name="version" value="1"`, "Changed. Orders from now on", "owner@ropeline.local")
+	if got := send(strings.Replace(good, "&enabled=yes", "", 1)); got.status != http.StatusSeeOther { // the second from a page of version 0, which is not checked
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	var logged int
+	if err := h.Pool.QueryRow(t.Context(), "select count(*) from audit_log where action = 'fraud.settings'").Scan(&logged); err != nil || logged != 2 {
+		t.Errorf("%d in the audit log: %v", logged, err)
 	}
 }

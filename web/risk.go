@@ -19,12 +19,12 @@ const cookieDevice = "ropeline_device"
 // pages on the way to an order that are never cached.
 func (s *Server) knowDevice(c *gin.Context) {
 	if s.fraud != nil && s.device(c) == "" {
-		s.setCookie(c, cookieDevice, s.fraud.NewDevice(), "/", fraud.DeviceLife)
+		s.setCookie(c, cookieDevice, s.fraud.NewDevice(), fraud.DeviceLife)
 	}
 }
 
 func (s *Server) device(c *gin.Context) string {
-	cookie, err := c.Request.Cookie(cookieDevice)
+	cookie, err := c.Request.Cookie(s.cookieName(cookieDevice))
 	if err != nil {
 		return ""
 	}

@@ -5,9 +5,9 @@ import (
 	"net/http"
 
 	"github.com/gin-gonic/gin"
-	"github.com/skip2/go-qrcode"
 
 	"github.com/ropeline/ropeline/identity"
+	"github.com/ropeline/ropeline/internal/qr"
 	"github.com/ropeline/ropeline/web/pages"
 )
 
@@ -51,7 +51,7 @@ func (s *Server) beginTOTP(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	png, err := qrcode.Encode(secret.URL, qrcode.Medium, qrPixels)
+	png, err := qr.PNG(secret.URL, qr.Medium, qrPixels)
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (s *Server) readCode(c *gin.Context) (string, error) {
 	if err := readJSON(c, &body); err != nil {
 		return "", err
 	}
-	return body.Code, s.mayTry(c, s.attempts.fromAddress, s.attempts.toEmail, account(c).Email)
+	return body.Code, s.mayTry(c, s.attempts.fromAddress, s.attempts.codesTo, account(c).Email)
 }
 
 // confirmTOTP: PUT /admin/security/totp with a first code puts the second

@@ -79,19 +79,19 @@ type Server struct {
 	registry  *prometheus.Registry
 	metrics   metrics
 
-	publicURL string // without a slash at the end
-	origins   map[string]bool
-	secure    bool // cookies only over https
-	cookieEnd string
-	loopback  bool // the site is on the machine itself
-	proxied   bool // some proxies are believed
-	attempts  attempts
-	joinLimit *limiter.Limiter // nil: none
-	pollLimit *limiter.Limiter // nil: none
-	handler   http.Handler
-	presses   chan struct{} // a token for each PDF under way
-	exports   chan struct{} // a token for each export under way
-	easel     chan struct{} // a token for the picture that is being made
+	publicURL               string // without a slash at the end
+	origins                 map[string]bool
+	secure                  bool // cookies only over https
+	cookieEnd, cookiePrefix string
+	loopback                bool // the site is on the machine itself
+	proxied                 bool // some proxies are believed
+	attempts                attempts
+	joinLimit               *limiter.Limiter // nil: none
+	pollLimit               *limiter.Limiter // nil: none
+	handler                 http.Handler
+	presses                 chan struct{} // a token for each PDF under way
+	exports                 chan struct{} // a token for each export under way
+	easel                   chan struct{} // a token for the picture that is being made
 
 	document     []byte // /openapi.json
 	documentPage pages.APIView
@@ -127,6 +127,7 @@ func New(o Options) (*Server, error) {
 	s.cookieEnd = "; HttpOnly; SameSite=Lax"
 	if s.secure {
 		s.cookieEnd += "; Secure"
+		s.cookiePrefix = hostPrefix
 	}
 	s.easel = make(chan struct{}, 1)
 	s.exports = make(chan struct{}, mostExports)
@@ -212,6 +213,8 @@ func (s *Server) routes() *gin.Engine {
 	}
 	g.GET("/tickets/:ticket/qr.png", s.handle(s.ticketQR))
 	g.GET("/tickets/:ticket", s.handle(s.ticketPDF))
+	g.GET("/tickets/:ticket/transfer", s.handle(s.transferPage))
+	g.POST("/tickets/:ticket/transfer", s.handle(s.transferTicket))
 	g.GET("/orders/:order/tickets.pdf", s.handle(s.orderPDF))
 	g.GET("/pictures/:hash/:file", s.handle(s.pictureFile))
 	g.GET("/events/:event/calendar.ics", s.handle(s.calendar))
@@ -246,6 +249,7 @@ func (s *Server) routes() *gin.Engine {
 	g.GET("/invitations/:token", s.handle(s.invitation))
 	g.POST("/invitations/:token", s.handle(s.invitation))
 	admin.POST("/events", s.handle(s.createEvent))
+	admin.POST("/events/preview", s.handle(s.previewEvent))
 	if s.notify != nil {
 		admin.GET("/notifications", s.handle(s.notifications))
 		admin.POST("/notifications", s.handle(s.resendNotification))
@@ -278,6 +282,7 @@ func (s *Server) routes() *gin.Engine {
 	admin.POST("/events/:event/phase", s.handle(s.setPhase))
 	admin.GET("/events/:event/fraud", s.handle(s.getThresholds))
 	admin.PUT("/events/:event/fraud", s.handle(s.putThresholds))
+	admin.POST("/events/:event/fraud", s.handle(s.putThresholds))
 	admin.GET("/reviews", s.handle(s.listReviews))
 	admin.POST("/reviews/:order", s.handle(s.decideReview))
 	admin.GET("/reconciliations", s.handle(s.listReconciliations))

@@ -30,13 +30,19 @@ func (s *Server) logIn(c *gin.Context, body loginBody) (token string, account id
 	if err := s.maySignIn(); err != nil {
 		return "", account, ends, err
 	}
-	if err := s.mayTry(c, s.attempts.fromAddress, s.attempts.toEmail, body.Email); err != nil {
-		return "", account, ends, err
+	half := body.Half
+	if half == "" {
+		if err := s.mayTry(c, s.attempts.fromAddress, s.attempts.toEmail, body.Email); err != nil {
+			return "", account, ends, err
+		}
+		token, account, ends, err = s.accounts.Login(c.Request.Context(), body.Email, body.Password, "", c.Request.UserAgent())
+		half = token
 	}
-	if body.Half != "" {
-		token, account, ends, err = s.accounts.LoginHalf(c.Request.Context(), body.Half, body.Code, c.Request.UserAgent())
-	} else {
-		token, account, ends, err = s.accounts.Login(c.Request.Context(), body.Email, body.Password, body.Code, c.Request.UserAgent())
+	if body.Half != "" || body.Code != "" && ropeline.CodeOf(err) == ropeline.CodeTOTPNeeded {
+		if err := s.mayGuess(c, half); err != nil {
+			return "", account, ends, err
+		}
+		token, account, ends, err = s.accounts.LoginHalf(c.Request.Context(), half, body.Code, c.Request.UserAgent())
 	}
 	if err != nil {
 		return token, account, ends, err // with totp_needed, the token is for codeForm
@@ -44,14 +50,24 @@ func (s *Server) logIn(c *gin.Context, body loginBody) (token string, account id
 	return token, account, ends, s.keepSession(c, token, ends)
 }
 
+// mayGuess counts a code that comes with the first half of a log-in, against
+// the account that this half is of.
+func (s *Server) mayGuess(c *gin.Context, half string) error {
+	email, err := s.accounts.HalfEmail(half)
+	if err != nil {
+		return err
+	}
+	return s.mayTry(c, s.attempts.fromAddress, s.attempts.codesTo, email)
+}
+
 // keepSession hands a new session to the browser, and ends the one it had.
 func (s *Server) keepSession(c *gin.Context, token string, ends time.Time) error {
-	if old, err := c.Request.Cookie(s.sessionCookie()); err == nil && identity.IsSession(old.Value) {
+	if old, err := c.Request.Cookie(s.cookieName(cookieSession)); err == nil && identity.IsSession(old.Value) {
 		if err := s.accounts.Logout(c.Request.Context(), old.Value); err != nil {
 			return err
 		}
 	}
-	s.setCookie(c, s.sessionCookie(), token, "/", time.Until(ends))
+	s.setCookie(c, cookieSession, token, time.Until(ends))
 	return nil
 }
 
@@ -105,7 +121,7 @@ func (s *Server) endSession(c *gin.Context) error {
 			return err
 		}
 	}
-	s.dropCookie(c, s.sessionCookie(), "/")
+	s.dropCookie(c, cookieSession)
 	return nil
 }
 
@@ -125,19 +141,11 @@ func (s *Server) sessionToken(c *gin.Context) (string, bool) {
 	if token, ok := bearer(c.Request); ok {
 		return token, identity.IsSession(token)
 	}
-	cookie, err := c.Request.Cookie(s.sessionCookie())
+	cookie, err := c.Request.Cookie(s.cookieName(cookieSession))
 	if err != nil {
 		return "", false
 	}
 	return cookie.Value, true
-}
-
-// sessionCookie has the __Host- prefix wherever cookies are Secure.
-func (s *Server) sessionCookie() string {
-	if s.secure {
-		return "__Host-" + cookieSession
-	}
-	return cookieSession
 }
 
 // maySignIn refuses passwords where everybody on the way could read them: a

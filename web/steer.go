@@ -59,12 +59,51 @@ func (s *Server) previewRules(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	if rules, err = body.apply(rules, event.DropAt); err != nil {
-		return err
-	}
 	now, err := s.situation(c, event)
 	if err != nil {
 		return err
+	}
+	return s.preview(c, body, rules, event.DropAt, now)
+}
+
+// plannedBody asks for the preview of an event that does not exist yet.
+type plannedBody struct {
+	previewBody
+	DropAt time.Time `json:"drop_at"` // now when absent
+}
+
+// previewEvent: POST /admin/events/preview. The body is the rules of a new
+// event, how many fans are expected, and its tickets; nothing is changed.
+func (s *Server) previewEvent(c *gin.Context) error {
+	recorded(c)
+	var body plannedBody
+	if err := readJSON(c, &body); err != nil {
+		return err
+	}
+	if body.Fans == nil || body.Tickets == nil {
+		return ropeline.Errorf(ropeline.CodeInvalidRequest, "fans and tickets are required.")
+	}
+	if body.DropAt.IsZero() {
+		body.DropAt = time.Now()
+	}
+	return s.preview(c, body.previewBody, admission.DefaultRules(), body.DropAt, likely(body.DropAt))
+}
+
+// preview answers what rules with the changes of a body lead to.
+func (s *Server) preview(c *gin.Context, body previewBody, rules admission.Rules, drop time.Time, now admission.Situation) error {
+	view, err := body.foresee(rules, drop, now)
+	if err != nil {
+		return err
+	}
+	c.Header("Cache-Control", "no-store")
+	c.JSON(http.StatusOK, view)
+	return nil
+}
+
+// foresee plays the rules with the body's changes forward, from what it supposes.
+func (body previewBody) foresee(rules admission.Rules, drop time.Time, now admission.Situation) (view previewView, err error) {
+	if rules, err = body.apply(rules, drop); err != nil {
+		return view, err
 	}
 	set(&now.Fans, body.Fans)
 	set(&now.Tickets, body.Tickets)
@@ -72,22 +111,25 @@ func (s *Server) previewRules(c *gin.Context) error {
 	set(&now.BuyShare, body.BuyShare)
 	set(&now.PerBuyer, body.TicketsPerBuyer)
 	if now.Fans < 0 || now.Fans > mostSupposed || now.Tickets < 0 || now.Tickets > mostSupposed {
-		return ropeline.Errorf(ropeline.CodeInvalidRequest, "fans and tickets must be between 0 and %d.", mostSupposed)
+		return view, ropeline.Errorf(ropeline.CodeInvalidRequest, "fans and tickets must be between 0 and %d.", mostSupposed)
 	}
 	if outside(now.ShowUpShare, 0, 1) || outside(now.BuyShare, 0, 1) || outside(now.PerBuyer, 0, 100) {
-		return ropeline.Errorf(ropeline.CodeInvalidRequest, "show_up_share and buy_share must be between 0 and 1, tickets_per_buyer between 0 and 100.")
+		return view, ropeline.Errorf(ropeline.CodeInvalidRequest, "show_up_share and buy_share must be between 0 and 1, tickets_per_buyer between 0 and 100.")
 	}
 	p := admission.Foresee(rules, now)
-	c.Header("Cache-Control", "no-store")
-	c.JSON(http.StatusOK, previewView{
+	return previewView{
 		Words: p.Words(rules, now), SoldOut: p.SoldOut, AfterSeconds: int64(p.After / time.Second),
 		Admitted: p.Admitted, Entered: p.Entered, Told: p.Told, Left: p.Left,
 		Fans: now.Fans, Tickets: now.Tickets, ShowUpShare: now.ShowUpShare, BuyShare: now.BuyShare, TicketsPerBuyer: now.PerBuyer,
-	})
-	return nil
+	}, nil
 }
 
 func outside(x, least, most float64) bool { return !(x >= least && x <= most) }
+
+// likely supposes of fans what is usual.
+func likely(at time.Time) admission.Situation {
+	return admission.Situation{At: at, ShowUpShare: likelyShowUp, BuyShare: likelyBuyers, PerBuyer: likelyPerBuyer}
+}
 
 // situation is how the event stands: before its drop, at the drop.
 func (s *Server) situation(c *gin.Context, event ropeline.Event) (admission.Situation, error) {
@@ -101,7 +143,8 @@ func (s *Server) situation(c *gin.Context, event ropeline.Event) (admission.Situ
 		return admission.Situation{}, err
 	}
 	snapshot, _ := room.Line()
-	now := admission.Situation{At: time.Now(), Fans: snapshot.Waiting, ShowUpShare: likelyShowUp, BuyShare: likelyBuyers, PerBuyer: likelyPerBuyer}
+	now := likely(time.Now())
+	now.Fans = snapshot.Waiting
 	if event.DropAt.After(now.At) {
 		now.At = event.DropAt
 	}

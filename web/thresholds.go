@@ -1,7 +1,11 @@
 package web
 
 import (
+	"context"
+	"math"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -9,6 +13,7 @@ import (
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/fraud"
+	"github.com/ropeline/ropeline/web/pages"
 )
 
 // thresholdsBody is how the API writes what an event does with scores. Fields
@@ -80,7 +85,8 @@ func (s *Server) getThresholds(c *gin.Context) error {
 	return nil
 }
 
-// putThresholds: PUT /admin/events/{id}/fraud. A version in the body must be
+// putThresholds: PUT /admin/events/{id}/fraud, and POST for the form of the
+// desk. A version in the body must be
 // the one in force.
 func (s *Server) putThresholds(c *gin.Context) error {
 	event, err := s.eventOf(c)
@@ -92,7 +98,12 @@ func (s *Server) putThresholds(c *gin.Context) error {
 		return err
 	}
 	var body thresholdsBody
-	if err := readJSON(c, &body); err != nil {
+	if isForm(c.Request) {
+		body, err = postedThresholds(c)
+	} else {
+		err = readJSON(c, &body)
+	}
+	if err != nil {
 		return err
 	}
 	ctx := c.Request.Context()
@@ -119,6 +130,53 @@ func (s *Server) putThresholds(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	if isForm(c.Request) {
+		c.Redirect(http.StatusSeeOther, "/admin/events/"+string(event.ID)+"?fraud=1#h-fraud")
+		return nil
+	}
 	c.JSON(http.StatusOK, newThresholdsView(after))
 	return nil
+}
+
+// postedThresholds reads the form of the desk, where probabilities are in
+// percent; code invalid_request.
+func postedThresholds(c *gin.Context) (body thresholdsBody, err error) {
+	enabled, at := c.PostForm("enabled") == "yes", c.PostForm("at_deadline")
+	body.Enabled, body.AtDeadline = &enabled, &at
+	for _, percent := range []struct {
+		name, words string
+		into        **float64
+	}{{"review_at", "From when an order is reviewed", &body.ReviewAt}, {"reject_at", "From when an order is rejected", &body.RejectAt}} {
+		value, err := strconv.ParseFloat(strings.ReplaceAll(strings.TrimSpace(c.PostForm(percent.name)), ",", "."), 64)
+		if err != nil || outside(value, 0, 100) {
+			return body, ropeline.Errorf(ropeline.CodeInvalidRequest, "%s must be 0 to 100 per cent.", percent.words)
+		}
+		value /= 100
+		*percent.into = &value
+	}
+	hours, err := wholeNumber("How long a review may take", c.PostForm("review_hours"))
+	if err != nil {
+		return body, err
+	}
+	version, err := strconv.ParseInt(c.PostForm("version"), 10, 64)
+	if err != nil || version < 0 {
+		return body, ropeline.Errorf(ropeline.CodeInvalidRequest, "The version of the form is missing: look at the page again.")
+	}
+	body.ReviewHours, body.Version = &hours, version
+	return body, nil
+}
+
+// thresholdsPage is what the event's desk shows; nil where orders are not scored.
+func (s *Server) thresholdsPage(ctx context.Context, event ropeline.EventID) (*pages.Thresholds, error) {
+	if s.fraud == nil {
+		return nil, nil
+	}
+	history, err := s.fraud.History(ctx, event)
+	if err != nil {
+		return nil, err
+	}
+	percent := func(p float64) string { return strconv.FormatFloat(math.Round(p*1e4)/1e2, 'f', -1, 64) }
+	now := newThresholdsView(history[0])
+	return &pages.Thresholds{Version: now.Version, Enabled: now.Enabled, ReviewAt: percent(now.ReviewAt), RejectAt: percent(now.RejectAt),
+		ReviewHours: now.ReviewHours, AtDeadline: now.AtDeadline, ChangedBy: now.ChangedBy, ChangedAt: history[0].ChangedAt}, nil
 }

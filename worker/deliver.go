@@ -25,6 +25,15 @@ const (
 // keeps the others from being taken. It takes no more than may be under way,
 // and does not wait for the answers.
 func (w *Worker) deliver(ctx context.Context) (found int, err error) {
+	return w.deliverFrom(ctx, func(limit int) ([]sandbox.Delivery, error) { return w.options.Sandbox.Claim(ctx, limit) })
+}
+
+// deliverHanded is deliver for the webhooks that this process has made due.
+func (w *Worker) deliverHanded(ctx context.Context) (found int, err error) {
+	return w.deliverFrom(ctx, func(limit int) ([]sandbox.Delivery, error) { return w.options.Sandbox.TakeHanded(limit), nil })
+}
+
+func (w *Worker) deliverFrom(ctx context.Context, take func(limit int) ([]sandbox.Delivery, error)) (found int, err error) {
 	if w.options.Sandbox == nil || w.options.PublicURL == "" {
 		return 0, nil
 	}
@@ -33,7 +42,7 @@ func (w *Worker) deliver(ctx context.Context) (found int, err error) {
 		if free < deliveries/4 {
 			return found, nil // whoever ends hurries the next run
 		}
-		due, err := w.options.Sandbox.Claim(ctx, (free/2)*mostBundled)
+		due, err := take((free / 2) * mostBundled)
 		if err != nil {
 			return found, err
 		}

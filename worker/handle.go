@@ -40,13 +40,16 @@ func (w *Worker) do(ctx context.Context, kind, payload string) (again bool, err 
 }
 
 func (w *Worker) serve(ctx context.Context, event ropeline.EventID) error {
-	err := w.checkout.Serve(ctx, event, func(b checkout.Batch) {
+	err := w.checkout.ServeAndTake(ctx, event, func(b checkout.Batch) {
 		w.stock.add(b)
 		w.metrics.batches.Observe(float64(len(b.Owed)))
-		if len(b.Owed) > 0 {
+		for _, t := range b.Taken {
+			w.performSoon(ctx, t)
+		}
+		if len(b.Owed) > len(b.Taken) {
 			w.hurryPayments()
 		}
-	})
+	}, w.hasRoom)
 	if err != nil {
 		w.log.WarnContext(ctx, "clerk stopped, the sweep wakes another", "event", event, "err", err)
 	}

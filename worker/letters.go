@@ -28,6 +28,12 @@ type Letters struct {
 	Sending int
 }
 
+// letterKinds are the domain events that lead to messages.
+var letterKinds = []outbox.Kind{
+	outbox.TicketIssued, outbox.TicketTransferred, outbox.TicketRevoked, outbox.PaymentFailed, outbox.PaymentRefused, outbox.Refunded,
+	outbox.EventChanged, outbox.EventCanceled,
+}
+
 // letters turns domain events into messages. An event that tells of nobody is
 // left out: it would hold up all that come after it.
 func (w *Worker) letters(ctx context.Context, events []outbox.Event) error {
@@ -97,6 +103,8 @@ func (w *Worker) noticesOf(ctx context.Context, e outbox.Event, contacts map[rop
 	case outbox.Refunded:
 		contact, err := w.checkout.ContactOfRefund(ctx, ropeline.RefundID(e.Subject))
 		return one(contact, notify.Refunded, "refund:"+e.Subject), err
+	case outbox.TicketTransferred, outbox.TicketRevoked:
+		return w.noticesOfTicket(ctx, e)
 	case outbox.EventChanged:
 		change, err := outbox.Decode[outbox.Change](e)
 		if err != nil {
@@ -117,10 +125,15 @@ func one(c checkout.Contact, kind notify.Kind, key string) []notify.Notice {
 	return []notify.Notice{TicketNotice(c, kind, key)}
 }
 
-// TicketNotice is a notice about an order, to the address that was given with it.
+// TicketNotice is a notice about an order, to the address that was given with
+// it, or about a ticket to the address that it was given to.
 func TicketNotice(c checkout.Contact, kind notify.Kind, key string) notify.Notice {
-	return notify.Notice{Dedupe: key, Kind: kind, Channel: notify.Email, To: c.Email, Event: c.Event, Subject: string(c.Order),
-		Data: notify.Data{Fan: c.Fan, Order: c.Order, Money: &c.Money}}
+	n := notify.Notice{Dedupe: key, Kind: kind, Channel: notify.Email, To: c.Email, Event: c.Event, Subject: string(c.Order),
+		Data: notify.Data{Fan: c.Fan, Order: c.Order, Ticket: c.Ticket, Money: &c.Money}}
+	if c.Order == "" {
+		n.Subject, n.Data.Money = string(c.Ticket), nil
+	}
+	return n
 }
 
 const holdersAtOnce = 1000
@@ -128,21 +141,32 @@ const holdersAtOnce = 1000
 // toHolders posts a message to everybody who has tickets, in pages: there may
 // be fifty thousand. Begun again, it posts nothing twice.
 func (w *Worker) toHolders(ctx context.Context, e outbox.Event, kind notify.Kind, data notify.Data) error {
-	var after ropeline.OrderID
-	for {
-		holders, err := w.checkout.TicketHolders(ctx, e.Event, after, holdersAtOnce)
-		if err != nil || len(holders) == 0 {
-			return err
-		}
+	post := func(holders []checkout.Contact) error {
 		notices := make([]notify.Notice, len(holders))
 		for i, holder := range holders {
-			n := TicketNotice(holder, kind, string(kind)+":"+string(e.Event)+":"+string(holder.Order))
+			n := TicketNotice(holder, kind, "")
+			n.Dedupe = string(kind) + ":" + string(e.Event) + ":" + n.Subject
 			n.Data.Fields, n.Data.Note, n.Bulk = data.Fields, data.Note, true
-			notices[i], after = n, holder.Order
+			notices[i] = n
 		}
 		if _, err := w.options.Letters.Notify.Post(ctx, nil, notices...); err != nil {
 			return ropeline.Unavailable(err)
 		}
+		return nil
+	}
+	var after ropeline.OrderID
+	for {
+		holders, err := w.checkout.TicketHolders(ctx, e.Event, after, holdersAtOnce)
+		if err != nil {
+			return err
+		}
+		if len(holders) == 0 {
+			return w.toGiven(ctx, e.Event, false, post)
+		}
+		if err := post(holders); err != nil {
+			return err
+		}
+		after = holders[len(holders)-1].Order
 	}
 }
 
@@ -161,6 +185,9 @@ func Facts(c *checkout.Checkout, events *catalog.Catalog, publicURL string) func
 			if facts.Event, err = read(ctx, n.Event); err != nil {
 				return facts, err
 			}
+		}
+		if n.Data.Ticket != "" && n.Kind != notify.EventChanged && n.Kind != notify.EventCanceled {
+			return factsOfTicket(ctx, c, n, facts)
 		}
 		if n.Kind != notify.Tickets && n.Kind != notify.PaymentRefused {
 			return facts, nil

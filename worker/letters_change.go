@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/checkout"
 	"github.com/ropeline/ropeline/internal/outbox"
 	"github.com/ropeline/ropeline/notify"
 )
@@ -34,6 +35,13 @@ func (w *Worker) tellChange(ctx context.Context, e outbox.Event, change outbox.C
 	}
 	ofSale := func(field string) bool { return field == "lobby_at" || field == "drop_at" || field == "closes_at" }
 	if change.Note != "" || slices.ContainsFunc(change.Fields, func(f string) bool { return !ofSale(f) }) {
+		tell := func(concerned []checkout.Contact) error {
+			notices := make([]notify.Notice, len(concerned))
+			for i, c := range concerned {
+				notices[i] = notice(TicketNotice(c, notify.EventChanged, ""))
+			}
+			return post(notices)
+		}
 		var after ropeline.OrderID
 		for {
 			concerned, err := w.checkout.Concerned(ctx, e.Event, after, holdersAtOnce)
@@ -43,13 +51,13 @@ func (w *Worker) tellChange(ctx context.Context, e outbox.Event, change outbox.C
 			if len(concerned) == 0 {
 				break
 			}
-			notices := make([]notify.Notice, len(concerned))
-			for i, c := range concerned {
-				notices[i], after = notice(TicketNotice(c, notify.EventChanged, "")), c.Order
-			}
-			if err := post(notices); err != nil {
+			if err := tell(concerned); err != nil {
 				return err
 			}
+			after = concerned[len(concerned)-1].Order
+		}
+		if err := w.toGiven(ctx, e.Event, true, tell); err != nil {
+			return err
 		}
 	}
 	var after ropeline.FanID

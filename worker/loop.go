@@ -15,7 +15,11 @@ type loop struct {
 	hurry   <-chan struct{}
 }
 
-const hurryPause = 5 * time.Millisecond
+const hurryPause = 15 * time.Millisecond
+
+// failedPause is how long a sweep rests after a run that failed, whoever hurries
+// it: an engine that is starting is not asked by all of them again and again.
+const failedPause = 500 * time.Millisecond
 
 // onceTime bounds one run of a sweep.
 const onceTime = 10 * time.Second
@@ -39,16 +43,27 @@ func (w *Worker) every(ctx context.Context, l loop) error {
 		case found > 0:
 			w.log.DebugContext(ctx, "swept", "sweep", l.name, "found", found)
 		}
+		if err != nil && !rest(ctx, failedPause) {
+			return nil
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
 		case <-l.hurry:
-			select {
-			case <-ctx.Done():
+			if !rest(ctx, hurryPause) {
 				return nil
-			case <-time.After(hurryPause):
 			}
 		}
+	}
+}
+
+// rest waits; it reports whether ctx is still alive.
+func rest(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
 	}
 }

@@ -29,15 +29,15 @@ const (
 // place and its own loop: one that is down holds up nobody else.
 func (w *Worker) relays() []loop {
 	var loops []loop
-	relay := func(consumer string, take func(context.Context, []outbox.Event) error) {
-		reader := outbox.NewReader(w.pool, w.horizon, consumer, relayBatch)
+	relay := func(consumer string, take func(context.Context, []outbox.Event) error, only ...outbox.Kind) {
+		reader := outbox.NewReader(w.pool, w.horizon, consumer, relayBatch, only...)
 		loops = append(loops, loop{name: "outbox to " + consumer, pause: relayPause, runOnce: func(ctx context.Context) (int, error) { return reader.Read(ctx, take) }})
 	}
 	if w.options.Sink != nil {
 		relay(consumerStream, w.options.Sink.Send)
 	}
 	if w.options.Letters.Notify != nil {
-		relay(consumerLetters, w.letters)
+		relay(consumerLetters, w.letters, letterKinds...)
 	}
 	return loops
 }

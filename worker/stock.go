@@ -57,8 +57,14 @@ func (s *stockNews) take() map[ropeline.EventID]*eventNews {
 	return taken
 }
 
+// stockPace is between two tellings: a clerk commits more than a hundred times a
+// second, and each event's news are a call.
+const stockPace = 40 * time.Millisecond
+
 // tellStock tells admission the news until ctx ends, and then the last ones.
 func (w *Worker) tellStock(ctx context.Context) {
+	pace := time.NewTicker(stockPace)
+	defer pace.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -66,6 +72,10 @@ func (w *Worker) tellStock(ctx context.Context) {
 			return
 		case <-w.stock.signal:
 			w.tellOnce(ctx)
+		}
+		select {
+		case <-ctx.Done():
+		case <-pace.C:
 		}
 	}
 }

@@ -24,7 +24,7 @@ import (
 // not called.
 type Options struct {
 	// Stock tells admission what is left of an event, after each batch of its
-	// clerk and each second; it fits admission.Admission.Stock.
+	// clerk and with each sweep; it fits admission.Admission.Stock.
 	Stock func(ctx context.Context, event ropeline.EventID, left, version int64, holding, released []ropeline.FanID) error
 	// Done tells admission that a fan has bought; it fits admission.Admission.Done.
 	Done func(ctx context.Context, event ropeline.EventID, fan ropeline.FanID) error
@@ -53,8 +53,7 @@ type Options struct {
 	// and the least, 7 days.
 	KeepNews time.Duration
 	// Prune removes up to limit rows, older than keep, of a room that the worker
-	// does not know; it fits web.PruneAnswers
-	// with a pool.
+	// does not know; it fits web.PruneAnswers with a pool.
 	Prune func(ctx context.Context, keep time.Duration, limit int) (gone int, err error)
 	// Sweep is the pause between two sweeps; default half a second: a hold whose
 	// clerk dies ends after a sweep, the lease of 3 s and another sweep, within 5 s.
@@ -147,11 +146,11 @@ func New(c *checkout.Checkout, r *redisdb.Clients, pool *pgxpool.Pool, client *C
 
 // Run works until ctx ends. The order of the end:
 //
-//  1. the sweeps, the relay and the deliveries stop looking for work; each
-//     payment finishes its call;
+//  1. the sweeps, the relay and the deliveries stop looking for work;
 //  2. the asynq servers take no new tasks; each clerk finishes its batch, gives
 //     its lease back and wakes a successor; each refund finishes its call, each
-//     message is handed over;
+//     message is handed over; each payment, also those that the last batches
+//     have handed over, finishes its call;
 //  3. the last stock is told to admission;
 //  4. Run returns, and the caller closes the client, Redis and Postgres.
 func (w *Worker) Run(ctx context.Context) error {
@@ -183,7 +182,8 @@ func (w *Worker) Run(ctx context.Context) error {
 		{name: "prune", pause: prunePause, runOnce: w.prune},
 		{name: "reconciliations", pause: w.options.Sweep, runOnce: w.sweepReconciliations},
 		{name: "cancellations", pause: time.Second, runOnce: w.sweepCancellations},
-		{name: "sandbox webhooks", pause: deliveryPause, runOnce: w.deliver, hurry: w.webhooksDue()},
+		{name: "sandbox webhooks", pause: deliveryPause, runOnce: w.deliver},
+		{name: "sandbox webhooks of this process", pause: deliveryPause, runOnce: w.deliverHanded, hurry: w.webhooksDue()},
 		{name: "letters", pause: letterPause, runOnce: w.releaseLetters},
 		{name: "turns", pause: nearPause, runOnce: w.sweepTurns},
 	}...) {
@@ -191,11 +191,11 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	err := g.Wait()
 	w.posting.Wait()
-	w.calling.Wait()
 
 	for _, server := range servers {
 		server.Shutdown()
 	}
+	w.calling.Wait()
 	quiet()
 	<-told
 	w.http.CloseIdleConnections()

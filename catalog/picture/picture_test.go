@@ -77,6 +77,35 @@ func TestMake(t *testing.T) {
 
 // A picture stands upright however the camera was held, and nothing that the
 // camera wrote beside it leaves the house.
+// However restless a picture is, its renditions have bounds.
+func TestRenditionsAreBounded(t *testing.T) {
+	noisy := image.NewRGBA(image.Rect(0, 0, 1600, 900))
+	state := uint32(1)
+	for i := range noisy.Pix {
+		state = state*1664525 + 1013904223
+		noisy.Pix[i] = byte(state >> 24)
+	}
+	for i := 3; i < len(noisy.Pix); i += 4 {
+		noisy.Pix[i] = 255
+	}
+	var file bytes.Buffer
+	if err := jpeg.Encode(&file, noisy, &jpeg.Options{Quality: 95}); err != nil {
+		t.Fatal(err)
+	}
+	made, err := Make(file.Bytes())
+	if ropeline.CodeOf(err) == ropeline.CodeInvalidPicture && err != nil {
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range made.Renditions {
+		if len(r.JPEG) > r.Width*perPixel {
+			t.Errorf("%d bytes at %d pixels", len(r.JPEG), r.Width)
+		}
+	}
+}
+
 func TestOrientation(t *testing.T) {
 	for orientation, want := range map[uint16]image.Point{1: {0, 0}, 2: {1, 0}, 3: {1, 0}, 4: {0, 0}, 5: {0, 0}, 6: {0, 0}, 7: {0, 1}, 8: {0, 1}, 99: {0, 0}} {
 		made, err := Make(asJPEG(t, halves(400, 200), orientation))
@@ -108,6 +137,31 @@ func pngHead(w, h uint32) []byte {
 	head = append(head, 8, 2, 0, 0, 0)
 	file := append([]byte("\x89PNG\r\n\x1a\n"), 0, 0, 0, 13)
 	return binary.BigEndian.AppendUint32(append(file, head...), crc32.ChecksumIEEE(head))
+}
+
+// A file that is two things at once comes out as the picture alone.
+func TestNothingHidesInAPicture(t *testing.T) {
+	hidden := []byte("<script>alert(1)</script>PK\x03\x04<?php")
+	word := append([]byte("tEXt"), append([]byte("Comment\x00"), hidden...)...)
+	chunk := binary.BigEndian.AppendUint32(nil, uint32(len(word)-4))
+	chunk = binary.BigEndian.AppendUint32(append(chunk, word...), crc32.ChecksumIEEE(word))
+	file := asPNG(t, halves(400, 200))
+	const head = 8 + 25 // the signature and IHDR
+	for name, polyglot := range map[string][]byte{
+		"behind a PNG": append(bytes.Clone(file), hidden...), "behind a JPEG": append(asJPEG(t, halves(400, 200), 1), hidden...),
+		"in a PNG's text": append(append(bytes.Clone(file[:head]), chunk...), file[head:]...),
+	} {
+		made, err := Make(polyglot)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for _, r := range made.Renditions {
+			if bytes.Contains(r.JPEG, []byte("script")) || bytes.Contains(r.JPEG, []byte("PK\x03\x04")) || bytes.Contains(r.JPEG, []byte("php")) {
+				t.Errorf("%s: it is still there", name)
+			}
+		}
+	}
 }
 
 func TestBadFiles(t *testing.T) {

@@ -32,6 +32,7 @@ import (
 	"github.com/ropeline/ropeline/queue"
 	"github.com/ropeline/ropeline/queue/draw"
 	"github.com/ropeline/ropeline/web"
+	"github.com/ropeline/ropeline/web/desk"
 	"github.com/ropeline/ropeline/worker"
 )
 
@@ -183,9 +184,7 @@ func (a *App) openRooms(ctx context.Context) error {
 			Stock: a.Admission.Stock, Done: a.Admission.Done, Sink: worker.NewRedisStream(a.redis),
 			Letters: worker.Letters{Notify: a.Notify, Catalog: a.Catalog, Line: a.Line, Admission: a.Admission},
 			Sandbox: box, PublicURL: a.url, Refunds: a.config.RefundRate,
-			Prune: func(ctx context.Context, keep time.Duration, limit int) (int, error) {
-				return web.PruneAnswers(ctx, a.pool, keep, limit)
-			},
+			Prune: a.prune,
 		})
 	}
 	if a.worker != nil {
@@ -268,6 +267,7 @@ func (a *App) Run(ctx context.Context) error {
 		}
 	}
 	if a.worker != nil {
+		defer roomy()()
 		run(&middles, middle, a.worker.Run)
 	}
 	if a.web != nil {
@@ -348,4 +348,13 @@ func (a *App) Close() error {
 		errs = append(errs, a.engines.Stop(ctx))
 	}
 	return errors.Join(errs...)
+}
+
+// prune removes what the worker does not know of.
+func (a *App) prune(ctx context.Context, keep time.Duration, limit int) (gone int, err error) {
+	for _, one := range []func(context.Context, *pgxpool.Pool, time.Duration, int) (int, error){web.PruneAnswers, catalog.PrunePictures, desk.PruneSamples} {
+		n, failed := one(ctx, a.pool, keep, limit)
+		gone, err = gone+n, errors.Join(err, failed)
+	}
+	return gone, err
 }

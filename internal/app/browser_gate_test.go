@@ -15,11 +15,11 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/jackc/pgx/v5"
-	"github.com/skip2/go-qrcode"
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/checkout"
 	"github.com/ropeline/ropeline/internal/engines"
+	"github.com/ropeline/ropeline/internal/qr"
 )
 
 // cable stands between a browser and the program, and can be cut.
@@ -297,18 +297,19 @@ func film(t *testing.T, codes ...string) string {
 // still is a picture of a QR code on a grey wall: brightness, then no colour.
 func still(t *testing.T, code string, width, height int) []byte {
 	t.Helper()
-	qr, err := qrcode.New(code, qrcode.Medium)
+	dots, err := qr.Squares(code, qr.Medium)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dots := qr.Bitmap()
-	side := height * 8 / 10 / len(dots)
-	left, top := (width-side*len(dots))/2, (height-side*len(dots))/2
+	const border = 4 // of white, in dots
+	whole := len(dots) + 2*border
+	side := height * 8 / 10 / whole
+	left, top := (width-side*whole)/2, (height-side*whole)/2
 	picture := bytes.Repeat([]byte{150}, width*height)
-	for y := range side * len(dots) {
-		for x := range side * len(dots) {
-			light := byte(220)
-			if dots[y/side][x/side] {
+	for y := range side * whole {
+		for x := range side * whole {
+			light, row, column := byte(220), y/side-border, x/side-border
+			if min(row, column) >= 0 && max(row, column) < len(dots) && dots[row][column] {
 				light = 30
 			}
 			picture[(top+y)*width+left+x] = light

@@ -1,7 +1,10 @@
 package app
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"image/png"
 	"os"
 	"path/filepath"
 	"strings"
@@ -100,13 +103,27 @@ func (b *browser) shoot(name string, width, height int64) {
 	b.do("set the window for "+name, chromedp.EmulateViewport(width, height), chromedp.Evaluate[chromedp.Void](`scrollTo(0, 0)`))
 	ctx, cancel := b.within(10 * time.Second)
 	defer cancel()
-	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+	shot, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	if err != nil {
 		b.fail("screenshot "+name, err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644); err != nil {
+	if err := keepPNG(filepath.Join(dir, name+".png"), shot); err != nil {
 		b.t.Fatal(err)
 	}
+}
+
+// keepPNG writes a picture as small as PNG without loss can be.
+func keepPNG(path string, shot []byte) error {
+	picture, err := png.Decode(bytes.NewReader(shot))
+	if err != nil {
+		return err
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	small := png.Encoder{CompressionLevel: png.BestCompression}
+	return errors.Join(small.Encode(file, picture), file.Close())
 }
 
 func (b *browser) accessible(page string) {

@@ -3,9 +3,9 @@
 //
 // A batch leaves when nobody joined it for a few turns of the scheduler, when
 // it is full, or after Wait, so a lone request pays microseconds and a stream
-// of them shares the call. While a call has its time alone, or as many calls as
-// allowed are under way, the next batch fills, so under load batches grow by
-// themselves. A call that fails fails all its requests alike; a request whose
+// of them shares the call. While a call has its time alone, or its pace, or as
+// many calls as allowed are under way, the next batch fills, so under load
+// batches grow by themselves. A call that fails fails all its requests alike; a request whose
 // context ends stops waiting, but its effect may still come.
 package batch
 
@@ -27,6 +27,15 @@ type Options struct {
 	Calls   int           // calls under way at once
 	Alone   time.Duration // a call has for itself before another one begins, unless that is full; 0: none
 	Timeout time.Duration // of one call
+
+	// Pace is the time between the beginnings of two calls, so that the second
+	// one gathers more; nil: none.
+	Pace func() time.Duration
+}
+
+// Steady is always the same Pace.
+func Steady(pace time.Duration) func() time.Duration {
+	return func() time.Duration { return pace }
 }
 
 // Result is the answer to one request of a batch.
@@ -45,6 +54,7 @@ type Batcher[Q, R any] struct {
 	pending   []request[Q, R] // in the order in which they came
 	calls     int             // goroutines that gather or call
 	gathering bool            // one of them gathers
+	begun     time.Time       // when the last call began, see Options.Pace
 	ctx       context.Context // of the calls; nil while Run does not run
 	ended     bool
 	late      *time.Timer // since the last call began, see Options.Alone
@@ -154,6 +164,7 @@ func (b *Batcher[Q, R]) work() {
 		clear(b.pending[left:])
 		b.pending = b.pending[:left]
 		b.gathering = false
+		b.begun = time.Now()
 		if b.options.Alone > 0 {
 			b.crowded = false
 			b.late.Reset(b.options.Alone)
@@ -184,8 +195,15 @@ func (b *Batcher[Q, R]) work() {
 // without anybody joining it before it leaves.
 const patience = 4
 
-// gather waits for company.
+// gather waits for company: for the pace, where a call has begun just now, and
+// then for as long as somebody comes.
 func (b *Batcher[Q, R]) gather() {
+	if b.options.Pace != nil {
+		b.mu.Lock()
+		begun := b.begun
+		b.mu.Unlock()
+		time.Sleep(b.options.Pace() - time.Since(begun))
+	}
 	begun := time.Now()
 	for alone, before := 0, 0; alone < patience; alone++ {
 		runtime.Gosched()

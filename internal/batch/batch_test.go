@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -164,4 +165,36 @@ func TestCallerMayGoAndBatcherMayEnd(t *testing.T) {
 	if _, err := b.Do(t.Context(), 1); !errors.Is(err, ErrClosed) {
 		t.Errorf("who came after the end got %v", err)
 	}
+}
+
+// A lone request goes at once; those that come within the pace go together,
+// when it is over.
+func TestPaceGathers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var sizes []int
+		var times []time.Duration
+		begin := time.Now()
+		b := Open(Options{Size: 16, Wait: time.Millisecond, Calls: 2, Pace: Steady(10 * time.Millisecond), Timeout: time.Second}, func(ctx context.Context, questions []int) []Result[int] {
+			sizes, times = append(sizes, len(questions)), append(times, time.Since(begin))
+			return double(ctx, questions)
+		})
+		var all sync.WaitGroup
+		for i := range 6 {
+			all.Go(func() {
+				time.Sleep(time.Duration(i) * 2 * time.Millisecond) // at 0, 2, … 10 ms
+				if got, err := b.Do(t.Context(), i); err != nil || got != 2*i {
+					t.Errorf("Do(%d) = %d, %v", i, got, err)
+				}
+			})
+		}
+		all.Wait()
+		time.Sleep(time.Second)
+		late := time.Now()
+		if _, err := b.Do(t.Context(), 7); err != nil || time.Since(late) > 0 {
+			t.Errorf("a lone request waited %s: %v", time.Since(late), err)
+		}
+		if sizes[0] != 1 || times[0] != 0 || times[1] != 10*time.Millisecond || sizes[1] < 4 {
+			t.Errorf("calls of %v at %v", sizes, times)
+		}
+	})
 }

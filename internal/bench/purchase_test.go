@@ -152,7 +152,7 @@ func plainPurchase(ctx context.Context, h *house, number int64) error {
 		}, { // the webhook
 			"insert into plain_webhook_events (provider, event_id) values ('sandbox', $1)",
 			"update plain_payments set state = 'authorized', duty = 'settle' where id = $1", history, news,
-			"update plain_sandbox_webhooks set delivered_at = now() where seq = $2::bigint",
+			"delete from plain_sandbox_webhooks where seq = $2::bigint",
 		}, { // the stock is sold
 			"select from plain_stock where ticket_type_id = 't' for update",
 			"update plain_stock set held = held - 1, sold = sold + 1 where ticket_type_id = 't'",

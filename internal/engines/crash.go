@@ -23,6 +23,8 @@ func (e *Engines) Restart(ctx context.Context, name string, wipe bool) error {
 	if one == nil || wipe && name != "redis" {
 		return fmt.Errorf("engines: %q cannot be restarted so", name)
 	}
+	e.stopping.Lock()
+	defer e.stopping.Unlock()
 	one.expectEnd()
 	if pid := one.pid(); pid > 0 {
 		signal := syscall.SIGKILL

@@ -33,10 +33,11 @@
 // # When something dies
 //
 //   - The program, even by kill -9: the engines live on, the next start adopts them.
-//   - An engine: it is not restarted under a running program (its clients report
-//     the errors, the log of the program names it). Stop and start again: Postgres
-//     replays its WAL and Redis its AOF. Postgres loses no committed transaction,
-//     Redis at most the last second, and only if the machine went down with it.
+//   - An engine: the program that started it starts it again, half a second later
+//     and as often as it takes; its clients report errors meanwhile, and the log of
+//     the program names it. A program that only adopted it does not: restart that
+//     one. Postgres replays its WAL and Redis its AOF. Postgres loses no committed
+//     transaction, Redis at most the last second, and only if the machine went down with it.
 //   - The machine: the same; stale pid files and sockets are recognized as such.
 //   - Another program holds the data directory, but its engines cannot be reached
 //     from here (another container on the same volume): an error, never a second

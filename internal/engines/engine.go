@@ -29,6 +29,7 @@ type engine struct {
 
 	deathSignal syscall.Signal // 0: it outlives us
 	child       *child         // nil: adopted
+	died        func(*engine)  // it ended by itself; may be nil
 }
 
 // stopStep is a signal and the time it is given to work.
@@ -98,7 +99,6 @@ func (e *engine) start(ctx context.Context) error {
 		return fmt.Errorf("%s does not start: %w", e.name, err)
 	}
 	e.child = child
-	go e.watch(child)
 	err = poll(ctx, func() (bool, error) {
 		if e.child.ended() {
 			return false, fmt.Errorf("it ended with %s", e.child.how)
@@ -108,14 +108,19 @@ func (e *engine) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%s does not start: %w%s", e.name, err, logTail(e.logFile, info.Size()))
 	}
+	go e.watch(child)
 	return nil
 }
 
 // watch ends with the engine and tells if that was a surprise.
 func (e *engine) watch(child *child) {
 	<-child.done
-	if child.how != "exit status 0" && !child.leaving.Load() {
-		e.log.Error("an engine ended by itself", "engine", e.name, "how", child.how, "log", e.logFile)
+	if child.leaving.Load() {
+		return
+	}
+	e.log.Error("an engine ended by itself", "engine", e.name, "how", child.how, "log", e.logFile)
+	if e.died != nil {
+		e.died(e)
 	}
 }
 

@@ -34,6 +34,9 @@ type Engines struct {
 	postgres *engine
 	redis    *engine
 	stopping sync.Mutex
+
+	ended context.Context // by quit, when Stop begins
+	quit  context.CancelFunc
 }
 
 // Start brings up the engines of a data directory, or adopts them if they are
@@ -61,8 +64,10 @@ func Start(ctx context.Context, o Options) (*Engines, error) {
 		return nil, fmt.Errorf("engines: %w", err)
 	}
 	e := &Engines{home: home, users: users, log: o.Log}
+	e.ended, e.quit = context.WithCancel(context.Background())
 	if err := e.up(ctx, o, alone); err != nil {
 		err = fmt.Errorf("engines: %w", err)
+		e.quit()
 		return nil, errors.Join(err, e.leave(context.WithoutCancel(ctx)))
 	}
 	return e, nil
@@ -80,6 +85,7 @@ func (e *Engines) RedisURL() string {
 // When ctx ends first, the engines are stopped the hard way. A second Stop
 // does nothing.
 func (e *Engines) Stop(ctx context.Context) error {
+	e.quit()
 	e.stopping.Lock()
 	defer e.stopping.Unlock()
 	if e.users == nil {
@@ -125,6 +131,9 @@ func (e *Engines) up(ctx context.Context, o Options, alone bool) error {
 	}
 	if e.postgres, err = newPostgres(ctx, e.home, o); err != nil {
 		return err
+	}
+	if !o.dieWithUs {
+		e.redis.died, e.postgres.died = e.revive, e.revive
 	}
 	both, starting := errgroup.WithContext(ctx)
 	both.Go(func() error { return e.postgres.up(starting, alone) })

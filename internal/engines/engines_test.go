@@ -89,6 +89,7 @@ func TestEnginesThatCrashedRecover(t *testing.T) {
 	program := startProgram(t, "hold", dir, nil)
 	watcher := start(t, dir) // an adopter knows the pids
 	remember(t, watcher, "committed")
+	program.kill() // it would start them again
 	for _, engine := range []*engine{watcher.postgres, watcher.redis} {
 		pid := engine.pid()
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
@@ -99,7 +100,6 @@ func TestEnginesThatCrashedRecover(t *testing.T) {
 	if _, err := Start(t.Context(), Options{DataDir: dir, Durable: true}); err == nil || !strings.Contains(err.Error(), "in use by another process") {
 		t.Error("a start beside a user whose engines are gone:", err)
 	}
-	program.kill()
 	stop(t, watcher)
 
 	// The stale pid files name a living stranger now.
@@ -109,6 +109,33 @@ func TestEnginesThatCrashedRecover(t *testing.T) {
 		}
 	}
 	recall(t, start(t, dir), "committed")
+}
+
+// An engine that dies under the program is there again soon, with its data, as
+// often as it dies; Stop ends it for good.
+func TestEnginesThatDieAreStartedAgain(t *testing.T) {
+	dir := filepath.Join(openTempDir(t), "data")
+	program := startProgram(t, "hold", dir, nil)
+	watcher := start(t, dir) // an adopter knows the pids
+	remember(t, watcher, "committed")
+	for range 2 {
+		for _, engine := range []*engine{watcher.postgres, watcher.redis} {
+			dead := engine.pid()
+			if err := syscall.Kill(dead, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, engine.name+" is there again", func() bool {
+				now := engine.pid()
+				return now != 0 && now != dead && engine.ping(t.Context()) == nil
+			})
+		}
+	}
+	recall(t, watcher, "committed")
+	stop(t, watcher)
+	program.stop()
+	if !gone(watcher.home.sockets) {
+		t.Error("the engines are left")
+	}
 }
 
 func TestEnginesOfAKilledTestDieWithIt(t *testing.T) {

@@ -58,7 +58,7 @@ func Test(t testing.TB) *Pair {
 // what they started, and fails if goroutines are left.
 //
 //	func TestMain(m *testing.M) { engines.Main(m) }
-func Main(m *testing.M, options ...goleak.Option) {
+func Main(m interface{ Run() int }, options ...goleak.Option) {
 	code := m.Run()
 	if err := theRun.close(); err != nil {
 		fmt.Fprintln(os.Stderr, "stop the engines of the tests:", err)

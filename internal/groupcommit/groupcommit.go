@@ -76,6 +76,11 @@ const (
 	mostParts = 512              // in one group
 	mostCalls = 2                // groups under way at once, of one kind of work
 	groupTime = 10 * time.Second // of one group
+
+	// pace is between the beginnings of two groups of one kind of work. What a
+	// group costs is the same for one part and for twenty: a lone part goes at
+	// once, and a stream of them waits for one another.
+	pace = 10 * time.Millisecond
 )
 
 // Group commits the parts that come at the same time together; safe for
@@ -89,7 +94,7 @@ type Group[P any] struct {
 // New makes a group over a pool.
 func New[P any](pool *pgxpool.Pool, work Work[P]) *Group[P] {
 	g := &Group[P]{pool: pool, work: work}
-	g.parts = batch.Open(batch.Options{Size: mostParts, Wait: time.Millisecond, Calls: mostCalls, Timeout: groupTime}, g.commit)
+	g.parts = batch.Open(batch.Options{Size: mostParts, Wait: time.Millisecond, Calls: mostCalls, Pace: batch.Steady(pace), Timeout: groupTime}, g.commit)
 	return g
 }
 
@@ -222,7 +227,7 @@ type Reads[Q any] struct {
 // writes the answers into them; it changes nothing.
 func NewReads[Q any](pool *pgxpool.Pool, queue func(*pgx.Batch, []*Q)) *Reads[Q] {
 	r := &Reads[Q]{pool: pool, queue: queue}
-	r.asks = batch.Open(batch.Options{Size: mostParts, Wait: time.Millisecond, Calls: mostCalls, Timeout: groupTime}, r.ask)
+	r.asks = batch.Open(batch.Options{Size: mostParts, Wait: time.Millisecond, Calls: mostCalls, Pace: batch.Steady(pace), Timeout: groupTime}, r.ask)
 	return r
 }
 

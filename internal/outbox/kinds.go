@@ -36,9 +36,11 @@ const (
 	PaymentCanceled   Kind = "PaymentCanceled"
 	PaymentRefused    Kind = "PaymentRefused"
 
-	TicketIssued    Kind = "TicketIssued"
-	TicketRevoked   Kind = "TicketRevoked"
-	TicketCheckedIn Kind = "TicketCheckedIn"
+	TicketIssued  Kind = "TicketIssued"
+	TicketRevoked Kind = "TicketRevoked"
+	// TicketTransferred: it was given to somebody else, who has a new one.
+	TicketTransferred Kind = "TicketTransferred"
+	TicketCheckedIn   Kind = "TicketCheckedIn"
 	// TicketCheckInUndone: an organizer took a first scan back.
 	TicketCheckInUndone Kind = "TicketCheckInUndone"
 
@@ -78,6 +80,7 @@ var kinds = map[Kind]kind{
 	PaymentRefused:      {1, Payment{}},
 	TicketIssued:        {1, Issued{}},
 	TicketRevoked:       {1, Revoked{}},
+	TicketTransferred:   {1, Transferred{}},
 	TicketCheckedIn:     {1, CheckedIn{}},
 	TicketCheckInUndone: {1, Undone{}},
 	RefundChanged:       {1, Refund{}},
@@ -155,6 +158,12 @@ type Revoked struct {
 	Ticket
 	Cause  string `json:"cause"`
 	Reason string `json:"reason"`
+}
+
+// Transferred is the payload of TicketTransferred. The revision's code is void.
+type Transferred struct {
+	Ticket
+	To ropeline.TicketID `json:"to"` // the new ticket
 }
 
 // CheckedIn is the payload of TicketCheckedIn.

@@ -72,14 +72,19 @@ type Reader struct {
 	horizon  *Horizon
 	consumer string
 	batch    int
-	cursor   int64 // as it was last seen: saves looking when there is nothing new
+	only     []string // kinds; nil: all
+	cursor   int64    // as it was last seen: saves looking when there is nothing new
 }
 
 // NewReader makes the reader of a consumer, who gets up to batch events at
 // once. Each process has one for each consumer; a consumer that is new begins
-// at the beginning.
-func NewReader(pool *pgxpool.Pool, horizon *Horizon, consumer string, batch int) *Reader {
-	return &Reader{pool: pool, horizon: horizon, consumer: consumer, batch: batch, cursor: -1}
+// at the beginning. One that names kinds gets no others, and no Previous.
+func NewReader(pool *pgxpool.Pool, horizon *Horizon, consumer string, batch int, only ...Kind) *Reader {
+	r := &Reader{pool: pool, horizon: horizon, consumer: consumer, batch: batch, cursor: -1}
+	for _, kind := range only {
+		r.only = append(r.only, string(kind))
+	}
+	return r
 }
 
 // Read hands on what is waiting until nothing is, and tells how many events.
@@ -138,11 +143,17 @@ func (r *Reader) once(ctx context.Context, settled int64, take func(context.Cont
 }
 
 func (r *Reader) waiting(ctx context.Context, tx pgx.Tx, settled int64) ([]Event, error) {
-	rows, err := tx.Query(ctx, `
+	sql, args := `
 		select seq, coalesce(lag(seq) over (partition by event_id order by seq),
 				(select p.seq from outbox p where p.event_id = w.event_id and p.seq < w.seq order by p.seq desc limit 1), 0),
 			event_id, kind, version, subject, payload, created_at
-		from (select * from outbox where seq > $1 and seq <= $2 order by seq limit $3) w order by seq`, r.cursor, settled, r.batch)
+		from (select * from outbox where seq > $1 and seq <= $2 order by seq limit $3) w order by seq`, []any{r.cursor, settled, r.batch}
+	if r.only != nil {
+		sql, args = `
+			select seq, 0::bigint, event_id, kind, version, subject, payload, created_at
+			from outbox where seq > $1 and seq <= $2 and kind = any($4) order by seq limit $3`, append(args, r.only)
+	}
+	rows, err := tx.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -6,12 +6,12 @@ import (
 	"time"
 
 	"codeberg.org/go-pdf/fpdf"
-	"github.com/skip2/go-qrcode"
 	"golang.org/x/image/font/gofont/gobold"
 	"golang.org/x/image/font/gofont/gomono"
 	"golang.org/x/image/font/gofont/goregular"
 
 	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/internal/qr"
 )
 
 // Ticket is what a page says.
@@ -92,7 +92,7 @@ func page(pdf *fpdf.Fpdf, t Ticket, number, of int) error {
 	lines(pdf, 8, legible(t.Name), 2)
 
 	top := pdf.GetY() + 8
-	if err := qr(pdf, t.Code, (pageWidth-qrSide)/2, top); err != nil {
+	if err := square(pdf, t.Code, (pageWidth-qrSide)/2, top); err != nil {
 		return err
 	}
 	pdf.SetXY(margin, top+qrSide+4)
@@ -115,14 +115,12 @@ func page(pdf *fpdf.Fpdf, t Ticket, number, of int) error {
 	return pdf.Error()
 }
 
-// qr draws the code as squares: sharp at any size, and no picture to scale.
-func qr(pdf *fpdf.Fpdf, code string, x, y float64) error {
-	q, err := qrcode.New(code, qrcode.Medium)
+// square draws the code as squares: sharp at any size, and no picture to scale.
+func square(pdf *fpdf.Fpdf, code string, x, y float64) error {
+	dots, err := qr.Squares(code, qr.Medium) // the page is white around it
 	if err != nil {
 		return err
 	}
-	q.DisableBorder = true // the page is white around it
-	dots := q.Bitmap()
 	side := qrSide / float64(len(dots))
 	fill(pdf, colour{0, 0, 0})
 	for row := range dots {

@@ -22,7 +22,7 @@ func (f *fan) ask(ctx context.Context, r request, mark func(*record.Observation)
 	}
 	r.shopping = f.status.Pass != ""
 	for try := 1; ; try++ {
-		a := f.askOnce(ctx, r, mark)
+		a := f.askOnce(ctx, &r, mark)
 		if !a.again() || try == tries || ctx.Err() != nil {
 			return a
 		}
@@ -37,15 +37,27 @@ func (f *fan) ask(ctx context.Context, r request, mark func(*record.Observation)
 	}
 }
 
-func (f *fan) askOnce(ctx context.Context, r request, mark func(*record.Observation)) answer {
+func (f *fan) askOnce(ctx context.Context, r *request, mark func(*record.Observation)) answer {
 	late := f.lateness()
 	a := f.client.do(ctx, r)
 	if a.status == 0 && ctx.Err() != nil {
 		return a // we hung up ourselves: not a fact about the server
 	}
+	deep(func() { f.saw(r, &a, late, mark) })
+	return a
+}
+
+// saw records what an answer says.
+func (f *fan) saw(r *request, a *answer, late time.Duration, mark func(*record.Observation)) {
 	o := record.Observation{
 		Fan: f.index, T: f.scene.since(a.at), Took: a.took.Microseconds(), Late: late.Microseconds(), Every: r.every.Microseconds(),
 		Step: r.step, Trick: r.trick, Status: a.status, Code: a.code, Key: r.header.get("Idempotency-Key"),
+	}
+	if r.releases != "" { // recorded also when the answer is an error: the stock may be free from then on
+		o.Sale = &record.SaleFacts{Reservation: r.releases}
+		if a.ok() {
+			o.Sale.State = "released"
+		}
 	}
 	if a.ok() && mark != nil {
 		mark(&o)
@@ -54,7 +66,6 @@ func (f *fan) askOnce(ctx context.Context, r request, mark func(*record.Observat
 		f.scene.log.Debug("no answer", "fan", f.index, "step", r.step, "err", a.err)
 	}
 	f.scene.see(o)
-	return a
 }
 
 // create sends a request that makes something, under an Idempotency-Key; a

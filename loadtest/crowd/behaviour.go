@@ -45,6 +45,7 @@ type Behaviour struct {
 	Bot bool
 
 	Think   Spread // between entering and reserving
+	Tickets int    // how many it wants; 0: one to four, mostly two
 	GivesUp bool   // releases the reservation instead of paying
 	RunsOut bool   // lets the reservation run out
 	Pay     Spread // between reserving and paying
@@ -173,8 +174,12 @@ func (m Mix) plan(rng *rand.Rand, pace, repeats, intrusions float64) Plan {
 	return p
 }
 
-// Quantity is how many tickets a plan wants: one to four, mostly two.
+// Quantity is how many tickets a plan wants: as many as its behaviour says, or
+// one to four, mostly two.
 func (p Plan) Quantity() int {
+	if p.Is.Tickets > 0 {
+		return p.Is.Tickets
+	}
 	for i, upTo := range []float64{0.35, 0.85, 0.93} {
 		if p.Appetite < upTo {
 			return i + 1

@@ -37,7 +37,7 @@ func TestFewConnectionsForMany(t *testing.T) {
 	for i := range 200 {
 		all.Go(func() {
 			var got int
-			a := c.do(t.Context(), request{method: "GET", path: "/?" + strconv.Itoa(i), into: &got, shopping: i%2 == 0})
+			a := c.do(t.Context(), &request{method: "GET", path: "/?" + strconv.Itoa(i), into: &got, shopping: i%2 == 0})
 			if !a.ok() || got != i || a.retryAfter != 7*time.Second {
 				t.Errorf("request %d: %+v, %d", i, a, got)
 			}
@@ -68,7 +68,7 @@ func TestShoppersGoFirst(t *testing.T) {
 	})
 	var all sync.WaitGroup
 	send := func(path string, shopping bool) {
-		all.Go(func() { c.do(t.Context(), request{method: "GET", path: path, shopping: shopping}) })
+		all.Go(func() { c.do(t.Context(), &request{method: "GET", path: path, shopping: shopping}) })
 	}
 	send("/holds-the-connection", false)
 	<-first
@@ -90,7 +90,7 @@ func TestBrokenOff(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	answers := make(chan answer, 2)
 	for range 2 {
-		go func() { answers <- c.do(ctx, request{method: "GET", path: "/"}) }()
+		go func() { answers <- c.do(ctx, &request{method: "GET", path: "/"}) }()
 	}
 	<-arrived
 	cancel()
@@ -100,7 +100,7 @@ func TestBrokenOff(t *testing.T) {
 		}
 	}
 	close(open)
-	if a := c.do(t.Context(), request{method: "GET", path: "/"}); !a.ok() {
+	if a := c.do(t.Context(), &request{method: "GET", path: "/"}); !a.ok() {
 		t.Errorf("after it: %+v", a)
 	}
 }
@@ -114,7 +114,7 @@ func TestADeadConnection(t *testing.T) {
 			conn.Close()
 		}
 	})
-	ask := func(method, path string) answer { return c.do(t.Context(), request{method: method, path: path}) }
+	ask := func(method, path string) answer { return c.do(t.Context(), &request{method: method, path: path}) }
 	for _, step := range []struct {
 		method, path string
 		ok           bool

@@ -102,6 +102,7 @@ func (c *client) close() {
 type request struct {
 	step         record.Step
 	trick        string // of StepIntrude
+	releases     string // the reservation that it means to end
 	method, path string
 	header       header
 	body         any             // encoded as JSON; nil: none
@@ -155,10 +156,10 @@ func (h header) get(name string) string {
 }
 
 // do sends r and waits for its answer; the end of ctx breaks it off.
-func (c *client) do(ctx context.Context, r request) (a answer) {
+func (c *client) do(ctx context.Context, r *request) (a answer) {
 	began := time.Now()
 	defer func() { a.at = time.Now(); a.took = a.at.Sub(began) }()
-	e := &errand{ctx: ctx, request: r, done: make(chan struct{})}
+	e := &errand{ctx: ctx, request: *r, done: make(chan struct{})}
 	queue := c.errands
 	if r.shopping {
 		queue = c.shopping
@@ -194,6 +195,9 @@ func read(res *http.Response, into any, body *bytes.Buffer) answer {
 	a := answer{status: res.StatusCode}
 	if seconds, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && seconds > 0 {
 		a.retryAfter = time.Duration(seconds) * time.Second
+	}
+	if a.status >= 300 && a.status < 400 {
+		return a // a page that leads on: neither facts nor a problem
 	}
 	if !a.ok() {
 		var problem struct {

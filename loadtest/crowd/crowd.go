@@ -53,7 +53,7 @@ type Crowd struct {
 	Part, Parts int         // of a crowd that several processes share: this one has every Parts-th fan, from Part on
 	Unjudged    bool        // the record is judged and counted later: the result is empty
 	AllowRemote bool        // without it, only loopback addresses are dialled
-	Record      record.Sink // sees every observation; nil: none. See Writer and Memory.
+	Record      record.Sink // sees every observation; nil: none. See record.Writer and record.Memory.
 	Log         *slog.Logger
 
 	Watch record.Sink // sees every observation too
@@ -186,7 +186,7 @@ func (c Crowd) open(ctx context.Context) (*scene, eventAnswer, error) {
 	if err := s.connect(c); err != nil {
 		return nil, event, err
 	}
-	a := s.clients[0][0].do(ctx, request{step: record.StepArrive, method: http.MethodGet, path: "/events/" + string(c.Event), into: &event})
+	a := s.clients[0][0].do(ctx, &request{step: record.StepArrive, method: http.MethodGet, path: "/events/" + string(c.Event), into: &event})
 	if !a.ok() {
 		s.close()
 		if a.err != nil {

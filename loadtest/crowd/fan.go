@@ -67,19 +67,24 @@ func (f *fan) lateness() time.Duration {
 // live goes the fan's way and tells how it ended.
 func (f *fan) live(ctx context.Context) record.Outcome {
 	outcome := f.way(ctx)
-	f.scene.see(record.Observation{
-		Fan: f.index, T: f.scene.since(time.Now()), Step: record.StepEnd,
-		Outcome: outcome, Is: f.plan.Is.Name,
+	deep(func() {
+		f.scene.see(record.Observation{
+			Fan: f.index, T: f.scene.since(time.Now()), Step: record.StepEnd,
+			Outcome: outcome, Is: f.plan.Is.Name,
+		})
 	})
 	return outcome
 }
 
-// way takes the steps. A step returns "" to go on.
+// steps are the fan's way. A step returns "" to go on.
+var steps = [...]func(*fan, context.Context) record.Outcome{
+	(*fan).arrive, (*fan).tryTheDoor, (*fan).join, (*fan).intrude, (*fan).wait, (*fan).enter, (*fan).shop,
+}
+
+// way takes the steps.
 func (f *fan) way(ctx context.Context) record.Outcome {
-	for _, step := range []func(context.Context) record.Outcome{
-		f.arrive, f.tryTheDoor, f.join, f.intrude, f.wait, f.enter, f.shop,
-	} {
-		if outcome := step(ctx); outcome != "" {
+	for _, step := range steps {
+		if outcome := step(f, ctx); outcome != "" {
 			f.replay(ctx)
 			return outcome
 		}

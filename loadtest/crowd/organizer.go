@@ -30,7 +30,7 @@ func SignIn(ctx context.Context, baseURL, email, password string, remote bool) (
 	}
 	o := &Organizer{client: c}
 	var cookies []*http.Cookie
-	a := c.do(ctx, request{method: "POST", path: "/admin/login", header: o.header(), jar: &cookies,
+	a := c.do(ctx, &request{method: "POST", path: "/admin/login", header: o.header(), jar: &cookies,
 		body: map[string]string{"email": email, "password": password}})
 	if !a.ok() {
 		c.close()
@@ -70,7 +70,7 @@ func (o *Organizer) CreateEvent(ctx context.Context, body any) (ropeline.EventID
 	}
 	header := o.header()
 	header.set("Idempotency-Key", strconv.FormatInt(time.Now().UnixNano(), 36))
-	if a := o.client.do(ctx, request{method: "POST", path: "/admin/events", header: header, body: body, into: &made}); !a.ok() {
+	if a := o.client.do(ctx, &request{method: "POST", path: "/admin/events", header: header, body: body, into: &made}); !a.ok() {
 		return "", fmt.Errorf("the event: %w", a.failure())
 	}
 	if made.ID == "" {
@@ -87,7 +87,7 @@ func (o *Organizer) Gate(ctx context.Context, event ropeline.EventID, codes []re
 			Result string `json:"result"`
 			Ticket string `json:"ticket"`
 		}
-		a := o.client.do(ctx, request{method: "POST", path: "/admin/events/" + string(event) + "/checkins", header: o.header(),
+		a := o.client.do(ctx, &request{method: "POST", path: "/admin/events/" + string(event) + "/checkins", header: o.header(),
 			body: map[string]string{"code": ticket.Code, "gate": gate}, into: &got})
 		seen := record.Observation{Fan: -1, T: a.at.Sub(began).Microseconds(), Took: a.took.Microseconds(), Step: record.StepScan, Status: a.status, Code: a.code}
 		if a.ok() {

@@ -130,9 +130,7 @@ func (f *fan) reserve(ctx context.Context, items []ropeline.Item) (reservationAn
 }
 
 func (f *fan) release(ctx context.Context, held reservationAnswer) record.Outcome {
-	a := f.ask(ctx, request{step: record.StepRelease, method: "DELETE", path: "/reservations/" + held.ID}, func(o *record.Observation) {
-		o.Sale = &record.SaleFacts{Reservation: held.ID, State: "released"}
-	})
+	a := f.ask(ctx, request{step: record.StepRelease, method: "DELETE", path: "/reservations/" + held.ID, releases: held.ID}, nil)
 	if !a.ok() {
 		return f.stuck(ctx)
 	}

@@ -26,7 +26,8 @@ const (
 // the connection under it. A wire that the fan still has is used on.
 func (f *fan) listen(ctx context.Context, until time.Time) ending {
 	if f.wire == nil {
-		if end := f.open(ctx); end != toldEnough {
+		var end ending
+		if deep(func() { end = f.open(ctx) }); end != toldEnough {
 			return end
 		}
 	}
@@ -60,9 +61,12 @@ func (f *fan) hearAll(ctx context.Context, w *wire, until time.Time) ending {
 		extend()
 		raw, err := w.next(extend)
 		if err != nil {
-			return f.ended(ctx, err, until)
+			var end ending
+			deep(func() { end = f.ended(ctx, err, until) })
+			return end
 		}
-		over, ok := f.frame(raw)
+		var over, ok bool
+		deep(func() { over, ok = f.frame(raw) })
 		switch {
 		case !ok:
 			return broken
@@ -79,9 +83,7 @@ func (f *fan) hearAll(ctx context.Context, w *wire, until time.Time) ending {
 func (f *fan) frame(raw []byte) (over, ok bool) {
 	var told ropeline.Status
 	o := record.Observation{Fan: f.index, T: f.scene.since(time.Now()), Step: record.StepFrame, Conn: f.conn}
-	var err error
-	deep(func() { err = json.Unmarshal(raw, &told) })
-	if err != nil {
+	if err := json.Unmarshal(raw, &told); err != nil {
 		o.Code = "bad_frame"
 		f.scene.see(o)
 		return false, false
@@ -89,7 +91,7 @@ func (f *fan) frame(raw []byte) (over, ok bool) {
 	f.hear(told)
 	tell(&o, told)
 	f.scene.see(o)
-	_, over = final(told)
+	_, over = final(&told)
 	return over, true
 }
 
@@ -105,10 +107,7 @@ func (f *fan) open(ctx context.Context) ending {
 		path += "?offset=" + url.QueryEscape(f.status.Offset)
 	}
 	late := f.lateness()
-	var w *wire
-	var a answer
-	header := f.header()
-	deep(func() { w, a = f.client.openWire(ctx, path, header, stream) })
+	w, a := f.client.openWire(ctx, path, f.header(), stream)
 	if w == nil && ctx.Err() != nil {
 		return broken
 	}

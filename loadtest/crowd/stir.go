@@ -102,10 +102,10 @@ func (f *fan) moveOn(ctx context.Context) {
 	var cookies []*http.Cookie
 	f.ask(ctx, request{step: record.StepLink, method: "GET", path: opened.Path, header: header{}, jar: &cookies}, nil)
 	for _, c := range cookies {
-		switch {
-		case c.Name == "ropeline_fan":
+		switch name := strings.TrimPrefix(c.Name, "__Host-"); { // which a site behind TLS adds
+		case name == "ropeline_fan":
 			f.token = c.Value
-		case strings.HasPrefix(c.Name, "ropeline_place_"):
+		case strings.HasPrefix(name, "ropeline_place_"):
 			f.place = c.Value
 		}
 	}

@@ -42,7 +42,7 @@ func (f *fan) stand(ctx context.Context) record.Outcome {
 		}
 	}
 	for {
-		if outcome, final := final(f.status); final {
+		if outcome, final := final(&f.status); final {
 			return outcome
 		}
 		if ctx.Err() != nil {
@@ -87,7 +87,7 @@ func (f *fan) backoff(failures int) time.Duration {
 }
 
 // final tells whether a status ends the wait; the outcome "" means admitted.
-func final(s ropeline.Status) (record.Outcome, bool) {
+func final(s *ropeline.Status) (record.Outcome, bool) {
 	switch {
 	case s.Standing == ropeline.StandingAdmitted, s.Standing == ropeline.StandingShopping:
 		return "", true
@@ -135,7 +135,7 @@ func (f *fan) glance(ctx context.Context, every time.Duration) record.Outcome {
 	if a.code != string(ropeline.CodeNotInLine) {
 		return "" // told, or nobody well: stay and ask again later
 	}
-	before := f.status
+	lobby, number, epoch := f.status.Standing == ropeline.StandingLobby, f.status.Number, f.status.Epoch
 	if a := f.askToJoin(ctx); !a.ok() {
 		switch a.code {
 		case string(ropeline.CodeSaleClosed):
@@ -145,7 +145,7 @@ func (f *fan) glance(ctx context.Context, every time.Duration) record.Outcome {
 		}
 		return ""
 	}
-	if before.Standing != ropeline.StandingLobby && f.status.Number != before.Number && f.status.Epoch == before.Epoch {
+	if !lobby && f.status.Number != number && f.status.Epoch == epoch {
 		return record.Lost
 	}
 	return ""
@@ -161,7 +161,7 @@ func (f *fan) lastLook(ctx context.Context) record.Outcome {
 	if outcome := f.glance(ctx, 0); outcome != "" {
 		return outcome
 	}
-	if outcome, final := final(f.status); final {
+	if outcome, final := final(&f.status); final {
 		if outcome == "" {
 			return record.Cut // admitted in the last moment
 		}
@@ -195,7 +195,7 @@ func (f *fan) openTabs(ctx context.Context) (stop func()) {
 				return
 			}
 			for range 10 {
-				if _, final := final(tab.status); final || ctx.Err() != nil {
+				if _, final := final(&tab.status); final || ctx.Err() != nil {
 					return
 				}
 				if tab.listen(ctx, time.Time{}) == refused || !tab.rest(ctx, time.Second) {

@@ -82,6 +82,8 @@ func (e *ends) hear(run *record.RunFacts, f *fate, o record.Observation) {
 	case standing == ropeline.StandingAdmitted, standing == ropeline.StandingShopping,
 		o.Line.Phase == ropeline.PhaseSoldOut, o.Line.Phase == ropeline.PhaseClosed:
 		f.settled = true
+	case standing == ropeline.StandingGone && !f.settled && run.Unheard(f.heard, o.T):
+		f.settled, f.missed = true, true
 	case standing == ropeline.StandingGone:
 		f.lost = fmt.Sprintf("fan %d with number %d was told that it is gone at %s, and had never been told to come in", o.Fan, f.number, at(o.T))
 	case f.number >= 0 && !kept && !f.settled && run.Unheard(f.heard, o.T):

@@ -92,6 +92,56 @@ func TestTheGateLetsOneIn(t *testing.T) {
 	}
 }
 
+// A drawn number that was first heard in a later epoch was brought there: its
+// fan waits since its return, and not since the epoch began.
+func TestADrawnNumberIsBroughtAlong(t *testing.T) {
+	for _, lobby := range []bool{true, false} {
+		j := judged(record.RunFacts{},
+			record.Observation{Fan: 1, T: 1e6, Step: record.StepJoin, Status: 201, Lobby: lobby},
+			word(7, 2, record.StepPoll, ropeline.StandingWaiting, 1, 5, 5, 0),
+			word(2, 20, record.StepFrame, ropeline.StandingWaiting, 2, 30, 3, 0),
+			word(2, 21, record.StepFrame, ropeline.StandingAdmitted, 2, 30, 0, 51),
+			word(1, 21.1, record.StepPoll, ropeline.StandingWaiting, 2, 20, 0, 0),
+			word(1, 22, record.StepPoll, ropeline.StandingAdmitted, 2, 20, 0, 51.5))
+		if v := verdictOf(t, j, "I2"); v.OK != lobby {
+			t.Errorf("from the lobby %v: %v", lobby, v)
+		}
+	}
+}
+
+// A fan whose number may have been called unheard when Redis was lost begins
+// anew; one far behind whoever was called must come back under its own.
+func TestADrawnNumberAfterALoss(t *testing.T) {
+	seed, entropy := make([]byte, 32), make([]byte, 32)
+	promised := sha256.Sum256(seed)
+	var ids []string
+	for i := range 100 {
+		ids = append(ids, fmt.Sprintf("%026d", i))
+	}
+	file := fmt.Sprintf(`{"ropeline_draw":1,"state":"done","commitment":%q,"seed":%q,"entropy":%q}`, hex.EncodeToString(promised[:]), hex.EncodeToString(seed), hex.EncodeToString(entropy)) +
+		"\n" + strings.Join(ids, "\n") + "\n"
+	hold := func(called int64) (held int) {
+		for fan := range ids {
+			j := judged(record.RunFacts{},
+				word(500, 1, record.StepPoll, ropeline.StandingAdmitted, 1, called, 0, 0),
+				record.Observation{Fan: fan, T: 1e6, Step: record.StepJoin, Status: 201, Lobby: true, Note: ids[fan]},
+				word(fan, 3, record.StepPoll, ropeline.StandingWaiting, 2, 20000, 1, 0))
+			if err := j.Draw(strings.NewReader(file)); err != nil {
+				t.Fatal(err)
+			}
+			if verdictOf(t, j, "draw").OK {
+				held++
+			}
+		}
+		return held
+	}
+	for called, want := range map[int64]int{0: 17, 40: 57} {
+		if held := hold(called); held != want {
+			t.Errorf("number %d was called: %d of 100 may begin anew, want %d", called, held, want)
+		}
+	}
+}
+
 // The published draw is computed again; a fan who lost its drawn number and
 // came back is not held against it.
 func TestTheDrawIsComputedAgain(t *testing.T) {

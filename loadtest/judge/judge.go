@@ -8,7 +8,7 @@ import (
 
 // Verdict is what the fans' observations say about one invariant.
 type Verdict struct {
-	Invariant string `json:"invariant"` // "I1" … "I11" as in the design, "positions", "draw" or "resume"
+	Invariant string `json:"invariant"` // "I1" … "I11" as in docs/architecture.md, "positions", "draw", "resume" or "flat"
 	Claim     string `json:"claim"`     // what must hold, in the words of what fans can see
 	OK        bool   `json:"ok"`        // no counterexample was found
 	Checked   int    `json:"checked"`   // how many times it could have failed; 0: nothing was seen of it

@@ -105,12 +105,28 @@ func TestWhatLooksWrongAndIsNot(t *testing.T) {
 			word(1, 26, join, waits, 1, 9, 5, 0),
 			{Fan: 1, T: 27e6, Step: record.StepEnd, Outcome: record.Waiting},
 		}, ""},
+		{"told to be gone after as long without a word", []record.Observation{
+			word(1, 1, join, waits, 1, 3, 3, 0), word(1, 25, frame, ropeline.StandingGone, 1, 3, 0, 0),
+			{Fan: 1, T: 27e6, Step: record.StepEnd, Outcome: record.Lost},
+		}, ""},
+		{"told to be gone", []record.Observation{
+			word(1, 1, join, waits, 1, 3, 3, 0), word(1, 9, frame, ropeline.StandingGone, 1, 3, 0, 0),
+			{Fan: 1, T: 10e6, Step: record.StepEnd, Outcome: record.Lost},
+		}, "I4"},
 		{"heard until shortly before", []record.Observation{
 			word(1, 1, join, waits, 1, 3, 3, 0), word(1, 10, poll, waits, 1, 3, 2, 0),
 			{Fan: 1, T: 25e6, Took: 1e6, Step: poll, Status: 404, Code: "not_in_line"},
 			word(1, 26, join, waits, 1, 9, 5, 0),
 			{Fan: 1, T: 27e6, Step: record.StepEnd, Outcome: record.Waiting},
 		}, "I4I5"},
+		{"released, and the answer lost", []record.Observation{
+			entered(1), entered(2), held(1, 1, "r1", 3), {Fan: 1, T: 3e6, Took: 1e6, Step: record.StepRelease, Status: 503, Code: "unavailable", Sale: &record.SaleFacts{Reservation: "r1"}},
+			held(2, 2.5, "r2", 1),
+		}, ""},
+		{"sold before it was released", []record.Observation{
+			entered(1), entered(2), held(1, 1, "r1", 3), held(2, 1.5, "r2", 1),
+			{Fan: 1, T: 3e6, Took: 1e6, Step: record.StepRelease, Status: 204, Sale: &record.SaleFacts{Reservation: "r1", State: "released"}},
+		}, "I1"},
 		{"as many as the rule allows", paced(5, 0.2, 12), ""},
 		{"a pass that is told again after the line was rebuilt", append(paced(5, 0.2, 12), word(3, 30, poll, in, 2, 3, 0, 70)), ""},
 		{"one more than the rule allows", paced(6, 0.2, 12), "I3"},
@@ -119,7 +135,7 @@ func TestWhatLooksWrongAndIsNot(t *testing.T) {
 		t.Run(story.name, func(t *testing.T) {
 			judging := judge.New()
 			judging.See(record.Observation{Fan: -1, Step: record.StepRun, Run: &record.RunFacts{
-				Started: started, Slack: 3 * time.Second, Rule: &record.Rule{RatePerMinute: 300, Burst: 5}, ShowUp: 20 * time.Second,
+				Started: started, Slack: 3 * time.Second, Rule: &record.Rule{RatePerMinute: 300, Burst: 5}, ShowUp: 20 * time.Second, Capacity: map[ropeline.TicketTypeID]int64{"standing": 3},
 			}})
 			for _, o := range story.said {
 				judging.See(o)
@@ -136,6 +152,17 @@ func TestWhatLooksWrongAndIsNot(t *testing.T) {
 			}
 		})
 	}
+}
+
+func entered(fan int) record.Observation {
+	return record.Observation{Fan: fan, T: 5e5, Step: record.StepEnter, Status: 200}
+}
+
+// held is a reservation heard of at a second of the run, for half a minute.
+func held(fan int, second float64, id string, quantity int) record.Observation {
+	return record.Observation{Fan: fan, T: int64(second * 1e6), Took: 1000, Step: record.StepReserve, Status: 201, Sale: &record.SaleFacts{
+		Reservation: id, State: "held", Deadline: started.UnixMicro() + int64((second+30)*1e6), Items: []ropeline.Item{{TicketType: "standing", Quantity: quantity}},
+	}}
 }
 
 // paced lets in a burst at once and then one fan every gap seconds.

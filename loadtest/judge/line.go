@@ -23,8 +23,8 @@ import (
 //   - b was never let in, and was told "waiting" more than the slack after a
 //     heard of its admission.
 //
-// A fan who brought its number from an earlier epoch is waiting only since its
-// return: then a must have been told "waiting" by an answer that was asked for
+// A fan who brought its number from an earlier epoch, or from the draw without
+// having heard of it there, is waiting only since its return: then a must have been told "waiting" by an answer that was asked for
 // after b was told to be back.
 //
 // I3. For any two admissions i ≤ j in order of time, j−i+1 ≤ rate·(tj−ti) +
@@ -36,6 +36,8 @@ import (
 type line struct {
 	stays map[stayKey]*stay
 	first map[fanNumber]int64 // the epoch in which a fan had a number first
+	drawn map[int]bool        // fans of the lobby: their numbers are the draw's, heard or not
+	begun int64               // the earliest epoch; 0: none was seen
 }
 
 type stayKey struct {
@@ -64,12 +66,18 @@ type stay struct {
 const passTolerance = 2000
 
 func newLine() *line {
-	return &line{stays: make(map[stayKey]*stay), first: make(map[fanNumber]int64)}
+	return &line{stays: make(map[stayKey]*stay), first: make(map[fanNumber]int64), drawn: make(map[int]bool)}
 }
 
 func (l *line) see(run *record.RunFacts, o record.Observation) {
+	if o.Lobby {
+		l.drawn[o.Fan] = true
+	}
 	if o.Line == nil {
 		return
+	}
+	if l.begun == 0 {
+		l.begun = o.Line.Epoch
 	}
 	key := stayKey{o.Fan, o.Line.Epoch, o.Line.Number}
 	s := l.stays[key]
@@ -79,7 +87,7 @@ func (l *line) see(run *record.RunFacts, o record.Observation) {
 		if !known {
 			l.first[who] = o.Line.Epoch
 		}
-		s = &stay{stayKey: key, told: o.T, stillSent: -1, stillOut: -1, letIn: -1, returned: known && epoch != o.Line.Epoch}
+		s = &stay{stayKey: key, told: o.T, stillSent: -1, stillOut: -1, letIn: -1, returned: known && epoch != o.Line.Epoch || l.drawn[o.Fan] && o.Line.Epoch > l.begun}
 		l.stays[key] = s
 	}
 	switch o.Line.Standing {

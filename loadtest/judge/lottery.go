@@ -21,12 +21,20 @@ import (
 // house's code.
 type lottery struct {
 	finding
-	names map[int]string // fan → the id that the draw knows it by
-	got   map[int]int64  // fan → its first number; -1: unheard
+	names map[int]string  // fan → the id that the draw knows it by
+	got   map[int]int64   // fan → its first number; -1: unheard
+	heard map[int]int64   // fan → the epoch in which it heard that
+	most  map[int64]int64 // epoch → the highest number that anybody was called by in it
 	note  string
 }
 
-func newLottery() *lottery { return &lottery{names: make(map[int]string), got: make(map[int]int64)} }
+// unheardCalls is how many numbers may have been called beyond the highest that
+// a fan has told of, when Redis was lost.
+const unheardCalls = 16
+
+func newLottery() *lottery {
+	return &lottery{names: make(map[int]string), got: make(map[int]int64), heard: make(map[int]int64), most: make(map[int64]int64)}
+}
 
 func (l *lottery) see(_ *record.RunFacts, o record.Observation) {
 	if o.Fan < 0 {
@@ -40,10 +48,16 @@ func (l *lottery) see(_ *record.RunFacts, o record.Observation) {
 			l.got[o.Fan] = -1 // its drawn number may have been called and have run out unheard; what it gets now is another
 		}
 	}
-	if o.Line != nil && o.Line.Standing == ropeline.StandingWaiting {
+	if o.Line == nil {
+		return
+	}
+	switch o.Line.Standing {
+	case ropeline.StandingWaiting:
 		if _, known := l.got[o.Fan]; !known {
-			l.got[o.Fan] = o.Line.Number
+			l.got[o.Fan], l.heard[o.Fan] = o.Line.Number, o.Line.Epoch
 		}
+	case ropeline.StandingAdmitted, ropeline.StandingShopping:
+		l.most[o.Line.Epoch] = max(l.most[o.Line.Epoch], o.Line.Number)
 	}
 }
 
@@ -51,6 +65,17 @@ func (l *lottery) verdicts(*record.RunFacts) []Verdict {
 	v := l.verdict("draw", "the fans of the lobby have the numbers that the published draw gives them")
 	v.Note = l.note
 	return []Verdict{v}
+}
+
+// lostTurn tells that a fan's drawn number may have been called in an epoch
+// before the one in which the fan first heard of a number.
+func (l *lottery) lostTurn(fan int, drawn int64) bool {
+	for epoch, most := range l.most {
+		if epoch < l.heard[fan] && drawn <= most+unheardCalls {
+			return true
+		}
+	}
+	return false
 }
 
 // Draw reads the file that the house publishes of an event's draw and holds
@@ -102,6 +127,11 @@ func (j *Judge) Draw(file io.Reader) error {
 	for _, fan := range fans {
 		want, entrant := numbers[j.lottery.names[fan]]
 		if !entrant || j.lottery.got[fan] < 0 {
+			continue
+		}
+		// Called unheard, and then Redis was lost: the line goes on above what was
+		// called, and the fan begins anew.
+		if j.lottery.lostTurn(fan, want) {
 			continue
 		}
 		j.lottery.checked++

@@ -53,11 +53,10 @@ func (p *pulse) see(_ *record.RunFacts, o record.Observation) {
 
 // limitOf is the silence that a fault may cost.
 func limitOf(kind, note string) time.Duration {
-	engine := func(note string) bool { return note == "redis" || note == "postgres" }
 	switch what, target, _ := strings.Cut(note, " "); {
-	case kind == "kill" && !engine(note):
+	case kind == "kill" && !isEngine(note):
 		return processLimit
-	case kind == "over" && (what == "kill" || what == "wipe") && engine(target):
+	case kind == "over" && (what == "kill" || what == "wipe") && isEngine(target):
 		return engineLimit
 	}
 	return 0

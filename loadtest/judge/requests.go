@@ -8,12 +8,17 @@ import (
 )
 
 // holds judges I9: a reservation that ran out is not held any more 5 s after
-// its deadline. The client's clock asks, so the slack is granted on top.
-type holds struct{ finding }
+// its deadline, or after an engine that was away then is back. The client's clock
+// asks, so the slack is granted on top.
+type holds struct {
+	finding
+	outages Outages
+}
 
 func newHolds() *holds { return &holds{} }
 
 func (h *holds) see(run *record.RunFacts, o record.Observation) {
+	h.outages.See(o)
 	s := o.Sale
 	if s == nil || s.Deadline == 0 || s.Order != "" || s.Reservation == "" || run.Wall(o.Sent()) < s.Deadline {
 		return
@@ -22,10 +27,10 @@ func (h *holds) see(run *record.RunFacts, o record.Observation) {
 		h.checked++
 		return
 	}
-	over := run.Wall(o.Sent()) - s.Deadline
-	if over > record.HoldMayOutlast.Microseconds()+run.Grace() {
+	due := s.Deadline - run.Wall(0)
+	if o.Sent()-h.outages.after(due, record.HoldMayOutlast+run.Slack) > record.HoldMayOutlast.Microseconds()+run.Grace() {
 		h.checked++
-		h.breaks("reservation %s of fan %d was still held %.1f s after its deadline", s.Reservation, o.Fan, float64(over)/1e6)
+		h.breaks("reservation %s of fan %d was still held %.1f s after its deadline", s.Reservation, o.Fan, float64(o.Sent()-due)/1e6)
 	}
 }
 

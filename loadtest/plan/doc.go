@@ -8,7 +8,7 @@
 // reserves by its taste what is left, at most three times; pays, gives up or
 // lets the hold run out. Answers take no time but for a moment to settle a
 // payment. What a network or a sleeping phone adds is left out, and so is every
-// fault. docs/loadtest.md says how well that meets real runs.
+// fault. docs/benchmarks.md says how well that meets real runs.
 //
 // The same scenario gives the same forecast, always. Nothing here fails.
 package plan

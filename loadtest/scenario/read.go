@@ -176,6 +176,7 @@ func (c *check) behaviour(at string, b Behaviour) {
 	c.that(b.Share >= 0 && !math.IsInf(b.Share, 0) && !math.IsNaN(b.Share), at+".share", "%v is no share", b.Share)
 	c.that(slices.Contains([]crowd.Transport{"", crowd.WebSocket, crowd.Stream, crowd.Polling}, b.Transport), at+".transport", "%q is none of websocket, sse, polling", b.Transport)
 	c.that(b.Tabs >= 0 && b.Tabs <= 8, at+".tabs", "%d is not in 0 to 8", b.Tabs)
+	c.that(b.Tickets >= 0 && b.Tickets <= 100, at+".tickets", "%d is not in 0 to 100", b.Tickets)
 	for _, spread := range []struct {
 		name string
 		of   Spread

@@ -90,6 +90,7 @@ type Behaviour struct {
 	Bot        bool            `yaml:"bot"`
 	NoShow     bool            `yaml:"no_show"`
 	Think      Spread          `yaml:"think"`
+	Tickets    int             `yaml:"tickets"`
 	Pay        Spread          `yaml:"pay"`
 	GivesUp    bool            `yaml:"gives_up"`
 	RunsOut    bool            `yaml:"runs_out"`
@@ -102,7 +103,7 @@ type Fault struct {
 	At     time.Duration `yaml:"at"`     // by the run's clock
 	Every  time.Duration `yaml:"every"`  // again and again; 0: once
 	Kind   string        `yaml:"kind"`   // what happens
-	Target string        `yaml:"target"` // to whom: web, admission, worker, redis, postgres, webhooks
+	Target string        `yaml:"target"` // to whom: web, admission, worker, redis, postgres, fans, webhooks
 	For    time.Duration `yaml:"for"`    // how long; 0: as long as the kind takes
 	By     time.Duration `yaml:"by"`     // of latency and of reordering
 	Share  float64       `yaml:"share"`  // of what passes; 0: all
@@ -119,7 +120,7 @@ func (s *Scenario) Mix() crowd.Mix {
 		mix = append(mix, crowd.Behaviour{
 			Name: b.Name, Share: b.Share, Transport: b.Transport, Tabs: b.Tabs, Patience: spread(b.Patience), Reload: spread(b.Reload),
 			NetLost: spread(b.NetLost), NetAway: spread(b.NetAway), Wake: spread(b.Wake), Sleep: spread(b.Sleep), Moves: spread(b.Moves),
-			SlowReader: b.SlowReader, Bot: b.Bot, NoShow: b.NoShow, Think: spread(b.Think), Pay: spread(b.Pay),
+			SlowReader: b.SlowReader, Bot: b.Bot, NoShow: b.NoShow, Think: spread(b.Think), Tickets: b.Tickets, Pay: spread(b.Pay),
 			GivesUp: b.GivesUp, RunsOut: b.RunsOut, Cards: b.Cards,
 		})
 	}

@@ -53,6 +53,7 @@ func TestMistakesNameLineAndField(t *testing.T) {
 		"shape":            {"fans: 5\narrival:\n  shape: wave\n", []string{"line 3: arrival.shape", "wave"}},
 		"a trace's shape":  {"arrival:\n  trace: x\n  shape: burst\n", []string{"line 3: arrival.shape"}},
 		"transport":        {"fans: 5\nbehaviours:\n  - name: a\n    share: 1\n    transport: pigeon\n", []string{"line 5: behaviours[0].transport"}},
+		"tickets":          {"fans: 5\nbehaviours:\n  - name: a\n    share: 1\n    tickets: -2\n", []string{"line 5: behaviours[0].tickets"}},
 		"sleep alone":      {"fans: 5\nbehaviours:\n  - name: a\n    share: 1\n    sleep: {median: 3s}\n", []string{"behaviours[0].sleep"}},
 		"card":             {"fans: 5\nbehaviours:\n  - name: a\n    share: 1\n    cards: [approve, gold]\n", []string{"line 5: behaviours[0].cards[1]", "gold"}},
 		"no shares":        {"fans: 5\nbehaviours:\n  - name: a\n", []string{"line 3: behaviours"}},

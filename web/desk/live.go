@@ -71,7 +71,7 @@ type Level struct {
 // Sum is the money of one currency.
 type Sum struct {
 	Currency string `json:"currency"`
-	Paid     int64  `json:"paid"`     // minor units, of paid orders
+	Paid     int64  `json:"paid"`     // minor units, what was ever taken
 	Refunded int64  `json:"refunded"` // given back, or on its way
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/ropeline/ropeline"
 )
@@ -165,6 +166,19 @@ func (d *Desk) sample(ctx context.Context, id ropeline.EventID) error {
 		return ropeline.Unavailable(err)
 	}
 	return nil
+}
+
+// samplesKept is how often as long as other rows samples stay: the report of a
+// sale is looked at again when the next one like it is planned, a year later.
+const samplesKept = 12
+
+// PruneSamples removes up to limit samples that ended longer ago than
+// samplesKept times keep. It returns how many went.
+func PruneSamples(ctx context.Context, pool *pgxpool.Pool, keep time.Duration, limit int) (int, error) {
+	tag, err := pool.Exec(ctx, `
+		delete from sale_samples where (event_id, at) in (
+			select event_id, at from sale_samples where until < now() - $1::interval limit $2)`, samplesKept*keep, limit)
+	return int(tag.RowsAffected()), err
 }
 
 // Samples are those of an event that were made in a time, the oldest first.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/admission"
@@ -157,8 +158,6 @@ func TestTruthAtOnceWithAnOldSnapshot(t *testing.T) {
 	}
 }
 
-// Two nodes with snapshots of any age, and a fan who goes from one to the
-// other with the offset of the last status.
 // Whoever is called hears the number that was called, and not a second one that
 // another window got in the same moment.
 func TestTheNumberThatWasCalled(t *testing.T) {
@@ -184,6 +183,8 @@ func TestTheNumberThatWasCalled(t *testing.T) {
 	}
 }
 
+// Two nodes with snapshots of any age, and a fan who goes from one to the
+// other with the offset of the last status.
 func TestPositionNeverRisesOverTwoNodes(t *testing.T) {
 	h := openHouse(t)
 	event := h.event()
@@ -214,6 +215,54 @@ func TestPositionNeverRisesOverTwoNodes(t *testing.T) {
 	}
 	if nodes[0].watch.CatchUp(t.Context(), "9-9"); h.status(nodes[0], fan).Position != 0 {
 		t.Error("the fan is not at the head")
+	}
+}
+
+// between runs something once, before the first pipeline of reads is sent.
+type between struct{ once func() }
+
+func (b *between) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (b *between) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+func (b *between) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, commands []redis.Cmder) error {
+		b.once()
+		return next(ctx, commands)
+	}
+}
+
+// A fan who is called between the look among the shoppers and the one in the
+// line is not lost.
+func TestCalledBetweenTwoLooks(t *testing.T) {
+	h := openHouse(t)
+	event := h.event()
+	fan := h.join(event, nil)
+	r := h.room(event)
+	h.redis.Read.AddHook(&between{sync.OnceFunc(func() {
+		if ticked, err := h.hub.admission.Tick(t.Context(), event); err != nil || len(ticked.Admitted) != 1 {
+			t.Errorf("%+v, %v", ticked, err)
+		}
+	})})
+	status, now, shopper, err := r.find(t.Context(), fan)
+	if err != nil || status.Standing != ropeline.StandingAdmitted || shopper == nil || now != fan {
+		t.Errorf("%+v, %+v, %v, %v", status, now, shopper, err)
+	}
+}
+
+// A node that looks for a fan in a line that was lost, and whose snapshot is of
+// before, takes the fan back in as one that knows of the loss.
+func TestBackInLineBeforeTheSnapshot(t *testing.T) {
+	h := openHouse(t)
+	event := h.event()
+	h.join(event, nil)
+	fan := h.join(event, nil)
+	r := h.room(event)
+	h.redis.Write.FlushDB(t.Context())
+	status, now, _, err := r.find(t.Context(), fan)
+	if err != nil || status.Standing != ropeline.StandingWaiting || status.Reason != ropeline.ReasonLineRebuilt {
+		t.Fatalf("%+v, %v", status, err)
+	}
+	if want := (queue.Place{Event: event, Fan: fan.Fan, Number: fan.Number, Epoch: 2}); now != want || status.Place == "" {
+		t.Errorf("got %+v, want %+v", now, want)
 	}
 }
 

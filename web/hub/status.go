@@ -56,13 +56,13 @@ func (r *Room) find(ctx context.Context, place queue.Place) (ropeline.Status, qu
 		return r.calledStatus(shopper, place)
 	}
 	now, found, err := r.hub.line.Number(ctx, r.event, place.Fan)
-	if err == nil && !found && place.InLobby() { // drawn, and called between the two looks
+	if err == nil && !found { // called between the two looks
 		if shopper, found, err = r.hub.admission.Shopper(ctx, r.event, place.Fan); found {
 			return r.calledStatus(shopper, place)
 		}
 	}
-	earlier := !place.InLobby() && place.Number < now.Number // another device came back without a place, and got a later number
-	if err == nil && (!found || earlier) && place.Epoch < snapshot.Epoch {
+	earlier := !place.InLobby() && place.Number < now.Number                               // another device came back without a place, and got a later number
+	if err == nil && (!found || earlier) && place.Epoch < max(snapshot.Epoch, now.Epoch) { // Redis may know of a loss before the snapshot does
 		now, err = r.hub.line.Join(ctx, r.event, place.Fan, &place)
 		found = true
 	}

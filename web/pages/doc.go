@@ -1,7 +1,8 @@
-// Package pages draws what people see: html/template pages, one stylesheet in
-// two parts, and small ES modules, all embedded, without a build step. It
-// knows no database and no room: each page is a method of Renderer that takes
-// a typed view and writes a whole response.
+// Package pages draws what people see: html/template pages, a few stylesheets
+// (the waiting page loads core.css alone) and small ES modules, all embedded and
+// minified at the start, without a build step. It knows no database and no
+// room: each page is a method of Renderer that takes a typed view and writes a
+// whole response.
 //
 //	handler (package web) → view struct → Renderer.Line(w, view) → HTML
 //	browser → /static/<hash>/… → Renderer.Static()
@@ -12,8 +13,8 @@
 // every page is sent with (Policy) can forbid them. What a script needs stands
 // in data- attributes; scripts write text, never markup. Each page has a
 // language, a title, one h1 and a label for every input. Every page says what
-// it has to say without JavaScript; the shop and the organizer's forms need it
-// to act, and say so.
+// it has to say without JavaScript; those that need it to act (the shop, payment,
+// the gate, steering a sale, people and keys) say so.
 //
 // The waiting page is at most 14 KB on the wire with all that it loads, the
 // others at most 60 KB.

@@ -73,7 +73,8 @@ type DeskTicket struct {
 	Name     string
 	State    string
 	Revision int
-	Live     bool // it lets somebody in, or has done so
+	Live     bool   // it lets somebody in, or has done so
+	Holder   string // to whom it was given; "": it is its order's own
 }
 
 // Moment is something that happened to an order.

@@ -24,6 +24,29 @@ type OrganizerView struct {
 	Owner      bool
 	MailLogged bool   // no mail server is configured
 	Places     []Link // organizations, and what else there is
+	New        NewEvent
+}
+
+// NewEvent is the form of a new event, as it was typed. Times are as a form
+// field has them, by the venue's clock.
+type NewEvent struct {
+	Name, Description, Venue, City, Address, Zone string
+	Lobby, Drop, Closes, Starts                   string
+	Types                                         []NewType
+	Currency, Rate, Burst, OnePer, Shoppers       string
+	Fans                                          string // expected, for the preview alone
+	Key                                           string // names what the form does, so that it is done once
+	Preview                                       string // what the numbers lead to, in words
+	Problem                                       string // what was wrong with it
+	Status                                        int    // of the answer; 0: 200
+}
+
+// NewType is a row of it.
+type NewType struct{ Name, Price, Capacity, Most string }
+
+// FreshEvent is the form before anything was typed.
+func FreshEvent() NewEvent {
+	return NewEvent{Types: []NewType{{Most: "4"}}, Currency: "EUR", Rate: "300", Burst: "20", OnePer: "fan", Shoppers: "200", Fans: "10000"}
 }
 
 // OrganizerRow is one event in numbers.
@@ -72,6 +95,20 @@ type OrganizerEventView struct {
 	Starts   string
 	Changed  bool
 	Key      string // names what the page's form for the same again does
+
+	Thresholds        *Thresholds // nil: orders are not scored
+	ThresholdsChanged bool        // just now
+}
+
+// Thresholds are what an event does with the scores of its orders.
+type Thresholds struct {
+	Version            int64 // 0: the defaults
+	Enabled            bool
+	ReviewAt, RejectAt string // per cent
+	ReviewHours        int
+	AtDeadline         string // approve | reject
+	ChangedBy          string
+	ChangedAt          time.Time
 }
 
 // TakesValue tells whether the draw may still be given its promised value.
@@ -92,7 +129,7 @@ func (r *Renderer) Login(w http.ResponseWriter, v LoginView) error {
 // Organizer writes the list of events with the form for a new one.
 func (r *Renderer) Organizer(w http.ResponseWriter, v OrganizerView) error {
 	v.settle()
-	return r.draw(w, http.StatusOK, "organizer", &v)
+	return r.draw(w, max(v.New.Status, http.StatusOK), "organizer", &v)
 }
 
 // OrganizerEvent writes the desk for one event.

@@ -67,6 +67,7 @@ func scenes(s sayings) []scene {
 		{ID: "0dq3k5m2p8r7t1v9b4c6f0h0c1", Name: s.name, Code: s.token, State: "issued"},
 		{ID: "0dq3k5m2p8r7t1v9b4c6f0h0c2", Name: s.name, Code: s.token, State: "checked_in"},
 		{ID: "0dq3k5m2p8r7t1v9b4c6f0h0c3", Name: s.name, Code: s.token, State: "revoked"},
+		{ID: "0dq3k5m2p8r7t1v9b4c6f0h0c4", Name: s.name, State: "transferred", To: s.name},
 	}
 	rules := Rules{Version: 3, RatePerMinute: 300, Burst: 20, MaxShoppers: 200, Batch: 50, StockGate: true, ShowUpSeconds: 120, ShopSeconds: 480, ChangedBy: s.name, ChangedAt: noon, Schedule: "5:600, 10:900", CompensatePercent: 25}
 
@@ -93,6 +94,11 @@ func scenes(s sayings) []scene {
 	}
 	add("event, in line", 200, func(r *Renderer, w http.ResponseWriter) error {
 		return r.Event(w, EventView{Frame: frame, Offer: Offer{Event: event, Phase: phases[1]}, InLine: true})
+	})
+	add("event, canceled", 200, func(r *Renderer, w http.ResponseWriter) error {
+		canceled := Offer{Event: event, Phase: phases[3]}
+		canceled.CanceledAt = &noon
+		return r.Event(w, EventView{Frame: frame, Offer: canceled})
 	})
 	add("event, shopping", 200, func(r *Renderer, w http.ResponseWriter) error {
 		return r.Event(w, EventView{Frame: frame, Offer: offer(phases[1]), Shopping: true})
@@ -128,6 +134,9 @@ func scenes(s sayings) []scene {
 			})
 		}
 	}
+	add("order, all given away", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.Order(w, OrderView{Frame: frame, Event: event, ID: "0dq3k5m2p8r7t1v9b4c6f0h0d1", State: "paid", Email: s.name, Items: items, Total: total, CreatedAt: noon, Payment: Payment{State: "confirmed"}, Tickets: tickets[3:]})
+	})
 	for _, state := range []string{"pending", "authorized", "failed"} {
 		add("sandbox "+state, 200, func(r *Renderer, w http.ResponseWriter) error {
 			return r.SandboxPay(w, SandboxView{Frame: frame, Ref: s.token, ClientSecret: s.token, Order: "0dq3k5m2p8r7t1v9b4c6f0h0d1", EventName: s.name, Items: items, Total: total, State: state, Deadline: noon.Add(time.Minute), Cards: []SandboxCard{{"4242424242424242", "US", "normal"}}})
@@ -139,7 +148,7 @@ func scenes(s sayings) []scene {
 		})
 	}
 	add("tickets", 200, func(r *Renderer, w http.ResponseWriter) error {
-		return r.Tickets(w, TicketsView{Frame: frame, Groups: []TicketGroup{{Event: event, Order: "0dq3k5m2p8r7t1v9b4c6f0h0d1", Tickets: tickets}, {Event: event, Order: "0dq3k5m2p8r7t1v9b4c6f0h0d2", Tickets: tickets[:1]}}})
+		return r.Tickets(w, TicketsView{Frame: frame, Groups: []TicketGroup{{Event: event, Order: "0dq3k5m2p8r7t1v9b4c6f0h0d1", Tickets: tickets}, {Event: event, Tickets: tickets[:1]}}})
 	})
 	add("report", 200, func(r *Renderer, w http.ResponseWriter) error {
 		return r.Report(w, ReportView{Frame: desk, Event: event, Phase: phases[3], MadeAt: noon, Drawn: true, Data: map[string]any{"name": s.name}, Failed: 2,
@@ -248,12 +257,20 @@ func scenes(s sayings) []scene {
 		return r.Login(w, LoginView{Frame: frame, Email: s.name, Problem: s.text, Next: s.token})
 	})
 	add("organizer", 200, func(r *Renderer, w http.ResponseWriter) error {
-		return r.Organizer(w, OrganizerView{Frame: desk, Places: []Link{{s.name, "/admin/audit"}}, Owner: true, MailLogged: true, Events: []OrganizerRow{{Event: event, Phase: phases[1], Waiting: 15377, Shoppers: 187, Sold: 3388, Capacity: 4700, Revenue: total}}})
+		return r.Organizer(w, OrganizerView{Frame: desk, New: FreshEvent(), Places: []Link{{s.name, "/admin/audit"}}, Owner: true, MailLogged: true, Events: []OrganizerRow{{Event: event, Phase: phases[1], Waiting: 15377, Shoppers: 187, Sold: 3388, Capacity: 4700, Revenue: total}}})
 	})
-	add("organizer, none", 200, func(r *Renderer, w http.ResponseWriter) error { return r.Organizer(w, OrganizerView{Frame: desk}) })
+	add("organizer, none", 200, func(r *Renderer, w http.ResponseWriter) error {
+		return r.Organizer(w, OrganizerView{Frame: desk, New: FreshEvent()})
+	})
+	add("organizer, something wrong", 400, func(r *Renderer, w http.ResponseWriter) error {
+		form := FreshEvent()
+		form.Status, form.Problem, form.Preview, form.Name, form.Description, form.Types = 400, s.text, s.text, s.name, s.text, []NewType{{s.name, "45.00", "5000", "4"}, {}}
+		return r.Organizer(w, OrganizerView{Frame: desk, New: form})
+	})
 	add("organizer event", 200, func(r *Renderer, w http.ResponseWriter) error {
 		return r.OrganizerEvent(w, OrganizerEventView{Frame: desk, Offer: offer(phases[1]), Rules: rules, History: []Rules{rules, {Version: 2, ChangedBy: s.name, Paused: true, Changes: s.text}},
-			Draw: &draw.Record{State: "closed", Source: draw.Public, Promise: s.text}})
+			Draw:       &draw.Record{State: "closed", Source: draw.Public, Promise: s.text},
+			Thresholds: &Thresholds{Version: 2, Enabled: true, ReviewAt: "50", RejectAt: "97.5", ReviewHours: 24, AtDeadline: "approve", ChangedBy: s.name, ChangedAt: noon}, ThresholdsChanged: true})
 	})
 	for _, state := range []string{"dead", "queued"} {
 		add("notifications "+state, 200, func(r *Renderer, w http.ResponseWriter) error {
@@ -335,7 +352,7 @@ func TestEveryPageCarriesItsHeaders(t *testing.T) {
 		}
 		for key, want := range map[string]string{
 			"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff",
-			"Cache-Control": "private, no-cache", "Vary": "Accept, Accept-Encoding",
+			"Referrer-Policy": "same-origin", "Cache-Control": "private, no-cache", "Vary": "Accept, Accept-Encoding",
 		} {
 			if got := w.Header().Get(key); got != want {
 				t.Errorf("%s: %s is %q, want %q", s.name, key, got, want)
@@ -346,12 +363,17 @@ func TestEveryPageCarriesItsHeaders(t *testing.T) {
 
 func TestAHeaderOfTheHandlerStays(t *testing.T) {
 	w := httptest.NewRecorder()
+	for key, value := range Bare { // as every answer has them before its handler runs
+		w.Header()[key] = value
+	}
 	w.Header().Set("Cache-Control", "no-store")
 	if err := newRenderer(t).Tickets(w, TicketsView{}); err != nil {
 		t.Fatal(err)
 	}
-	if got := w.Header().Get("Cache-Control"); got != "no-store" {
-		t.Errorf("Cache-Control is %q, want the handler's no-store", got)
+	for key, want := range map[string]string{"Cache-Control": "no-store", "Content-Security-Policy": Policy, "Referrer-Policy": "same-origin"} {
+		if got := w.Header().Get(key); got != want {
+			t.Errorf("%s is %q, want %q", key, got, want)
+		}
 	}
 }
 

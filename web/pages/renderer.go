@@ -21,6 +21,22 @@ var templateFiles embed.FS
 const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
+// Bare are the headers of answers that are no pages: nothing may be loaded from
+// them, nobody may frame or keep them. A page, and a handler that says
+// otherwise, replace them.
+var Bare = http.Header{
+	"Content-Security-Policy": {"default-src 'none'; frame-ancestors 'none'"},
+	"Referrer-Policy":         {"no-referrer"},
+	"Cache-Control":           {"no-store"},
+}
+
+// unsaid tells that no handler has set a header: it is absent, or the very
+// value of Bare.
+func unsaid(h http.Header, key string) bool {
+	is, bare := h[key], Bare[key]
+	return len(is) == 0 || len(bare) > 0 && &is[0] == &bare[0]
+}
+
 // StripePolicy is Policy for the one page with something from elsewhere: the
 // card form is Stripe's, in frames of its own, and so are the card's data
 // (https://docs.stripe.com/security/guide#content-security-policy).
@@ -106,7 +122,7 @@ func (r *Renderer) draw(w http.ResponseWriter, status int, name string, view any
 		"Permissions-Policy":      "camera=(), microphone=(), geolocation=()", // the gate's page says otherwise
 		"Cache-Control":           "private, no-cache",
 	} {
-		if h.Get(key) == "" {
+		if unsaid(h, key) {
 			h.Set(key, value)
 		}
 	}

@@ -13,12 +13,16 @@ import (
 	"path"
 	"strconv"
 	"strings"
+
+	"github.com/tdewolff/minify/v2"
+	"github.com/tdewolff/minify/v2/css"
+	"github.com/tdewolff/minify/v2/js"
 )
 
 //go:embed static
 var staticFiles embed.FS
 
-// tree is the static files, packed once: each as it is and gzipped.
+// tree is the static files, minified and packed once: each plain and gzipped.
 type tree struct {
 	hash  string // of all names and contents
 	files map[string]packed
@@ -49,11 +53,10 @@ func packStatic() (*tree, error) {
 		if err != nil {
 			return err
 		}
-		switch path.Ext(name) {
-		case ".css":
-			plain = uncomment(plain)
-		case ".js":
-			plain = unremark(plain)
+		if !strings.Contains(name, "/vendor/") {
+			if plain, err = minified(name, plain); err != nil {
+				return err
+			}
 		}
 		fmt.Fprintf(sum, "%s %d\n", name, len(plain))
 		sum.Write(plain)
@@ -65,6 +68,26 @@ func packStatic() (*tree, error) {
 	}
 	t.hash = hex.EncodeToString(sum.Sum(nil)[:6])
 	return t, nil
+}
+
+// minified is a stylesheet or module of ours without comments and spaces. Names
+// stay, so that an error in a browser's console can be found in the source.
+func minified(name string, plain []byte) ([]byte, error) {
+	m := minify.New()
+	var small bytes.Buffer
+	var err error
+	switch path.Ext(name) {
+	case ".css":
+		err = new(css.Minifier).Minify(m, &small, bytes.NewReader(plain), nil)
+	case ".js":
+		err = (&js.Minifier{KeepVarNames: true}).Minify(m, &small, bytes.NewReader(plain), nil)
+	default:
+		return plain, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return small.Bytes(), nil
 }
 
 func pack(name string, plain []byte) packed {
@@ -82,32 +105,6 @@ func pack(name string, plain []byte) packed {
 		p.zipped = zipped.Bytes()
 	}
 	return p
-}
-
-// uncomment drops the comments and indentation of a stylesheet, which no
-// string in ours contains.
-func uncomment(css []byte) []byte {
-	var b bytes.Buffer
-	for {
-		before, rest, found := bytes.Cut(css, []byte("/*"))
-		b.Write(before)
-		if !found {
-			return []byte(squeeze(b.String()))
-		}
-		_, css, _ = bytes.Cut(rest, []byte("*/"))
-	}
-}
-
-// unremark drops the lines of a module that are a comment and nothing else.
-// No template literal of ours goes over several lines.
-func unremark(module []byte) []byte {
-	var b bytes.Buffer
-	for line := range bytes.Lines(module) {
-		if !bytes.HasPrefix(bytes.TrimSpace(line), []byte("//")) {
-			b.Write(line)
-		}
-	}
-	return b.Bytes()
 }
 
 func (t *tree) url(name string) (string, error) {

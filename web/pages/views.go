@@ -128,6 +128,7 @@ type Ticket struct {
 	Name  string // of its type
 	Code  string
 	State string // issued | checked_in | transferred | revoked
+	To    string // address that a transferred one was given to
 }
 
 // TicketsView is every ticket of a fan.
@@ -139,7 +140,7 @@ type TicketsView struct {
 // TicketGroup is the tickets of one order.
 type TicketGroup struct {
 	Event   ropeline.Event
-	Order   ropeline.OrderID
+	Order   ropeline.OrderID // "" for tickets that somebody else bought
 	Tickets []Ticket
 }
 
@@ -371,6 +372,17 @@ func (v SandboxView) Over() bool {
 // Settled tells whether waiting will not change the order any more.
 func (v OrderView) Settled() bool {
 	return v.State != "pending" && (v.State != "paid" || len(v.Tickets) > 0)
+}
+
+// Live counts the tickets that let somebody in, or have done so.
+func (v OrderView) Live() int {
+	n := 0
+	for _, t := range v.Tickets {
+		if t.State == "issued" || t.State == "checked_in" {
+			n++
+		}
+	}
+	return n
 }
 
 // Payable tells whether the fan may still go and pay.

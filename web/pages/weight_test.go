@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
+	"encoding/base32"
 	"encoding/base64"
 	"io"
 	"net/http"
@@ -15,14 +16,17 @@ import (
 	"testing"
 
 	"golang.org/x/net/html"
+
+	"github.com/ropeline/ropeline/internal/qr"
 )
 
 const headers = 250 // bytes allowed for the headers of each answer (HTTP/1.1)
 
-var imported = regexp.MustCompile(`(?:from|import\() ?'(\./[a-z]+\.js)'`)
+var imported = regexp.MustCompile(`(?:from|import\() ?['"](\./[a-z]+\.js)['"]`)
 
 // The waiting page is at most 14 KB on the wire with all that it loads, lazy
-// modules and headers counted; the others at most 60 KB.
+// modules, QR codes and headers counted; the others at most 60 KB. An
+// organizer's picture has bounds of its own, see TestPictures.
 func TestWeight(t *testing.T) {
 	r := newRenderer(t)
 	full := calm
@@ -37,7 +41,7 @@ func TestWeight(t *testing.T) {
 		sum := len(zip(t, page)) + headers
 		loaded := loads(t, r, page)
 		for _, address := range loaded {
-			sum += len(get(r, address, "gzip").Body.Bytes()) + headers
+			sum += weight(t, r, address) + headers
 		}
 		t.Logf("%-28s %6d bytes, %d files", s.name, sum, 1+len(loaded))
 		if sum > most {
@@ -68,10 +72,13 @@ func loads(t *testing.T, r *Renderer, page []byte) []string {
 	var all []string
 	var add func(string)
 	add = func(address string) {
-		if !strings.HasPrefix(address, "/static/") || slices.Contains(all, address) {
-			return
+		if address == "" || strings.HasPrefix(address, "data:") || strings.HasPrefix(address, "/pictures/") || slices.Contains(all, address) {
+			return // a data: URL is weighed with the page
 		}
 		all = append(all, address)
+		if !strings.HasPrefix(address, "/static/") {
+			return
+		}
 		answer := get(r, address, "")
 		if answer.Code != http.StatusOK {
 			t.Fatalf("%s: %d", address, answer.Code)
@@ -88,6 +95,53 @@ func loads(t *testing.T, r *Renderer, page []byte) []string {
 		}
 	}
 	return all
+}
+
+// code is as long as a ticket's, and as hard to draw.
+var code = strings.ToUpper(base32.HexEncoding.EncodeToString([]byte(noise(100))))
+
+// weight is how many bytes an address brings, packed as it travels.
+func weight(t *testing.T, r *Renderer, address string) int {
+	t.Helper()
+	if strings.HasPrefix(address, "/static/") {
+		return get(r, address, "gzip").Body.Len()
+	}
+	if !strings.HasPrefix(address, "/tickets/") || !strings.HasSuffix(address, "/qr.png") {
+		t.Errorf("a page loads %s, of which nobody knows the weight", address)
+	}
+	png, err := qr.PNG(code, qr.Medium, 360)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(png)
+}
+
+// A picture keeps its room on the page before it is there, comes in a width
+// that fits, and in a list only when it is near.
+func TestPictures(t *testing.T) {
+	r := newRenderer(t)
+	shown := 0
+	for _, s := range scenes(calm) {
+		for n := range parsed(t, s.page(t, r).Body.String()).Descendants() {
+			if n.Type != html.ElementNode || n.Data != "img" {
+				continue
+			}
+			if attr(n, "width") == "" || attr(n, "height") == "" {
+				t.Errorf("%s: %s takes no room before it is there", s.name, attr(n, "src"))
+			}
+			if !strings.HasPrefix(attr(n, "src"), "/pictures/") {
+				continue
+			}
+			shown++
+			smallest := strings.HasSuffix(attr(n, "src"), "/480.jpg")
+			if lazy := attr(n, "loading") == "lazy"; !smallest || lazy == strings.Contains(attr(n, "srcset"), "960w") || strings.HasPrefix(s.name, "events") != lazy && strings.HasPrefix(s.name, "event") {
+				t.Errorf("%s: %s, srcset %q, loading %q", s.name, attr(n, "src"), attr(n, "srcset"), attr(n, "loading"))
+			}
+		}
+	}
+	if shown == 0 {
+		t.Error("no page shows a picture")
+	}
 }
 
 func get(r *Renderer, address, encoding string) *httptest.ResponseRecorder {

@@ -288,6 +288,12 @@ func problemTitle(code ropeline.Code) string {
 		return "A little slower, please"
 	case ropeline.CodeUnavailable:
 		return "We are catching our breath"
+	case ropeline.CodeTicketEnded:
+		return "This ticket has ended"
+	case ropeline.CodeOrderEnded, ropeline.CodeOrderExists, ropeline.CodeReservationEnded:
+		return "This has happened already"
+	case ropeline.CodeReservationExpired:
+		return "The hold ran out"
 	case ropeline.CodeInternal, "":
 		return "Something went wrong on our side"
 	}

@@ -20,6 +20,7 @@ type book struct {
 	captureFails bool
 	readyIn      time.Duration
 	webhooks     []webhook
+	handed       []Delivery // those of its webhooks that this process delivers at once
 }
 
 type webhook struct {
@@ -64,7 +65,7 @@ func (g *Gateway) change(ctx context.Context, ref string, fn func(*book) error) 
 			return err
 		}
 		batch := &pgx.Batch{}
-		queueBooks(batch, b)
+		queueBooks(batch, false, b)
 		return tx.SendBatch(ctx, batch).Close()
 	})
 	return g.changed(err)
@@ -73,7 +74,12 @@ func (g *Gateway) change(ctx context.Context, ref string, fn func(*book) error) 
 // turn is change for the busy ones: the pages that are opened at the same time
 // share a transaction. do may be called twice, and has no transaction to use.
 func (g *Gateway) turn(with *groupcommit.Group[turn], ref string, do func(*book) error) error {
-	return g.changed(with.Do(&turn{ref: ref, do: do}))
+	t := &turn{ref: ref, do: do}
+	err := with.Do(t)
+	if err == nil {
+		g.handing.add(t.found.handed)
+	}
+	return g.changed(err)
 }
 
 type turn struct {
@@ -98,7 +104,7 @@ func readTurns(batch *pgx.Batch, parts []*turn) {
 	})
 }
 
-func writeTurns(batch *pgx.Batch, parts []*turn) []error {
+func (g *Gateway) writeTurns(batch *pgx.Batch, parts []*turn) []error {
 	refusals := make([]error, len(parts))
 	var turned []*book
 	for i, t := range parts {
@@ -111,7 +117,7 @@ func writeTurns(batch *pgx.Batch, parts []*turn) []error {
 			turned = append(turned, t.found)
 		}
 	}
-	queueBooks(batch, turned...)
+	queueBooks(batch, g.handing.open(), turned...)
 	return refusals
 }
 
@@ -137,8 +143,9 @@ func (b *book) work(fn func(*book) error) (changed bool, err error) {
 	return len(b.webhooks) > 0 || b.state != before, err
 }
 
-// queueBooks writes the pages back, with the webhooks owed.
-func queueBooks(batch *pgx.Batch, books ...*book) {
+// queueBooks writes the pages back, with the webhooks owed. With hand, those that
+// are due at once are written as claimed by this process, and noted as handed.
+func queueBooks(batch *pgx.Batch, hand bool, books ...*book) {
 	n := len(books)
 	if n == 0 {
 		return
@@ -149,14 +156,22 @@ func queueBooks(batch *pgx.Batch, books ...*book) {
 	var owed struct {
 		ids, refs, kinds []string
 		in               []time.Duration
+		attempts         []int32
 	}
+	of := make(map[string]*book, n)
 	for i, b := range books {
+		of[b.object.Ref] = b
 		card, risk := b.object.Card, b.object.Risk
 		refs[i], states[i], declines[i], fails[i], ready[i] = b.object.Ref, b.state, b.object.Decline, b.captureFails, b.readyIn
 		fingerprints[i], brands[i], lasts[i], countries[i] = card.Fingerprint, card.Brand, card.Last4, card.Country
 		scores[i], levels[i] = int32(risk.Score), risk.Level
 		for _, w := range b.webhooks {
-			owed.ids, owed.refs, owed.kinds, owed.in = append(owed.ids, w.id), append(owed.refs, b.object.Ref), append(owed.kinds, w.kind), append(owed.in, w.in)
+			in, attempts := w.in, int32(0)
+			if hand && in == 0 {
+				in, attempts = claimTime, 1
+			}
+			owed.ids, owed.refs, owed.kinds = append(owed.ids, w.id), append(owed.refs, b.object.Ref), append(owed.kinds, w.kind)
+			owed.in, owed.attempts = append(owed.in, in), append(owed.attempts, attempts)
 		}
 	}
 	batch.Queue(`
@@ -168,9 +183,21 @@ func queueBooks(batch *pgx.Batch, books ...*book) {
 		where i.ref = u.ref`, refs, states, declines, fails, ready, fingerprints, brands, lasts, countries, scores, levels)
 	if len(owed.ids) > 0 {
 		batch.Queue(`
-			insert into sandbox_webhooks (event_id, ref, kind, due_at)
-			select id, ref, kind, now() + due from unnest($1::text[], $2::text[], $3::text[], $4::interval[]) as u(id, ref, kind, due)`,
-			owed.ids, owed.refs, owed.kinds, owed.in)
+			insert into sandbox_webhooks (event_id, ref, kind, due_at, attempts)
+			select id, ref, kind, now() + due, attempts from unnest($1::text[], $2::text[], $3::text[], $4::interval[], $5::int[]) as u(id, ref, kind, due, attempts)
+			returning seq, attempts, event_id, kind, ref, extract(epoch from created_at)::bigint`,
+			owed.ids, owed.refs, owed.kinds, owed.in, owed.attempts).Query(func(rows pgx.Rows) error {
+			var d Delivery
+			var m message
+			_, err := pgx.ForEachRow(rows, []any{&d.Seq, &d.Attempts, &m.ID, &m.Kind, &m.Intent, &m.Created}, func() error {
+				if b := of[m.Intent]; d.Attempts > 0 {
+					m.Payment = b.object.PaymentID
+					b.handed = append(b.handed, m.delivery(d.Seq, d.Attempts))
+				}
+				return nil
+			})
+			return err
+		})
 	}
 }
 

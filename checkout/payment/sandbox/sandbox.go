@@ -44,6 +44,7 @@ type Gateway struct {
 	takes   *groupcommit.Group[turn] // by the house
 	reads   *groupcommit.Reads[question]
 	due     chan struct{}
+	handing handing
 }
 
 var _ payment.Provider = (*Gateway)(nil)
@@ -53,16 +54,17 @@ func New(pool *pgxpool.Pool, k *keyring.Keyring, options Options) *Gateway {
 	if options.Late <= 0 {
 		options.Late = 10*time.Minute + 2*time.Second
 	}
-	return &Gateway{
+	g := &Gateway{
 		pool: pool, secret: k.Secret(keyring.PurposeSandbox), options: options,
+		reads: groupcommit.NewReads(pool, readIntents), due: make(chan struct{}, 1),
 		// What only the house has heard of may be written lazily: the house's own
 		// books are written after these, in the same Postgres, and are never there
 		// without them. Forgotten by both, it is done again with the same key.
 		opens: groupcommit.New(pool, groupcommit.Work[opening]{Key: func(o *opening) string { return o.intent.IdempotencyKey }, Read: insertIntents, Lazy: true}),
-		takes: groupcommit.New(pool, groupcommit.Work[turn]{Key: func(t *turn) string { return t.ref }, Read: readTurns, Write: writeTurns, Lazy: true}),
-		turns: groupcommit.New(pool, groupcommit.Work[turn]{Key: func(t *turn) string { return t.ref }, Read: readTurns, Write: writeTurns}),
-		reads: groupcommit.NewReads(pool, readIntents), due: make(chan struct{}, 1),
 	}
+	g.takes = groupcommit.New(pool, groupcommit.Work[turn]{Key: func(t *turn) string { return t.ref }, Read: readTurns, Write: g.writeTurns, Lazy: true})
+	g.turns = groupcommit.New(pool, groupcommit.Work[turn]{Key: func(t *turn) string { return t.ref }, Read: readTurns, Write: g.writeTurns})
+	return g
 }
 
 // Name is "sandbox".

@@ -86,6 +86,11 @@ type message struct {
 	Created int64              `json:"created"`
 }
 
+func (m message) delivery(seq int64, attempts int) Delivery {
+	body, _ := json.Marshal(m) // texts and a number: it cannot fail
+	return Delivery{Seq: seq, Attempts: attempts, Body: body}
+}
+
 // Delivery is a webhook that is due.
 type Delivery struct {
 	Seq      int64
@@ -106,6 +111,9 @@ func Bundle(deliveries []Delivery) []byte {
 	return slices.Concat([]byte("["), bytes.Join(bodies, []byte(",")), []byte("]"))
 }
 
+// claimTime is how long a claimed webhook is its deliverer's.
+const claimTime = 10 * time.Second
+
 // Claim takes up to limit due webhooks for delivery. One that is neither
 // Delivered nor Refused within ten seconds is due again.
 func (g *Gateway) Claim(ctx context.Context, limit int) ([]Delivery, error) {
@@ -113,20 +121,19 @@ func (g *Gateway) Claim(ctx context.Context, limit int) ([]Delivery, error) {
 	groupcommit.Lazily(batch) // forgotten, they come twice
 	var due []Delivery
 	batch.Queue(`
-		update sandbox_webhooks set attempts = attempts + 1, due_at = now() + interval '10 seconds'
+		update sandbox_webhooks set attempts = attempts + 1, due_at = now() + $2::interval
 		where seq in (
-			select seq from sandbox_webhooks where delivered_at is null and due_at <= now()
+			select seq from sandbox_webhooks where due_at <= now()
 			order by due_at, seq limit $1 for update skip locked)
 		returning seq, attempts, event_id, kind, ref, extract(epoch from created_at)::bigint,
-			(select coalesce(metadata->>'payment', '') from sandbox_intents i where i.ref = sandbox_webhooks.ref)`, limit).Query(func(rows pgx.Rows) (err error) {
+			(select coalesce(metadata->>'payment', '') from sandbox_intents i where i.ref = sandbox_webhooks.ref)`, limit, claimTime).Query(func(rows pgx.Rows) (err error) {
 		due, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Delivery, error) {
 			var d Delivery
 			var m message
 			if err := row.Scan(&d.Seq, &d.Attempts, &m.ID, &m.Kind, &m.Intent, &m.Created, &m.Payment); err != nil {
 				return d, err
 			}
-			d.Body, _ = json.Marshal(m)
-			return d, nil
+			return m.delivery(d.Seq, d.Attempts), nil
 		})
 		return err
 	})
@@ -136,8 +143,8 @@ func (g *Gateway) Claim(ctx context.Context, limit int) ([]Delivery, error) {
 	return due, nil
 }
 
-// Due gets a word when webhooks may have become due through this process; it is
-// a hint, whoever misses it looks again a moment later.
+// Due gets a word when TakeHanded may have something; it is a hint, whoever
+// misses it looks again a moment later.
 func (g *Gateway) Due() <-chan struct{} { return g.due }
 
 // Hurry gives that word.
@@ -150,7 +157,7 @@ func (g *Gateway) Hurry() {
 
 // Delivered notes that the receiver took these webhooks.
 func (g *Gateway) Delivered(ctx context.Context, seqs ...int64) error {
-	_, err := groupcommit.Exec(ctx, g.pool, "update sandbox_webhooks set delivered_at = now() where seq = any($1) and delivered_at is null", seqs)
+	_, err := groupcommit.Exec(ctx, g.pool, "delete from sandbox_webhooks where seq = any($1)", seqs)
 	return err
 }
 
@@ -159,6 +166,6 @@ func (g *Gateway) Delivered(ctx context.Context, seqs ...int64) error {
 func (g *Gateway) Refused(ctx context.Context, seqs ...int64) error {
 	_, err := groupcommit.Exec(ctx, g.pool, `
 		update sandbox_webhooks set due_at = now() + least(interval '0.25 seconds' * power(2, least(attempts, 10)), interval '1 minute')
-		where seq = any($1) and delivered_at is null`, seqs)
+		where seq = any($1)`, seqs)
 	return err
 }

@@ -1,6 +1,8 @@
 // Calls to the server that never throw: the answer is {ok, status, body}, and
 // when it is not ok body has a code and a detail that a fan can read.
 
+import { reach } from './reach.js';
+
 export async function call(method, path, { body, headers, timeout = 12000 } = {}) {
   try {
     const answer = await fetch(path, {
@@ -12,9 +14,11 @@ export async function call(method, path, { body, headers, timeout = 12000 } = {}
       headers: { Accept: 'application/json', ...(body !== undefined && { 'Content-Type': 'application/json' }), ...headers },
     });
     const text = await answer.text();
+    reach(true);
     const parsed = text ? JSON.parse(text) : {};
     return { ok: answer.ok, status: answer.status, body: answer.ok || parsed.code ? parsed : unknown(answer.status) };
   } catch {
+    reach(false);
     return { ok: false, status: 0, body: { code: 'offline', detail: 'No connection to the box office.' } };
   }
 }

@@ -1,75 +1,74 @@
-// The form for a new event.
+// What JavaScript adds to the form for a new event: rows without a round trip,
+// times to begin with, and the server's preview while somebody types. The form
+// works without it.
 import { call } from './api.js';
-import { minor } from './money.js';
-import { count, plural } from './words.js';
 
 const form = document.querySelector('[data-f=form]');
 const rows = document.querySelector('[data-f=types]');
-const trouble = document.querySelector('[data-f=trouble]');
-const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const preview = document.querySelector('[data-f=preview]');
 
-function local(ms) {
-  const at = new Date(Math.ceil(ms / 60000) * 60000);
-  return new Date(at - at.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+const minutes = 60000;
+const begin = Math.ceil(Date.now() / minutes) * minutes;
+const usual = { drop: begin + 15 * minutes, closes: begin + 24 * 60 * minutes, starts: begin + 30 * 24 * 60 * minutes };
+const written = {};
+
+// suggest writes the usual times by the venue's clock, where nobody wrote one.
+function suggest() {
+  for (const [name, at] of Object.entries(usual)) {
+    if (form[name].value && form[name].value !== written[name]) continue;
+    try {
+      form[name].value = new Date(at).toLocaleString('sv', { timeZone: form.zone.value.trim() }).replace(' ', 'T').slice(0, 16);
+      written[name] = form[name].value;
+    } catch {
+      return; // not a time zone yet
+    }
+  }
 }
 
-form.zone.value ||= zone;
-document.querySelector('span[data-f=zone]').textContent = ` (${zone})`;
-form.drop.value ||= local(Date.now() + 15 * 60000);
-form.closes.value ||= local(Date.now() + 24 * 3600000);
-form.starts.value ||= local(Date.now() + 30 * 24 * 3600000);
+form.zone.value ||= Intl.DateTimeFormat().resolvedOptions().timeZone;
+form.zone.addEventListener('input', suggest);
+suggest();
 
 const empty = rows.firstElementChild.cloneNode(true);
+for (const input of empty.querySelectorAll('input:not([name=most])')) input.value = '';
+const shown = () => rows.querySelectorAll('[data-do=remove]').forEach((button) => { button.hidden = rows.children.length === 1; });
 rows.addEventListener('click', (click) => {
-  if (click.target.dataset.do === 'remove' && rows.children.length > 1) click.target.closest('[data-type]').remove();
+  if (click.target.dataset.do !== 'remove') return;
+  click.target.closest('[data-type]').remove();
+  shown();
+  foresee();
 });
-form.querySelector('[data-do=add]').addEventListener('click', () => {
+form.querySelector('[value=row]').addEventListener('click', (click) => {
+  click.preventDefault();
   const row = empty.cloneNode(true);
   rows.append(row);
+  shown();
   row.querySelector('input').focus();
 });
+shown();
 
-form.addEventListener('input', () => {
-  const seats = [...rows.querySelectorAll('[name=capacity]')].reduce((sum, e) => sum + Number(e.value), 0);
-  const rate = Number(form.rate.value);
-  const minutes = Math.ceil(seats / 2 / rate);
-  document.querySelector('[data-f=preview]').textContent = seats && rate
-    ? `At ${count(rate)} fans a minute who buy two tickets each, ${count(seats)} tickets are sold after about ${count(minutes)} ${plural(minutes, 'minute', 'minutes')}.`
-    : '';
-});
-
-function fail(words, element) {
-  trouble.textContent = words;
-  trouble.hidden = false;
-  (element || trouble).scrollIntoView({ block: 'center' });
-  element?.focus();
-}
-
-form.addEventListener('submit', async (submit) => {
-  submit.preventDefault();
-  trouble.hidden = true;
-  const currency = form.currency.value.trim().toUpperCase();
-  if (!/^[A-Z]{3}$/.test(currency)) return fail('A currency is three letters, such as EUR.', form.currency);
-  const when = (name) => new Date(form[name].value).toISOString();
-  const types = [];
-  for (const row of rows.children) {
-    const value = (name) => row.querySelector(`[name=${name}]`).value;
-    const amount = minor(value('price'), currency);
-    if (Number.isNaN(amount)) return fail(`“${value('price')}” is not a price in ${currency}.`, row.querySelector('[name=price]'));
-    const most = Number(value('most'));
-    types.push({ name: value('type'), price: { minor: amount, currency }, capacity: Number(value('capacity')), max_per_order: most, max_per_fan: most });
+// foresee asks the server what the numbers lead to, and not while somebody types.
+let asking;
+let asked = '';
+function foresee() {
+  const number = (field) => (field.value === '' ? undefined : Number(field.value));
+  const body = {
+    rate_per_minute: number(form.rate), burst: number(form.burst), max_shoppers: number(form.shoppers), fans: number(form.fans),
+    tickets: [...rows.querySelectorAll('[name=capacity]')].reduce((sum, field) => sum + Number(field.value), 0),
+  };
+  const question = JSON.stringify(body);
+  if (question === asked) return;
+  asked = question;
+  clearTimeout(asking);
+  const known = [form.rate, form.burst, form.shoppers, form.fans, ...rows.querySelectorAll('[name=capacity]')].every((field) => field.value === '' || field.checkValidity());
+  if (!body.tickets || body.fans === undefined || !known) {
+    preview.textContent = '';
+    return;
   }
-  const button = submit.submitter || form.querySelector('.large');
-  button.disabled = true;
-  const answer = await call('POST', '/admin/events', {
-    body: {
-      draft: submit.submitter?.value === 'draft', name: form.elements.name.value, description: form.description.value,
-      venue: { name: form.venue.value, address: form.address.value, city: form.city.value, time_zone: form.zone.value.trim() },
-      starts_at: when('starts'), lobby_at: form.lobby.value ? when('lobby') : undefined, drop_at: when('drop'), closes_at: when('closes'), one_per: form.oneper.value, ticket_types: types,
-      rules: { rate_per_minute: Number(form.rate.value), burst: Number(form.burst.value), max_shoppers: Number(form.shoppers.value) },
-    },
-  });
-  if (answer.ok) return location.assign(`/admin/events/${answer.body.id}`);
-  button.disabled = false;
-  fail(answer.status === 0 ? 'No connection. Look at the list of events before you try again: the event may be there.' : answer.body.detail);
-});
+  asking = setTimeout(async () => {
+    const answer = await call('POST', '/admin/events/preview', { body });
+    if (question === asked) preview.textContent = answer.ok ? answer.body.words : '';
+  }, 400);
+}
+form.addEventListener('input', foresee);
+form.querySelector('[value=preview]').hidden = true;

@@ -10,6 +10,13 @@ const words = {
   bad_signature: ['✕', 'Not a ticket'],
   unsure: ['?', 'Cannot tell'],
 };
+const voidWords = {
+  transfer: 'Given away: only the code of whoever has it now lets in.',
+  reissue: 'Replaced by a newer code.',
+  refund: 'Its money went back.',
+  canceled: 'The event is canceled.',
+  organizer: 'Revoked by the organizer.',
+};
 const closeAfter = 4000;
 
 export const word = (result) => (words[result] || words.unsure)[1];
@@ -18,12 +25,12 @@ export const clock = (at) => new Date(at).toLocaleTimeString([], { hour: '2-digi
 const day = (at) => (new Date(at).toDateString() === new Date().toDateString() ? '' : `${new Date(at).toLocaleDateString()} `);
 
 // detail says in a line or two what the result rests on.
-export function detail({ result, first, ticket_type: type, offline, why }) {
+export function detail({ result, first, cause, ticket_type: type, offline, why }) {
   const lines = [];
   if (why) lines.push(why);
   if (result === 'accepted' && type) lines.push(type);
   if (result === 'already' && first) lines.push(`${day(first.at)}${clock(first.at)}\n${first.gate}`);
-  if (result === 'revoked') lines.push('Revoked, given away, or replaced by a newer code.');
+  if (result === 'revoked') lines.push(voidWords[cause] || 'Revoked, given away, or replaced by a newer code.');
   if (result === 'bad_signature') lines.push('This house did not sign the code.');
   if (offline && result === 'accepted') lines.push('Checked offline: another gate that is offline may have let it in too.');
   return lines.join('\n');

@@ -16,6 +16,7 @@ export function follow(path, { status, link, lost, seen = '' }) {
   let socket, timer, retry, polling, stopped;
   let mute = 0; // polls that were answered while no socket could be had
   let heard = 0; // frames so far: an answer older than a frame is dropped
+  let live; // this socket has brought a frame
   let drops = 0;
   let fails = 0;
 
@@ -28,10 +29,12 @@ export function follow(path, { status, link, lost, seen = '' }) {
     clearTimeout(retry);
     if (stopped || socket) return;
     const stream = mute > 1;
+    live = false;
     address.search = `?offset=${seen}`;
     const mine = (socket = stream ? new EventSource(path + '/sse' + address.search) : new WebSocket(address));
     mine.onmessage = (event) => {
       heard++;
+      live = true;
       drops = fails = 0;
       if (!stream) mute = 0;
       clearTimeout(timer);
@@ -74,8 +77,11 @@ export function follow(path, { status, link, lost, seen = '' }) {
         fails = 0;
         if (!socket) mute++;
         next = body.next_ms || next;
-        link(heard === before ? 'poll' : 'live', Math.round(next / 1000));
+        const open = live && socket?.readyState === 1;
+        const fresh = heard !== before || (open && body.offset === seen);
+        link(fresh ? 'live' : 'poll', Math.round(next / 1000));
         if (heard === before) tell(body);
+        if (open && !fresh) again(); // a path that brought no news is dead
       } else if (answer.status === 404 || answer.status === 401) {
         lost(body);
       } else {
@@ -87,16 +93,25 @@ export function follow(path, { status, link, lost, seen = '' }) {
       link('off');
     } finally {
       polling = false;
-      if (!stopped) timer = setTimeout(poll, some(socket?.readyState === 1 && heard ? Math.max(next, 60000) : next));
+      if (!stopped) timer = setTimeout(poll, some(live && socket?.readyState === 1 ? Math.max(next, 60000) : next));
     }
   }
 
-  // wake asks at once: a phone's tab that slept comes back to the truth.
-  function wake() {
+  function again() {
+    const old = socket;
+    socket = undefined;
+    old?.close();
+    connect();
+  }
+
+  // wake asks at once: a phone's tab that slept comes back to the truth. Another
+  // network needs another socket.
+  function wake(event) {
     if (stopped || document.hidden) return;
     drops = fails = 0;
     poll();
-    connect();
+    if (event?.type === 'online') again();
+    else connect();
   }
 
   const shown = (event) => event.persisted && wake();

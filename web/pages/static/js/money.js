@@ -14,11 +14,3 @@ export const price = ({ minor, currency }) => maker(currency).format(minor / 10 
 // whole is price without cents, for large sums.
 export const whole = ({ minor, currency }) =>
   new Intl.NumberFormat('en', { style: 'currency', currency, maximumFractionDigits: 0 }).format(minor / 10 ** digits(currency));
-
-// minor reads "12.50" or "12,50" as an amount in minor units; NaN when it is none.
-export function minor(text, currency) {
-  const match = /^\s*(\d{1,9})(?:[.,](\d+))?\s*$/.exec(text);
-  const places = digits(currency);
-  if (!match || (match[2] || '').length > places) return NaN;
-  return Number(match[1] + (match[2] || '').padEnd(places, '0'));
-}

@@ -18,3 +18,4 @@ async function look(turn) {
 }
 look(0);
 document.addEventListener('visibilitychange', () => document.hidden || look(0));
+addEventListener('online', () => look(0));

@@ -231,7 +231,8 @@ async function look() {
     if (ok && scene === 'choose') {
       const words = choice.stock(body.ticket_types);
       if (words) trouble(words);
-      if (body.phase === 'closed') end('The sale has ended', 'No more tickets are sold for this event.', '/', 'See other events');
+      if (body.canceled_at) end('The event is canceled', 'It will not take place, and nothing was reserved for you. What was bought is given back by itself.', `/events/${event}`, 'To the event');
+      else if (body.phase === 'closed') end('The sale has ended', 'No more tickets are sold for this event. What you bought stays yours.', '/users/me/tickets', 'My tickets');
     }
   }
   looking = setTimeout(look, (live ? 15000 : 2000) * (0.9 + Math.random() * 0.2));
@@ -239,6 +240,10 @@ async function look() {
 document.addEventListener('visibilitychange', () => document.hidden || look());
 
 // — where this tab was —
+
+// The back button shows this page from memory: what was ordered or ran out
+// meanwhile is told by a fresh one.
+addEventListener('pageshow', (show) => show.persisted && location.reload());
 
 async function resume() {
   const asked = kept(names.asked);

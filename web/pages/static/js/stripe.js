@@ -1,6 +1,7 @@
 // The payment page with Stripe's Payment Element. The card's data stay in
 // Stripe's frames; this module mounts them, says how it went, and leads on.
 import { down } from './clock.js';
+import './reach.js';
 
 const { script: source, key, secret, order } = document.getElementById('stripe').dataset;
 const find = (name) => document.querySelector(`[data-f=${name}]`);
