@@ -117,7 +117,11 @@ func TestDeafSocketsHoldNobodyUp(t *testing.T) {
 	hear(func(frame string) bool { return strings.Contains(frame, `"pass":`) })
 	for deadline := time.Now().Add(4 * writeTimeout); value(t, slow) < all; <-time.After(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%v of %d were cut off as slow, %v are held", value(t, slow), all, value(t, h.hub.metrics.held))
+			t.Fatalf("%v of %d were cut off as slow, %v are held, %d are left",
+				value(t, slow), all, value(t, h.hub.metrics.held), r.sockets.Load())
+		}
+		if value(t, h.hub.metrics.held)+value(t, slow) < all {
+			toggle() // the kernel packed what it kept for some of them, and took all that was held
 		}
 	}
 	if n := r.sockets.Load(); n != 1 {
