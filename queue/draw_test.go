@@ -320,19 +320,24 @@ func TestALostLobbyWaitsForItsFans(t *testing.T) {
 
 // Redis is lost right after the draw: fans who never heard of their number
 // come back to it with the place of the lobby, or with none when that answer
-// was lost too. The node hears of the loss from the first of them.
+// was lost too. A node hears of the loss from the first of them whom it serves.
 func TestTheDrawsNumbersSurviveALossOfRedis(t *testing.T) {
 	h := newHouse(t)
+	nodes := []*Line{h.line, h.node()}
 	event, crowd := h.lobby(Plan{}), fans(60)
-	places := joinAll(t, event, []*Line{h.line}, crowd, nil)
+	places := joinAll(t, event, nodes, crowd, nil)
 	expected := want(h.finish(event), crowd)
 	h.lose()
 	for at, i := range rand.Perm(60) {
 		claim := &places[i]
-		if at%2 == 1 {
+		if at%2 == 0 {
 			claim = nil
 		}
-		if p := h.join(event, crowd[i], claim); p.Number != expected[crowd[i]] {
+		p, err := nodes[at%4/2].Join(t.Context(), event, crowd[i], claim)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Number != expected[crowd[i]] {
 			t.Fatalf("%s comes back as %d, want %d", crowd[i], p.Number, expected[crowd[i]])
 		}
 	}

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"math"
 	"strconv"
 	"strings"
 
@@ -14,6 +15,7 @@ type joining struct {
 	event ropeline.EventID
 	fan   ropeline.FanID
 	claim *Place
+	known int64 // the epoch up to which the draw was asked for what it gave this fan
 }
 
 // Join gives a fan a number in the line of an event, or while its lobby is open
@@ -28,13 +30,14 @@ func (l *Line) Join(ctx context.Context, event ropeline.EventID, fan ropeline.Fa
 	if claim != nil && (claim.Event != event || claim.Fan != fan) {
 		return Place{}, ropeline.Errorf(ropeline.CodePlaceInvalid, "This place belongs to another fan or another event.")
 	}
-	if known := l.epochs.of(event); claim == nil && known > 1 || claim != nil && claim.InLobby() && claim.Epoch < known {
+	known := l.epochs.of(event)
+	if claim == nil && known > 1 || claim != nil && claim.InLobby() && claim.Epoch < known {
 		var err error
 		if claim, err = l.drawnClaim(ctx, event, fan); err != nil {
 			return Place{}, err
 		}
 	}
-	place, err := l.joins.Do(ctx, joining{event: event, fan: fan, claim: claim})
+	place, err := l.joins.Do(ctx, joining{event: event, fan: fan, claim: claim, known: known})
 	if _, ours := errors.AsType[*ropeline.Error](err); err != nil && !ours {
 		err = ropeline.Unavailable(err)
 	}
@@ -86,7 +89,7 @@ func oneEvent(joins []joining) bool {
 // was restored, and again with a new block when the numbers ran out.
 func (l *Line) joinEvent(ctx context.Context, event ropeline.EventID, joins []joining, results []batch.Result[Place]) {
 	l.metrics.batches.Observe(float64(len(joins)))
-	fans, claims := packJoins(joins)
+	fans, claims, known := packJoins(joins)
 	fail := func(err error) { // those who have no number yet
 		for i := range results {
 			if results[i].Value.Fan == "" {
@@ -95,7 +98,7 @@ func (l *Line) joinEvent(ctx context.Context, event ropeline.EventID, joins []jo
 		}
 	}
 	for range 6 {
-		reply, err := l.callJoin(ctx, event, fans, claims)
+		reply, err := l.callJoin(ctx, event, fans, claims, known)
 		if err != nil {
 			fail(ropeline.Unavailable(err))
 			return
@@ -125,8 +128,9 @@ func (l *Line) joinEvent(ctx context.Context, event ropeline.EventID, joins []jo
 					fail(err)
 					return
 				}
+				joins[i].known = reply.epoch
 			}
-			fans, claims = packJoins(joins)
+			fans, claims, known = packJoins(joins)
 			continue
 		}
 		if !waiting {
@@ -153,10 +157,10 @@ type joinReply struct {
 	numbers               string
 }
 
-func (l *Line) callJoin(ctx context.Context, event ropeline.EventID, fans, claims string) (joinReply, error) {
+func (l *Line) callJoin(ctx context.Context, event ropeline.EventID, fans, claims string, known int64) (joinReply, error) {
 	keys := KeysOf(event)
 	raw, err := l.scripts.join.Run(ctx, l.redis.Write,
-		[]string{keys.Meta, keys.Waiting, keys.Gone, keys.Lost, keys.Lobby}, fans, l.blocks.coveredTo(event), claims).Slice()
+		[]string{keys.Meta, keys.Waiting, keys.Gone, keys.Lost, keys.Lobby}, fans, l.blocks.coveredTo(event), claims, known).Slice()
 	if err != nil {
 		return joinReply{}, err
 	}
@@ -217,13 +221,18 @@ func (r joinReply) places(event ropeline.EventID, joins []joining, results []bat
 }
 
 // packJoins writes the fans into one argument, so that a batch costs a handful
-// of allocations and not one for each fan.
-func packJoins(joins []joining) (fans, claims string) {
+// of allocations and not one for each fan. The draw was asked for what it gave
+// those who claim nothing up to the epoch known.
+func packJoins(joins []joining) (fans, claims string, known int64) {
 	packed := make([]byte, 0, len(joins)*idLength)
 	var claimed []byte
+	known = math.MaxInt64
 	for i := range joins {
 		packed = append(packed, joins[i].fan...)
-		if claim := joins[i].claim; claim != nil {
+		claim := joins[i].claim
+		if claim == nil {
+			known = min(known, joins[i].known)
+		} else {
 			claimed = strconv.AppendInt(claimed, int64(i+1), 10)
 			claimed = append(claimed, ':')
 			claimed = strconv.AppendInt(claimed, claim.Number, 10)
@@ -232,5 +241,5 @@ func packJoins(joins []joining) (fans, claims string) {
 			claimed = append(claimed, ';')
 		}
 	}
-	return string(packed), string(claimed)
+	return string(packed), string(claimed), known
 }

@@ -233,7 +233,7 @@ func BenchmarkEvalPerJoin(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			fan := ropeline.NewID[ropeline.FanID]()
-			if _, err := h.line.callJoin(context.Background(), event, string(fan), ""); err != nil {
+			if _, err := h.line.callJoin(context.Background(), event, string(fan), "", 1); err != nil {
 				b.Fatal(err)
 			}
 		}

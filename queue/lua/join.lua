@@ -3,9 +3,10 @@
 -- ARGV: 1 the fans' ids, 26 bytes each, one after the other
 --       2 covered: numbers below it are reserved in Postgres (0: nothing new to tell)
 --       3 claims: "i:number:epoch;" for each fan i (from 1) who holds an earlier place; number -1: one in the lobby
+--       4 known: the epoch up to which the draw was asked for what it gave the fans who claim nothing
 -- Returns: {epoch, next, reserved, numbers}: numbers are joined by ",", "-" for a fan
---       who has to wait for the next block, "L" for a fan in the lobby, "C" for one whose place is of the
---       lobby of an older epoch and who must claim what the draw gave; "F" alone when all fans are new
+--       who has to wait for the next block or for a "C" before, "L" for a fan in the lobby, "C" for one who must claim first what the
+--       draw gave, because a newer epoch than that of the place in the lobby, or than known, has begun; "F" alone when all fans are new
 --       and have the n numbers below next, in their order; {0, 0, 0, ""} when the line
 --       must be restored; {epoch, 0, 0, "D"} while the entrants of the draw are being written down
 -- Cost: O(n log N) for n fans; one command when all are new, else four, and four for each number that is taken back
@@ -17,6 +18,7 @@ if meta[1] ~= life then
 end
 local epoch, first, reserved, floor = tonumber(meta[2]), tonumber(meta[3]), tonumber(meta[4]), tonumber(meta[5])
 local next, covered = first, tonumber(ARGV[2])
+local unasked = epoch > 1 and tonumber(ARGV[4]) < epoch -- the draw, for those who claim nothing
 
 local count = #ARGV[1] / 26
 if count < 1 or count > 256 or count ~= math.floor(count) then
@@ -32,7 +34,7 @@ end
 
 -- A crowd is nearly always new: the next numbers, unless somebody stands there already or twice. Then
 -- those numbers are taken back at once, which nobody has seen, and each fan is looked up.
-if not meta[6] and ARGV[3] == '' and first + count <= reserved then
+if not meta[6] and not unasked and ARGV[3] == '' and first + count <= reserved then
   local all = {}
   for i = 1, count do
     all[2 * i - 1] = string.format('%d', first + i - 1) -- cheaper than Redis' own way from a number
@@ -84,15 +86,17 @@ for i, claim in pairs(claims) do
   end
 end
 
+local asks = false -- somebody must claim first: who comes after waits for that
 for i = 1, count do
   local fan, claim = fans[i], claims[i]
   if given[fan] then
     numbers[i] = given[fan]
   elseif entrants[i] == 1 and not numbers[i] then
     numbers[i] = 'L'
-  elseif not numbers[i] and claim and claim[1] < 0 and claim[2] < epoch then
+  elseif not numbers[i] and (claim and claim[1] < 0 and claim[2] < epoch or unasked and not claim) then
     numbers[i] = 'C'
-  elseif not numbers[i] and next < reserved then
+    asks = true
+  elseif not numbers[i] and not asks and next < reserved then
     give(fan, next)
     numbers[i] = given[fan]
     next = next + 1
