@@ -142,7 +142,7 @@ func (c *Checkout) writeLooks(batch *pgx.Batch, parts []*look) []error {
 		}
 	}
 	if len(webhooks) > 0 {
-		batch.Queue("insert into webhook_events (provider, event_id) select * from unnest($1::text[], $2::text[]) on conflict do nothing", gateways, webhooks)
+		queueHeard(batch, gateways, webhooks)
 	}
 	queueSights(batch, sights)
 	return refusals

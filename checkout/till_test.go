@@ -321,3 +321,38 @@ func TestStripeMisbehaves(t *testing.T) {
 	}
 	l.audit(e)
 }
+
+// That money was taken which the house knows to be its own is not asked for, and
+// noted; the same of money that the house does not know of is.
+func TestCapturesThatAreKnown(t *testing.T) {
+	l, fake := stripeTillOver(t, Options{})
+	e := l.event(kind{100, 1, 100, 4250})
+	o := l.order(l.hold(e, fan(), 1))
+	asked := func() int { return fake.Calls("GET /v1/payment_intents/:id") }
+	noted := func() int { return count(t, l.pair.Pool, "select count(*) from webhook_events") }
+	l.approve(o)
+	for _, body := range l.take() {
+		l.post(body)
+	}
+	l.work("paid", l.is(o, OrderPaid, PaymentConfirmed))
+	askedBefore, notedBefore := asked(), noted()
+	bodies := l.take()
+	for range 2 {
+		for _, body := range bodies {
+			l.post(body)
+		}
+	}
+	if len(bodies) != 1 || asked() != askedBefore || noted() != notedBefore+1 {
+		t.Errorf("%d messages: asked %d times more, noted %d more", len(bodies), asked()-askedBefore, noted()-notedBefore)
+	}
+	behind := l.order(l.hold(e, fan(), 1))
+	l.approve(behind)
+	l.behind(behind)
+	bodies, askedBefore = l.take(), asked()
+	l.post(bodies[len(bodies)-1])
+	if asked() != askedBefore+1 {
+		t.Errorf("asked %d times", asked()-askedBefore)
+	}
+	l.settle("paid as well", l.is(behind, OrderPaid, PaymentConfirmed))
+	l.audit(e)
+}

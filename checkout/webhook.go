@@ -21,7 +21,8 @@ const askTime = 500 * time.Millisecond
 // Webhook takes a message of a gateway: of any that this house has, told apart
 // by their signatures. It only names an intent, whose truth is asked for before
 // anything is believed; so messages may come late, twice and in any order. The
-// message's id is written down in the transaction of its effect. A gateway that
+// message's id is written down in the transaction of its effect. That money was
+// taken which is ours already needs no asking: it has no effect. A gateway that
 // is slow to say the truth, or does not, is asked by a worker instead: then the
 // effect is the payment's look_at.
 //
@@ -54,12 +55,15 @@ func (c *Checkout) hear(ctx context.Context, gateway payment.Provider, event pay
 	if event.Ref == "" {
 		return nil
 	}
-	m := &message{gateway: gateway.Name(), id: event.ID, payment: event.PaymentID}
+	m := &message{gateway: gateway.Name(), id: event.ID, payment: event.PaymentID, captured: event.Captured}
 	if err := c.messages.Do(context.WithoutCancel(ctx), m); err != nil {
 		return ropeline.Unavailable(err)
 	}
 	if m.seen {
 		return nil
+	}
+	if m.captured && m.known == event.Ref {
+		return asError(c.heard.Do(m))
 	}
 	n := news{gateway: m.gateway, webhook: m.id, asked: m.now, known: m}
 	err := n.ask(ctx, gateway, event.Ref, askTime)
@@ -80,10 +84,12 @@ func (c *Checkout) hear(ctx context.Context, gateway payment.Provider, event pay
 type message struct {
 	gateway, id string // of a webhook; empty: there is none
 	payment     ropeline.PaymentID
+	captured    bool // the webhook tells of a capture, and of nothing else
 
 	seen  bool
 	now   time.Time
-	found bool // the payment is ours, and not authorized yet
+	known string // the gateway's name for the payment, when the money is ours already
+	found bool   // the payment is ours, and not authorized yet
 	what  Authorized
 }
 
@@ -93,7 +99,7 @@ func readMessages(batch *pgx.Batch, parts []*message) {
 	told := map[[2]string][]*message{}
 	var gateways, ids, payments []string
 	for _, m := range parts {
-		*m = message{gateway: m.gateway, id: m.id, payment: m.payment}
+		*m = message{gateway: m.gateway, id: m.id, payment: m.payment, captured: m.captured}
 		if m.payment != "" {
 			if of[m.payment] = append(of[m.payment], m); len(of[m.payment]) == 1 {
 				payments = append(payments, string(m.payment))
@@ -122,18 +128,39 @@ func readMessages(batch *pgx.Batch, parts []*message) {
 	}
 	if len(payments) > 0 {
 		batch.Queue(`
-			select p.id, p.event_id, p.order_id, o.fan_id, p.declines from payments p join orders o on o.id = p.order_id
-			where p.id = any($1) and p.state in ('created', 'pending')`, payments).Query(func(rows pgx.Rows) error {
+			select p.id, p.event_id, p.order_id, o.fan_id, p.declines, p.provider, coalesce(p.provider_ref, ''), p.state
+			from payments p join orders o on o.id = p.order_id where p.id = any($1)`, payments).Query(func(rows pgx.Rows) error {
 			var a Authorized
-			_, err := pgx.ForEachRow(rows, []any{&a.Payment, &a.Event, &a.Order, &a.Fan, &a.Declines}, func() error {
+			var provider, ref string
+			var state PaymentState
+			_, err := pgx.ForEachRow(rows, []any{&a.Payment, &a.Event, &a.Order, &a.Fan, &a.Declines, &provider, &ref, &state}, func() error {
 				for _, m := range of[a.Payment] {
-					m.found, m.what = true, a
+					switch {
+					case state == PaymentCreated || state == PaymentPending:
+						m.found, m.what = true, a
+					case state == PaymentConfirmed && provider == m.gateway:
+						m.known = ref
+					}
 				}
 				return nil
 			})
 			return err
 		})
 	}
+}
+
+// noteHeard writes down that messages came which had nothing to tell. One that
+// is forgotten has nothing to tell when it comes again.
+func noteHeard(batch *pgx.Batch, parts []*message) {
+	gateways, ids := make([]string, len(parts)), make([]string, len(parts))
+	for i, m := range parts {
+		gateways[i], ids[i] = m.gateway, m.id
+	}
+	queueHeard(batch, gateways, ids)
+}
+
+func queueHeard(batch *pgx.Batch, gateways, ids []string) {
+	batch.Queue("insert into webhook_events (provider, event_id) select * from unnest($1::text[], $2::text[]) on conflict do nothing", gateways, ids)
 }
 
 // parseWebhook finds the gateway that has signed a message.

@@ -40,6 +40,9 @@ func Apply(ctx context.Context, databaseURL string) error {
 	return nil
 }
 
+// Files are the migrations, each with the way up and the way down.
+func Files() fs.FS { return files }
+
 // Fingerprint tells one schema from another: 16 hex digits over all files.
 func Fingerprint() string {
 	sum := sha256.New()

@@ -1,8 +1,12 @@
 package migrations_test
 
 import (
+	"context"
 	"sync"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/tern/v2/migrate"
 
 	"github.com/ropeline/ropeline/internal/engines"
 	"github.com/ropeline/ropeline/migrations"
@@ -28,6 +32,48 @@ func TestApplyAgainAndAtOnce(t *testing.T) {
 	var tables int
 	if err := pair.Pool.QueryRow(t.Context(), "select count(*) from pg_tables where schemaname = 'public'").Scan(&tables); err != nil || tables < 15 {
 		t.Errorf("%d tables, %v", tables, err)
+	}
+}
+
+// Each migration can be taken back, and made again.
+func TestDownAndUp(t *testing.T) {
+	pair := engines.Test(t)
+	conn, err := pgx.Connect(t.Context(), pair.DatabaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	shape := func() (shape string) {
+		err := conn.QueryRow(t.Context(), `
+			select string_agg(what, e'\n' order by what) from (
+				select format('%s.%s %s %s', table_name, column_name, data_type, column_default) from information_schema.columns where table_schema = 'public'
+				union all select indexdef from pg_indexes where schemaname = 'public'
+				union all select format('%s: %s', conrelid::regclass, pg_get_constraintdef(oid)) from pg_constraint where connamespace = 'public'::regnamespace
+				union all select pg_get_triggerdef(oid) from pg_trigger where not tgisinternal
+			) all_of_it (what)`).Scan(&shape)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return shape
+	}
+	before := shape()
+	migrator, err := migrate.NewMigrator(t.Context(), conn, "schema_version")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := migrator.LoadMigrations(migrations.Files()); err != nil {
+		t.Fatal(err)
+	}
+	for version := int32(len(migrator.Migrations)) - 1; version >= 0; version-- {
+		if err := migrator.MigrateTo(t.Context(), version); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := migrator.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if after := shape(); after != before {
+		t.Errorf("another schema than before:\n%s\n\n%s", before, after)
 	}
 }
 

@@ -162,6 +162,9 @@ type Event struct {
 	// PaymentID is the intent's owner, where the message names it: for a payment
 	// whose own call to the gateway was answered into the void.
 	PaymentID ropeline.PaymentID
+	// Captured: it tells that the money was taken, and of nothing else. Who knows
+	// that already has nothing to ask for.
+	Captured bool
 }
 
 // ErrSignature is returned for a webhook that the gateway did not sign.

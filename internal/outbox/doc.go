@@ -24,7 +24,7 @@
 //
 //  1. read the last number that was handed out, H;
 //  2. take a transaction id, X. A number is handed out only to a transaction
-//     that has its id (see next_outbox_seq in the schema), so whoever has a
+//     that has its id (see the default of outbox.seq in the schema), so whoever has a
 //     number up to H has an id below X;
 //  3. when no transaction below X runs any more (xmin of a fresh snapshot),
 //     every row up to H is either visible or will never be.

@@ -181,7 +181,7 @@ func (g *Gateway) Capture(ctx context.Context, ref, key string) (payment.Object,
 			b.move("failed", "intent.failed", 0)
 			refused = &payment.Error{Permanent: true, Reason: "capture_declined"}
 		case b.object.Status == payment.StatusAuthorized:
-			b.move("succeeded", "intent.captured", 0)
+			b.move("succeeded", kindCaptured, 0)
 		default:
 			refused = &payment.Error{Permanent: true, Reason: "not_capturable_" + string(b.object.Status)}
 		}

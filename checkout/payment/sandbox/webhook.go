@@ -71,10 +71,13 @@ func (g *Gateway) ParseWebhook(header http.Header, body []byte) ([]payment.Event
 	}
 	events := make([]payment.Event, len(messages))
 	for i, m := range messages {
-		events[i] = payment.Event{ID: m.ID, Kind: m.Kind, Ref: m.Intent, PaymentID: m.Payment}
+		events[i] = payment.Event{ID: m.ID, Kind: m.Kind, Ref: m.Intent, PaymentID: m.Payment, Captured: m.Kind == kindCaptured}
 	}
 	return events, nil
 }
+
+// kindCaptured is the webhook of a capture.
+const kindCaptured = "intent.captured"
 
 // message is the body of a webhook. Like Stripe's it names the object; unlike
 // Stripe's it does not repeat it, since nobody may rely on the copy.

@@ -74,6 +74,7 @@ func (g *Gateway) parseEvent(header http.Header, body []byte) (payment.Event, er
 	}
 	if object.Object == "payment_intent" {
 		event.Ref, event.PaymentID = object.ID, ropeline.PaymentID(object.Metadata["payment"])
+		event.Captured = event.Kind == "payment_intent.succeeded"
 		return event, nil
 	}
 	// A charge, a refund or a dispute names its intent, or carries it whole.
