@@ -228,6 +228,7 @@ func (b *browser) sell(app *App, event ropeline.EventID, fan *browser, tickets i
 func (b *browser) find(app *App, text, order string) {
 	b.t.Helper()
 	b.do("search for "+text, chromedp.Navigate(app.URL()+"/admin/orders"), chromedp.SendKeys(chromedp.CSS("#q"), text), chromedp.Submit(chromedp.CSS("#q")))
+	b.awaits("what was found for "+text, `document.readyState == 'complete' && location.search.includes('q=')`)
 	b.do("open the order", chromedp.Click(chromedp.CSS(`table a[href="/admin/orders/`+order+`"]`)), chromedp.WaitVisible(chromedp.CSS("#h-story")))
 }
 

@@ -57,13 +57,21 @@ func (b *browser) within(d time.Duration) (context.Context, context.CancelFunc) 
 	return context.WithTimeout(b.ctx, d)
 }
 
-// do runs one step of the story, which is named when it fails.
+// do runs one step of the story, which is named when it fails. Where the page
+// has replaced what was just found, before anything was done with it, a person
+// looks again.
 func (b *browser) do(step string, actions ...void) {
 	b.t.Helper()
 	ctx, cancel := b.within(30 * time.Second)
 	defer cancel()
-	if err := chromedp.Do(ctx, actions...); err != nil {
-		b.fail(step, err)
+	for _, action := range actions {
+		err := chromedp.Do(ctx, action)
+		for err != nil && strings.Contains(err.Error(), "Could not find node with given id") {
+			err = chromedp.Do(ctx, action)
+		}
+		if err != nil {
+			b.fail(step, err)
+		}
 	}
 }
 
