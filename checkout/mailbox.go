@@ -61,33 +61,6 @@ const (
 	pushedFull
 )
 
-// call is a script called for one event. Calls for several events have keys of
-// several hash tags, so they share a round trip and not a script.
-type call struct {
-	keys []string
-	args []any
-}
-
-// run calls a script for each of several events, in one round trip.
-func (m *mailbox) run(ctx context.Context, script *redis.Script, calls []call) []*redis.Cmd {
-	answers := make([]*redis.Cmd, len(calls))
-	if len(calls) > 1 {
-		// Each answer has its own error.
-		_, _ = m.redis.Write.Pipelined(ctx, func(p redis.Pipeliner) error {
-			for i, c := range calls {
-				answers[i] = script.EvalSha(ctx, p, c.keys, c.args...)
-			}
-			return nil
-		})
-	}
-	for i, c := range calls {
-		if answers[i] == nil || redis.HasErrorPrefix(answers[i].Err(), "NOSCRIPT") {
-			answers[i] = script.Run(ctx, m.redis.Write, c.keys, c.args...)
-		}
-	}
-	return answers
-}
-
 // push puts letters into one event's mailbox; no letters only asks whether a
 // clerk is missing. The generation is 0 when none must be woken.
 func (m *mailbox) push(ctx context.Context, event ropeline.EventID, letters []letter) (generation int64, codes []pushed, err error) {
@@ -106,7 +79,7 @@ type bundle struct {
 
 // pushAll is push for several events; it fills the bundles and returns them.
 func (m *mailbox) pushAll(ctx context.Context, bundles []bundle) []bundle {
-	calls := make([]call, len(bundles))
+	calls := make([]redisdb.Call, len(bundles))
 	for i, p := range bundles {
 		k := keysOf(p.event)
 		args := make([]any, 0, 3+2*len(p.letters))
@@ -114,9 +87,9 @@ func (m *mailbox) pushAll(ctx context.Context, bundles []bundle) []bundle {
 		for _, l := range p.letters {
 			args = append(args, l.id(), l.body())
 		}
-		calls[i] = call{keys: []string{k.letters, k.bodies, k.generation, k.lease, k.wake}, args: args}
+		calls[i] = redisdb.Call{Keys: []string{k.letters, k.bodies, k.generation, k.lease, k.wake}, Args: args}
 	}
-	for i, answer := range m.run(ctx, pushScript, calls) {
+	for i, answer := range redisdb.RunAll(ctx, m.redis.Write, pushScript, calls) {
 		p := &bundles[i]
 		var told []any
 		if told, p.err = answer.Slice(); p.err != nil {
@@ -165,7 +138,7 @@ func (m *mailbox) trim(ctx context.Context, event ropeline.EventID, token string
 
 // trimAll is trim for several events' clerks.
 func (m *mailbox) trimAll(ctx context.Context, trimmings []trimming) []batch.Result[trimmed] {
-	calls := make([]call, len(trimmings))
+	calls := make([]redisdb.Call, len(trimmings))
 	for i, t := range trimmings {
 		k := keysOf(t.event)
 		args := make([]any, 0, 5+len(t.decided))
@@ -173,10 +146,10 @@ func (m *mailbox) trimAll(ctx context.Context, trimmings []trimming) []batch.Res
 		for _, e := range t.decided {
 			args = append(args, e.id)
 		}
-		calls[i] = call{keys: []string{k.letters, k.bodies, k.lease}, args: args}
+		calls[i] = redisdb.Call{Keys: []string{k.letters, k.bodies, k.lease}, Args: args}
 	}
 	results := make([]batch.Result[trimmed], len(trimmings))
-	for i, answer := range m.run(ctx, trimScript, calls) {
+	for i, answer := range redisdb.RunAll(ctx, m.redis.Write, trimScript, calls) {
 		r := &results[i]
 		var told []any
 		if told, r.Err = answer.Slice(); r.Err != nil || number(told[0]) == 0 {

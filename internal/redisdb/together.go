@@ -14,12 +14,13 @@ import (
 type Together struct {
 	client redis.UniversalClient
 	script *redis.Script
-	calls  *batch.Batcher[scriptCall, *redis.Cmd]
+	calls  *batch.Batcher[Call, *redis.Cmd]
 }
 
-type scriptCall struct {
-	keys []string
-	args []any
+// Call is what a script is called with.
+type Call struct {
+	Keys []string
+	Args []any
 }
 
 // NewTogether makes one; timeout is that of a round trip.
@@ -32,26 +33,35 @@ func NewTogether(client redis.UniversalClient, script *redis.Script, timeout tim
 // Run returns the script's answer, which may be an error too; the error beside it
 // is that of ctx.
 func (t *Together) Run(ctx context.Context, keys []string, args ...any) (*redis.Cmd, error) {
-	return t.calls.Do(ctx, scriptCall{keys, args})
+	return t.calls.Do(ctx, Call{keys, args})
 }
 
-// run is the batcher's call. A script that Redis has forgotten is sent with the
-// calls that met that.
-func (t *Together) run(ctx context.Context, calls []scriptCall) []batch.Result[*redis.Cmd] {
+// run is the batcher's call.
+func (t *Together) run(ctx context.Context, calls []Call) []batch.Result[*redis.Cmd] {
 	results := make([]batch.Result[*redis.Cmd], len(calls))
+	for i, answer := range RunAll(ctx, t.client, t.script, calls) {
+		results[i].Value = answer
+	}
+	return results
+}
+
+// RunAll calls a script several times in one round trip; each answer has its own
+// error. The calls may have keys of different slots, which one call may not. A
+// script that Redis has forgotten is sent with the calls that met that.
+func RunAll(ctx context.Context, client redis.UniversalClient, script *redis.Script, calls []Call) []*redis.Cmd {
+	answers := make([]*redis.Cmd, len(calls))
 	if len(calls) > 1 {
-		// Each answer has its own error.
-		_, _ = t.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		_, _ = client.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for i, c := range calls {
-				results[i].Value = t.script.EvalSha(ctx, p, c.keys, c.args...)
+				answers[i] = script.EvalSha(ctx, p, c.Keys, c.Args...)
 			}
 			return nil
 		})
 	}
 	for i, c := range calls {
-		if told := results[i].Value; told == nil || redis.HasErrorPrefix(told.Err(), "NOSCRIPT") {
-			results[i].Value = t.script.Run(ctx, t.client, c.keys, c.args...)
+		if answers[i] == nil || redis.HasErrorPrefix(answers[i].Err(), "NOSCRIPT") {
+			answers[i] = script.Run(ctx, client, c.Keys, c.Args...)
 		}
 	}
-	return results
+	return answers
 }
