@@ -21,8 +21,8 @@ const askTime = 500 * time.Millisecond
 // Webhook takes a message of a gateway: of any that this house has, told apart
 // by their signatures. It only names an intent, whose truth is asked for before
 // anything is believed; so messages may come late, twice and in any order. The
-// message's id is written down in the transaction of its effect. That money was
-// taken which is ours already needs no asking: it has no effect. A gateway that
+// message's id is written down in the transaction of its effect. A capture
+// that is in the books already is not asked for: it has no effect. A gateway that
 // is slow to say the truth, or does not, is asked by a worker instead: then the
 // effect is the payment's look_at.
 //

@@ -7,7 +7,8 @@
 // that tells whether trying again can help; anything else that comes back (a
 // timeout, a cut connection) means that nobody knows, and the call is to be
 // repeated with its key. Webhooks come late, twice and out of order, so they
-// only name an intent: its truth is what Get says.
+// only name an intent: its truth is what Get says. (See Event.Captured for the
+// one thing that need not be asked for.)
 //
 //	pending ──► action_required ──► processing ──► authorized ──► captured
 //	   ▲ declined: try again             │             │
