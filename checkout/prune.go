@@ -11,8 +11,7 @@ import (
 // for weeks. It returns how many went.
 func (c *Checkout) Prune(ctx context.Context, keep time.Duration, limit int) (gone int, err error) {
 	for _, sql := range []string{
-		`delete from webhook_events where (provider, event_id) in (
-			select provider, event_id from webhook_events where received_at < now() - $1::interval order by received_at limit $2)`,
+		`delete from webhook_events where ctid = any(array(select ctid from webhook_events where received_at < now() - $1::interval limit $2))`,
 		`delete from reconciliations where id in (
 			select id from reconciliations where started_at < now() - $1::interval and alerts = 0 order by id limit $2)`,
 	} {

@@ -40,7 +40,7 @@ func (f *Fraud) Label(ctx context.Context, tx pgx.Tx, order ropeline.OrderID, fr
 // and gives each to row. Orders have pseudonyms, which are the same each time.
 func (f *Fraud) Export(ctx context.Context, event ropeline.EventID, row func(Row) error) error {
 	rows, err := f.pool.Query(ctx, `
-		select order_id, model, signals, label, score::float8 from fraud_orders where event_id = $1 order by order_id`, event)
+		select f.order_id, f.model, f.signals, f.label, f.score::float8 from orders o join fraud_orders f on f.order_id = o.id where o.event_id = $1 order by o.id`, event)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 // Event is one domain event.
 type Event struct {
 	Seq      int64            // rises with what happens, see the package doc
-	Previous int64            // the seq before it of the same event; 0: none, or not read
+	Previous int64            // the seq before it of the same event that the reader was given; 0: none, or not told
 	Event    ropeline.EventID // the event that tickets are sold for
 	Kind     Kind
 	Version  int    // of the payload's schema

@@ -12,14 +12,12 @@ import (
 const LeastKept = 7 * 24 * time.Hour
 
 // Prune removes up to limit events that are older than keep and that every
-// reader has taken. The last one of each event stays, so that the next one's
-// Previous tells the truth. It returns how many went.
+// reader has taken. It returns how many went.
 func Prune(ctx context.Context, pool *pgxpool.Pool, keep time.Duration, limit int) (int, error) {
 	tag, err := pool.Exec(ctx, `
 		delete from outbox where seq in (
 			select o.seq from outbox o
 			where o.seq <= (select min(seq) from outbox_cursors) and o.created_at < now() - $1::interval
-				and exists (select from outbox n where n.event_id = o.event_id and n.seq > o.seq)
 			order by o.seq limit $2)`, max(keep, LeastKept), limit)
 	return int(tag.RowsAffected()), err
 }

@@ -2,11 +2,14 @@ package outbox
 
 import (
 	"context"
+	"encoding/json"
 	"hash/fnv"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/ropeline/ropeline"
 )
 
 // Horizon finds up to where rows may be read. It is safe for concurrent use,
@@ -108,7 +111,6 @@ func (r *Reader) Read(ctx context.Context, take func(context.Context, []Event) e
 // while the consumer works, so that a slow consumer does not hold the horizon.
 func (r *Reader) once(ctx context.Context, settled int64, take func(context.Context, []Event) error) (n int, ours bool, err error) {
 	err = pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) error {
-		// A move of the cursor may be forgotten with a machine: the events come again.
 		if err := tx.QueryRow(ctx, "select pg_try_advisory_xact_lock($1, $2) from set_config('synchronous_commit', 'off', true)", lockClass, r.lock()).Scan(&ours); err != nil || !ours {
 			return err
 		}
@@ -120,7 +122,13 @@ func (r *Reader) once(ctx context.Context, settled int64, take func(context.Cont
 			return err
 		}
 		end := settled
+		var tails map[ropeline.EventID]int64
 		if len(events) > 0 {
+			if r.only == nil {
+				if tails, err = r.follow(ctx, tx, events); err != nil {
+					return err
+				}
+			}
 			if err := take(ctx, events); err != nil {
 				return err
 			}
@@ -129,9 +137,7 @@ func (r *Reader) once(ctx context.Context, settled int64, take func(context.Cont
 			}
 		}
 		if end = max(end, r.cursor); end > r.cursor {
-			_, err = tx.Exec(ctx, `
-				insert into outbox_cursors (consumer, seq) values ($1, $2)
-				on conflict (consumer) do update set seq = excluded.seq, moved_at = now()`, r.consumer, end)
+			err = r.move(ctx, tx, end, tails)
 		}
 		r.cursor = end
 		return err
@@ -144,20 +150,72 @@ func (r *Reader) once(ctx context.Context, settled int64, take func(context.Cont
 
 func (r *Reader) waiting(ctx context.Context, tx pgx.Tx, settled int64) ([]Event, error) {
 	sql, args := `
-		select seq, coalesce(lag(seq) over (partition by event_id order by seq),
-				(select p.seq from outbox p where p.event_id = w.event_id and p.seq < w.seq order by p.seq desc limit 1), 0),
-			event_id, kind, version, subject, payload, created_at
-		from (select * from outbox where seq > $1 and seq <= $2 order by seq limit $3) w order by seq`, []any{r.cursor, settled, r.batch}
+		select seq, event_id, kind, version, subject, payload::text, created_at
+		from outbox where seq > $1 and seq <= $2 order by seq limit $3`, []any{r.cursor, settled, r.batch}
 	if r.only != nil {
 		sql, args = `
-			select seq, 0::bigint, event_id, kind, version, subject, payload, created_at
+			select seq, event_id, kind, version, subject, payload::text, created_at
 			from outbox where seq > $1 and seq <= $2 and kind = any($4) order by seq limit $3`, append(args, r.only)
 	}
 	rows, err := tx.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[Event])
+	events := make([]Event, 0, r.batch)
+	var e Event
+	var payload string // Postgres has checked it
+	_, err = pgx.ForEachRow(rows, []any{&e.Seq, &e.Event, &e.Kind, &e.Version, &e.Subject, &payload, &e.At}, func() error {
+		e.Payload = json.RawMessage(payload)
+		events = append(events, e)
+		return nil
+	})
+	return events, err
+}
+
+// follow tells each event the one before it of the same event, and returns the
+// last seq of each: the next tails.
+func (r *Reader) follow(ctx context.Context, tx pgx.Tx, events []Event) (tails map[ropeline.EventID]int64, err error) {
+	tails = map[ropeline.EventID]int64{}
+	var ids []string
+	for _, e := range events {
+		if _, known := tails[e.Event]; !known {
+			tails[e.Event] = 0
+			ids = append(ids, string(e.Event))
+		}
+	}
+	rows, err := tx.Query(ctx, "select event_id, seq from outbox_tails where consumer = $1 and event_id = any($2)", r.consumer, ids)
+	if err != nil {
+		return nil, err
+	}
+	var id ropeline.EventID
+	var seq int64
+	if _, err = pgx.ForEachRow(rows, []any{&id, &seq}, func() error { tails[id] = seq; return nil }); err != nil {
+		return nil, err
+	}
+	for i := range events {
+		e := &events[i]
+		e.Previous, tails[e.Event] = tails[e.Event], e.Seq
+	}
+	return tails, nil
+}
+
+// move notes that the consumer has taken everything up to end. It may be
+// forgotten with a machine: then the events come again.
+func (r *Reader) move(ctx context.Context, tx pgx.Tx, end int64, tails map[ropeline.EventID]int64) error {
+	batch := &pgx.Batch{}
+	batch.Queue(`
+		insert into outbox_cursors (consumer, seq) values ($1, $2)
+		on conflict (consumer) do update set seq = excluded.seq, moved_at = now()`, r.consumer, end)
+	if len(tails) > 0 {
+		ids, seqs := make([]string, 0, len(tails)), make([]int64, 0, len(tails))
+		for id, seq := range tails {
+			ids, seqs = append(ids, string(id)), append(seqs, seq)
+		}
+		batch.Queue(`
+			insert into outbox_tails (consumer, event_id, seq) select $1, u.event_id, u.seq from unnest($2::text[], $3::bigint[]) as u(event_id, seq)
+			on conflict (consumer, event_id) do update set seq = excluded.seq`, r.consumer, ids, seqs)
+	}
+	return tx.SendBatch(ctx, batch).Close()
 }
 
 // lockClass sets the consumers' advisory locks apart from others: "outb".

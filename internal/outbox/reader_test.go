@@ -107,6 +107,28 @@ func TestRolledBackNumbersAreGaps(t *testing.T) {
 	}
 }
 
+// A row that was pruned is still the one before the next.
+func TestPreviousOutlivesItsRow(t *testing.T) {
+	pool := engines.Test(t).Pool
+	c := &taken{}
+	must(t, insert(t.Context(), pool, "e", "1"))
+	until(t, NewReader(pool, NewHorizon(pool), "test", 10), c, 1)
+	_, err := pool.Exec(t.Context(), `
+		alter table outbox disable trigger outbox_append_only;
+		update outbox set created_at = created_at - interval '8 days';
+		alter table outbox enable trigger outbox_append_only;
+		delete from outbox_cursors where consumer <> 'test'`)
+	must(t, err)
+	if gone, err := Prune(t.Context(), pool, LeastKept, 10); gone != 1 || err != nil {
+		t.Fatal(gone, err)
+	}
+	must(t, insert(t.Context(), pool, "e", "2"))
+	until(t, NewReader(pool, NewHorizon(pool), "test", 10), c, 2) // another process
+	if c.events[1].Previous != c.events[0].Seq {
+		t.Errorf("%+v", c.events)
+	}
+}
+
 // A consumer that fails gets the same again, and holds up nobody else.
 func TestConsumersDoNotHoldEachOtherUp(t *testing.T) {
 	pool := engines.Test(t).Pool
