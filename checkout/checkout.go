@@ -81,7 +81,7 @@ type Checkout struct {
 	looks    *groupcommit.Group[look]
 	payings  *groupcommit.Group[paying]
 	messages *groupcommit.Reads[message]
-	heard    *groupcommit.Group[message]
+	captures *groupcommit.Group[knownCapture]
 }
 
 // New opens the box office; provider opens its payments. Reserve and Release work while Run does.
@@ -103,7 +103,9 @@ func New(r *redisdb.Clients, pool *pgxpool.Pool, k *keyring.Keyring, provider pa
 	})
 	c.payings = groupcommit.New(pool, groupcommit.Work[paying]{Key: func(p *paying) string { return string(p.payment) }, Read: readPayings, Write: writePayings})
 	c.messages = groupcommit.NewReads(pool, readMessages)
-	c.heard = groupcommit.New(pool, groupcommit.Work[message]{Key: func(m *message) string { return m.gateway + "\x00" + m.id }, Read: noteHeard, Lazy: true})
+	c.captures = groupcommit.New(pool, groupcommit.Work[knownCapture]{
+		Key: func(k *knownCapture) string { return k.gateway + "\x00" + k.webhook }, Read: noteCaptures, Lazy: true,
+	})
 	return c
 }
 

@@ -73,8 +73,8 @@ type look struct {
 	clerk bool // the clerk has to do something now
 }
 
-// readLooks locks the payments before it looks at the messages: of two that
-// tell the same, the second sees the first.
+// readLooks locks the payments before it notes the messages: of two that tell
+// the same, the second sees the first.
 func readLooks(batch *pgx.Batch, parts []*look) {
 	of := make(map[ropeline.PaymentID]*look, len(parts))
 	ids := make([]string, len(parts))
@@ -84,6 +84,7 @@ func readLooks(batch *pgx.Batch, parts []*look) {
 		*k = look{payment: k.payment, news: k.news, verdict: k.verdict}
 		of[k.payment], ids[i] = k, string(k.payment)
 		if k.news.webhook != "" {
+			k.seen = true
 			name := [2]string{k.news.gateway, k.news.webhook}
 			if told[name] = append(told[name], k); len(told[name]) == 1 {
 				gateways, webhooks = append(gateways, k.news.gateway), append(webhooks, k.news.webhook)
@@ -109,9 +110,9 @@ func readLooks(batch *pgx.Batch, parts []*look) {
 		return rows.Err()
 	})
 	if len(webhooks) > 0 {
-		queueDeliveries(batch, gateways, webhooks, func(name [2]string) {
+		queueHeard(batch, gateways, webhooks, func(name [2]string) {
 			for _, k := range told[name] {
-				k.seen = true
+				k.seen = false
 			}
 		})
 	}
@@ -120,7 +121,6 @@ func readLooks(batch *pgx.Batch, parts []*look) {
 // writeLooks decides what the news change, and queues it.
 func (c *Checkout) writeLooks(batch *pgx.Batch, parts []*look) []error {
 	refusals := make([]error, len(parts))
-	var gateways, webhooks []string
 	var sights []*sight
 	for i, k := range parts {
 		if k.seen {
@@ -132,17 +132,14 @@ func (c *Checkout) writeLooks(batch *pgx.Batch, parts []*look) []error {
 		if known {
 			before := s.duty
 			if refusals[i] = s.take(c.options.Watch); refusals[i] != nil {
+				if k.news.webhook != "" {
+					queueUnheard(batch, k.news.gateway, k.news.webhook)
+				}
 				continue
 			}
 			k.clerk = s.duty != before && (s.duty == DutySettle || s.duty == DutyUnwind)
 			sights = append(sights, s)
 		}
-		if k.news.webhook != "" {
-			gateways, webhooks = append(gateways, k.news.gateway), append(webhooks, k.news.webhook)
-		}
-	}
-	if len(webhooks) > 0 {
-		queueHeard(batch, gateways, webhooks)
 	}
 	queueSights(batch, sights)
 	return refusals

@@ -55,15 +55,18 @@ func (c *Checkout) hear(ctx context.Context, gateway payment.Provider, event pay
 	if event.Ref == "" {
 		return nil
 	}
-	m := &message{gateway: gateway.Name(), id: event.ID, payment: event.PaymentID, captured: event.Captured}
+	if event.Captured {
+		k := &knownCapture{gateway: gateway.Name(), webhook: event.ID, payment: event.PaymentID, ref: event.Ref}
+		if err := c.captures.Do(k); err != nil || k.noted {
+			return asError(err)
+		}
+	}
+	m := &message{gateway: gateway.Name(), id: event.ID, payment: event.PaymentID}
 	if err := c.messages.Do(context.WithoutCancel(ctx), m); err != nil {
 		return ropeline.Unavailable(err)
 	}
 	if m.seen {
 		return nil
-	}
-	if m.captured && m.known == event.Ref {
-		return asError(c.heard.Do(m))
 	}
 	n := news{gateway: m.gateway, webhook: m.id, asked: m.now, known: m}
 	err := n.ask(ctx, gateway, event.Ref, askTime)
@@ -78,89 +81,95 @@ func (c *Checkout) hear(ctx context.Context, gateway payment.Provider, event pay
 	return asError(c.learn(ctx, n.object.PaymentID, n))
 }
 
+// knownCapture is a webhook that tells of a capture, and of nothing else.
+type knownCapture struct {
+	gateway, webhook string
+	payment          ropeline.PaymentID
+	ref              string // the gateway's name for the payment
+
+	noted bool // the money was in the books under that name: there is nothing to learn
+}
+
+// noteCaptures writes down the messages about money that is ours already. One
+// that is forgotten has nothing to tell when it comes again.
+func noteCaptures(batch *pgx.Batch, parts []*knownCapture) {
+	n := len(parts)
+	of := make(map[[2]string]*knownCapture, n)
+	gateways, webhooks, payments, refs := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	for i, k := range parts {
+		k.noted = false
+		of[[2]string{k.gateway, k.webhook}] = k
+		gateways[i], webhooks[i], payments[i], refs[i] = k.gateway, k.webhook, string(k.payment), k.ref
+	}
+	batch.Queue(`
+		with k as (
+			select u.provider, u.webhook from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as u(provider, webhook, payment, ref)
+			join payments p on p.id = u.payment where p.provider = u.provider and p.provider_ref = u.ref and p.state = '`+string(PaymentConfirmed)+`'
+		), note as (
+			insert into webhook_events (provider, event_id) select provider, webhook from k on conflict do nothing
+		)
+		select provider, webhook from k`, gateways, webhooks, payments, refs).Query(eachName(func(name [2]string) { of[name].noted = true }))
+}
+
 // message is what is looked up before a gateway is asked about a payment: for
 // its webhooks whether that was done before, and of the payment what scoring
 // wants to know.
 type message struct {
 	gateway, id string // of a webhook; empty: there is none
 	payment     ropeline.PaymentID
-	captured    bool // the webhook tells of a capture, and of nothing else
 
 	seen  bool
 	now   time.Time
-	known string // the gateway's name for the payment, when the money is ours already
-	found bool   // the payment is ours, and not authorized yet
+	found bool // the payment is ours, and not authorized yet
 	what  Authorized
 }
 
-// readMessages looks up what many want to know, in two statements.
+// readMessages looks up what many want to know.
 func readMessages(batch *pgx.Batch, parts []*message) {
-	of := make(map[ropeline.PaymentID][]*message, len(parts))
-	told := map[[2]string][]*message{}
-	var gateways, ids, payments []string
-	for _, m := range parts {
-		*m = message{gateway: m.gateway, id: m.id, payment: m.payment, captured: m.captured}
-		if m.payment != "" {
-			if of[m.payment] = append(of[m.payment], m); len(of[m.payment]) == 1 {
-				payments = append(payments, string(m.payment))
-			}
-		}
-		if m.id != "" {
-			gateways, ids = append(gateways, m.gateway), append(ids, m.id)
-			name := [2]string{m.gateway, m.id}
-			told[name] = append(told[name], m)
-		}
+	n := len(parts)
+	at, gateways, ids, payments := make([]int32, n), make([]string, n), make([]string, n), make([]string, n)
+	for i, m := range parts {
+		*m = message{gateway: m.gateway, id: m.id, payment: m.payment}
+		at[i], gateways[i], ids[i], payments[i] = int32(i), m.gateway, m.id, string(m.payment)
 	}
-	batch.Queue("select clock_timestamp()").QueryRow(func(row pgx.Row) error {
-		var now time.Time
-		err := row.Scan(&now)
-		for _, m := range parts {
-			m.now = now
-		}
+	batch.Queue(`
+		select u.n, clock_timestamp(), exists (select from webhook_events w where w.provider = u.provider and w.event_id = u.webhook),
+			coalesce(p.state in ('`+string(PaymentCreated)+`', '`+string(PaymentPending)+`'), false),
+			coalesce(p.id, ''), coalesce(p.event_id, ''), coalesce(o.id, ''), coalesce(o.fan_id, ''), coalesce(p.declines, 0)
+		from unnest($1::int[], $2::text[], $3::text[], $4::text[]) as u(n, provider, webhook, payment)
+		left join payments p on p.id = u.payment left join orders o on o.id = p.order_id`, at, gateways, ids, payments).Query(func(rows pgx.Rows) error {
+		var i int
+		var m message
+		a := &m.what
+		_, err := pgx.ForEachRow(rows, []any{&i, &m.now, &m.seen, &m.found, &a.Payment, &a.Event, &a.Order, &a.Fan, &a.Declines}, func() error {
+			to := parts[i]
+			to.now, to.seen, to.found, to.what = m.now, m.seen, m.found, m.what
+			return nil
+		})
 		return err
 	})
-	if len(ids) > 0 {
-		queueDeliveries(batch, gateways, ids, func(name [2]string) {
-			for _, m := range told[name] {
-				m.seen = true
-			}
-		})
-	}
-	if len(payments) > 0 {
-		batch.Queue(`
-			select p.id, p.event_id, p.order_id, o.fan_id, p.declines, p.provider, coalesce(p.provider_ref, ''), p.state
-			from payments p join orders o on o.id = p.order_id where p.id = any($1)`, payments).Query(func(rows pgx.Rows) error {
-			var a Authorized
-			var provider, ref string
-			var state PaymentState
-			_, err := pgx.ForEachRow(rows, []any{&a.Payment, &a.Event, &a.Order, &a.Fan, &a.Declines, &provider, &ref, &state}, func() error {
-				for _, m := range of[a.Payment] {
-					switch {
-					case state == PaymentCreated || state == PaymentPending:
-						m.found, m.what = true, a
-					case state == PaymentConfirmed && provider == m.gateway:
-						m.known = ref
-					}
-				}
-				return nil
-			})
-			return err
-		})
-	}
 }
 
-// noteHeard writes down that messages came which had nothing to tell. One that
-// is forgotten has nothing to tell when it comes again.
-func noteHeard(batch *pgx.Batch, parts []*message) {
-	gateways, ids := make([]string, len(parts)), make([]string, len(parts))
-	for i, m := range parts {
-		gateways[i], ids[i] = m.gateway, m.id
-	}
-	queueHeard(batch, gateways, ids)
+// queueHeard writes down the gateways' events, and names those that are new, each
+// as {gateway, id}: the others have had their effect already.
+func queueHeard(batch *pgx.Batch, gateways, ids []string, fresh func(name [2]string)) {
+	batch.Queue(`
+		insert into webhook_events (provider, event_id) select * from unnest($1::text[], $2::text[]) on conflict do nothing
+		returning provider, event_id`, gateways, ids).Query(eachName(fresh))
 }
 
-func queueHeard(batch *pgx.Batch, gateways, ids []string) {
-	batch.Queue("insert into webhook_events (provider, event_id) select * from unnest($1::text[], $2::text[]) on conflict do nothing", gateways, ids)
+// queueUnheard forgets an event again whose effect is refused.
+func queueUnheard(batch *pgx.Batch, gateway, id string) {
+	batch.Queue("delete from webhook_events where provider = $1 and event_id = $2", gateway, id)
+}
+
+// eachName reads rows of a gateway and the id of an event.
+func eachName(do func(name [2]string)) func(pgx.Rows) error {
+	return func(rows pgx.Rows) error {
+		var name [2]string
+		_, err := pgx.ForEachRow(rows, []any{&name[0], &name[1]}, func() error { do(name); return nil })
+		return err
+	}
 }
 
 // parseWebhook finds the gateway that has signed a message.
@@ -205,19 +214,4 @@ func (c *Checkout) gateway(name string) (payment.Provider, error) {
 		}
 	}
 	return nil, fmt.Errorf("it belongs to the provider %q, which is not configured here", name)
-}
-
-// queueDeliveries asks which of the gateways' events have had their effect already,
-// and names each as {gateway, id}.
-func queueDeliveries(batch *pgx.Batch, gateways, ids []string, seen func(name [2]string)) {
-	batch.Queue(`
-		select w.provider, w.event_id from unnest($1::text[], $2::text[]) as u(provider, event_id)
-		join webhook_events w on w.provider = u.provider and w.event_id = u.event_id`, gateways, ids).Query(func(rows pgx.Rows) error {
-		var name [2]string
-		_, err := pgx.ForEachRow(rows, []any{&name[0], &name[1]}, func() error {
-			seen(name)
-			return nil
-		})
-		return err
-	})
 }

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/ropeline/ropeline/checkout"
@@ -43,19 +44,35 @@ func (w *Worker) performNow(ctx context.Context, t checkout.Taken) {
 	}
 }
 
-// hasRoom tells a clerk that what it hands over can be performed at once.
-func (w *Worker) hasRoom() bool { return len(w.calls) <= cap(w.calls)/2 }
+const (
+	// soon is how long the last duty that was handed over may have waited for its
+	// call, while others wait behind it: a slow gateway's duties are for every worker.
+	soon = 200 * time.Millisecond
+	// stale is when one has waited for too long: a call to the gateway might outlast
+	// its grip, so the next worker is to have it.
+	stale = 2 * time.Second
+)
 
-// stale is when a duty that was handed over has waited for too long: a call to
-// the gateway might outlast its grip, so the next worker is to have it.
-const stale = 2 * time.Second
+// handed counts the duties that clerks have handed over and that wait for a
+// token, and how long the last one that got its token had waited.
+type handed struct{ waiting, waited atomic.Int64 }
+
+// hasRoom tells a clerk that what it hands over can be performed soon.
+func (w *Worker) hasRoom() bool {
+	n := w.handed.waiting.Load()
+	return n == 0 || n < int64(cap(w.calls)) && w.handed.waited.Load() < int64(soon)
+}
 
 // performSoon performs what a clerk has handed over, and does not wait for it.
 func (w *Worker) performSoon(ctx context.Context, t checkout.Taken) {
-	handed := time.Now()
+	since := time.Now()
+	w.handed.waiting.Add(1)
 	w.calling.Go(func() {
 		w.calls <- struct{}{}
-		if time.Since(handed) > stale {
+		waited := time.Since(since)
+		w.handed.waited.Store(int64(waited))
+		w.handed.waiting.Add(-1)
+		if waited > stale {
 			<-w.calls
 			return
 		}

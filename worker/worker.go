@@ -125,6 +125,7 @@ type Worker struct {
 	calling sync.WaitGroup
 	owing   chan struct{} // a word: payments are due
 	lagging atomic.Bool   // more are due than could be taken up
+	handed  handed
 
 	posts   chan struct{} // a token for each post of webhooks under way
 	posting sync.WaitGroup
