@@ -26,13 +26,15 @@ type Admission struct {
 	scripts scripts
 	metrics metrics
 	node    string // this process, among those that tick
-	records *batch.Batcher[looking, string]
+	records *batch.Batcher[member, string]
+	leaving *batch.Batcher[member, struct{}]
 }
 
 // New makes the admission on given engines. It starts nothing: see Run.
 func New(r *redisdb.Clients, pool *pgxpool.Pool, k *keyring.Keyring, line *queue.Line, log *slog.Logger) *Admission {
 	a := &Admission{redis: r, pool: pool, keys: k, line: line, log: log, scripts: loadScripts(r), metrics: newMetrics(), node: rand.Text()}
-	a.records = batch.Open(batch.Options{Size: 256, Wait: 50 * time.Microsecond, Calls: 4, Timeout: lookTimeout}, a.look)
+	a.records = batch.Open(batch.Options{Size: tripSize, Wait: 50 * time.Microsecond, Calls: 4, Timeout: tripTime}, a.look)
+	a.leaving = batch.Open(batch.Options{Size: tripSize, Wait: time.Millisecond, Calls: 2, Timeout: tripTime}, a.done)
 	return a
 }
 

@@ -55,6 +55,47 @@ func TestEnterOnce(t *testing.T) {
 	}
 }
 
+// Many who are done at once, some twice and one who never was a shopper: each
+// place is freed once, and the feed names each fan once.
+func TestManyAreDoneAtOnce(t *testing.T) {
+	h := newHouse(t)
+	event, shoppers := h.admitted(20)
+	other, others := h.admitted(1)
+	if _, err := h.enterNow(shoppers[0]); err != nil {
+		t.Fatal(err)
+	}
+	leaving := []member{{other, others[0].Fan}, {event, ropeline.NewID[ropeline.FanID]()}, {event, shoppers[3].Fan}}
+	for _, s := range shoppers {
+		leaving = append(leaving, member{event, s.Fan})
+	}
+	for i, result := range h.done(t.Context(), leaving) {
+		if result.Err != nil {
+			t.Error(i, result.Err)
+		}
+	}
+	if c := h.counts(event); c.Shoppers != 0 || c.Done != 20 {
+		t.Errorf("counts %+v", c)
+	}
+	if c := h.counts(other); c.Shoppers != 0 || c.Done != 1 {
+		t.Errorf("the other event's counts %+v", c)
+	}
+	told := map[ropeline.FanID]int{}
+	for _, e := range feedOf(t, h, event) {
+		for _, m := range e.Ended {
+			told[m.Fan]++
+		}
+	}
+	for _, s := range shoppers {
+		if told[s.Fan] != 1 {
+			t.Errorf("the feed tells %d times that %d has ended", told[s.Fan], s.Number)
+		}
+	}
+	if owed, err := h.redis.Read.HGet(t.Context(), keysOf(event).state, "owed").Int(); err != nil || owed != 19 {
+		t.Errorf("%d places are given back, %v; 19 never entered", owed, err)
+	}
+	h.expect(ropeline.CodePassUsed, shoppers[5])
+}
+
 func TestEnterRefuses(t *testing.T) {
 	h := newHouse(t)
 	event, shoppers := h.admitted(3)

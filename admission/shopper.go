@@ -9,6 +9,7 @@ import (
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/internal/batch"
+	"github.com/ropeline/ropeline/internal/redisdb"
 	"github.com/ropeline/ropeline/queue"
 )
 
@@ -38,7 +39,7 @@ type Shopper struct {
 // whose time is over. Those who are looked for at the same moment share a
 // round trip: after a drop or a loss a node looks for all its fans at once.
 func (a *Admission) Shopper(ctx context.Context, event ropeline.EventID, fan ropeline.FanID) (Shopper, bool, error) {
-	record, err := a.records.Do(ctx, looking{event, fan})
+	record, err := a.records.Do(ctx, member{event, fan})
 	if err != nil {
 		return Shopper{}, false, ropeline.Unavailable(err)
 	}
@@ -52,34 +53,46 @@ func (a *Admission) Shopper(ctx context.Context, event ropeline.EventID, fan rop
 	return s, time.Now().Before(s.until()), nil // the sweep may still come
 }
 
-// looking is one fan to look for among the shoppers of an event.
-type looking struct {
+// member is a fan of an event, among others in one round trip.
+type member struct {
 	event ropeline.EventID
 	fan   ropeline.FanID
 }
 
-// lookTimeout bounds one round trip of many who are looked for.
-const lookTimeout = 500 * time.Millisecond
+// byEvent lists the events of some, and where those of each are.
+func byEvent(some []member) (events []ropeline.EventID, at map[ropeline.EventID][]int) {
+	at = map[ropeline.EventID][]int{}
+	for i, who := range some {
+		if _, known := at[who.event]; !known {
+			events = append(events, who.event)
+		}
+		at[who.event] = append(at[who.event], i)
+	}
+	return events, at
+}
+
+// tripSize and tripTime bound one round trip of many.
+const (
+	tripSize = 256
+	tripTime = 500 * time.Millisecond
+)
 
 // look reads the records of those asked for, "" of who has none: one command for
 // each event.
-func (a *Admission) look(ctx context.Context, asked []looking) []batch.Result[string] {
+func (a *Admission) look(ctx context.Context, asked []member) []batch.Result[string] {
 	found := make([]batch.Result[string], len(asked))
-	at := map[ropeline.EventID][]int{}
-	for i, who := range asked {
-		at[who.event] = append(at[who.event], i)
-	}
-	for event, indexes := range at {
-		fans := make([]string, len(indexes))
-		for i, index := range indexes {
-			fans[i] = string(asked[index].fan)
+	events, at := byEvent(asked)
+	for _, event := range events {
+		fans := make([]string, len(at[event]))
+		for n, i := range at[event] {
+			fans[n] = string(asked[i].fan)
 		}
 		records, err := a.redis.Read.HMGet(ctx, keysOf(event).shoppers, fans...).Result()
-		for i, index := range indexes {
+		for n, i := range at[event] {
 			if err != nil {
-				found[index].Err = err
+				found[i].Err = err
 			} else {
-				found[index].Value, _ = records[i].(string) // nil: no record
+				found[i].Value, _ = records[n].(string) // nil: no record
 			}
 		}
 	}
@@ -103,17 +116,36 @@ func Called(event ropeline.EventID, member queue.Member, entry queue.FeedEntry) 
 
 // Done frees the place of a shopper who has bought or gives up; for a fan who
 // is no shopper it does nothing. A pass that was not redeemed is void then.
+// Those who are done at the same moment share a round trip.
 func (a *Admission) Done(ctx context.Context, event ropeline.EventID, fan ropeline.FanID) error {
-	line, keys := queue.KeysOf(event), keysOf(event)
-	reply, err := a.scripts.done.Run(ctx, a.redis.Write, []string{
-		keys.state, keys.shoppers, keys.deadlines, keys.holding, keys.redeemed, line.Meta, line.Feed}, string(fan)).Int64()
-	if err != nil {
+	if _, err := a.leaving.Do(ctx, member{event, fan}); err != nil {
 		return ropeline.Unavailable(err)
 	}
-	if reply != 0 && reply != 1 {
-		return ropeline.Unavailable(replyError("done", reply))
-	}
 	return nil
+}
+
+// done is the batcher's call: one call of the script for each event.
+func (a *Admission) done(ctx context.Context, who []member) []batch.Result[struct{}] {
+	results := make([]batch.Result[struct{}], len(who))
+	events, at := byEvent(who)
+	calls := make([]redisdb.Call, len(events))
+	for n, event := range events {
+		line, keys := queue.KeysOf(event), keysOf(event)
+		calls[n].Keys = []string{keys.state, keys.shoppers, keys.deadlines, keys.holding, keys.redeemed, line.Meta, line.Feed}
+		for _, i := range at[event] {
+			calls[n].Args = append(calls[n].Args, string(who[i].fan))
+		}
+	}
+	for n, answer := range redisdb.RunAll(ctx, a.redis.Write, a.scripts.done, calls) {
+		freed, err := answer.Int64()
+		if err == nil && (freed < 0 || freed > int64(len(calls[n].Args))) {
+			err = replyError("done", freed)
+		}
+		for _, i := range at[events[n]] {
+			results[i].Err = err
+		}
+	}
+	return results
 }
 
 // until is when the shopper's time in the present state ends.

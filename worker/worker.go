@@ -98,9 +98,13 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// taskCheck is how often asynq looks for tasks while it has none: what a
-// wake-up may cost at the most.
-const taskCheck = 15 * time.Millisecond
+const (
+	// taskCheck is how often asynq looks for a clerk's wake-up while there is none:
+	// what it may cost a fan who waits.
+	taskCheck = 15 * time.Millisecond
+	// slowCheck is the same for refunds and letters, which nobody waits for.
+	slowCheck = 100 * time.Millisecond
+)
 
 // refundCalls is how many refunds may be at the gateway at once.
 const refundCalls = 64
@@ -155,9 +159,9 @@ func New(c *checkout.Checkout, r *redisdb.Clients, pool *pgxpool.Pool, client *C
 //  3. the last stock is told to admission;
 //  4. Run returns, and the caller closes the client, Redis and Postgres.
 func (w *Worker) Run(ctx context.Context) error {
-	clerks := w.server(ctx, queueClerk, w.options.Clerks)
-	payments := w.server(ctx, queuePayments, refundCalls)
-	letters := w.server(ctx, queueLetters, w.options.Letters.Sending)
+	clerks := w.server(ctx, queueClerk, w.options.Clerks, taskCheck)
+	payments := w.server(ctx, queuePayments, refundCalls, slowCheck)
+	letters := w.server(ctx, queueLetters, w.options.Letters.Sending, slowCheck)
 	servers := []*asynq.Server{clerks, payments, letters}
 	for i, server := range servers {
 		if err := server.Start(asynq.HandlerFunc(w.handle)); err != nil {
@@ -203,11 +207,11 @@ func (w *Worker) Run(ctx context.Context) error {
 	return err
 }
 
-func (w *Worker) server(ctx context.Context, queue string, concurrency int) *asynq.Server {
+func (w *Worker) server(ctx context.Context, queue string, concurrency int, check time.Duration) *asynq.Server {
 	return asynq.NewServer(w.redis.Asynq(), asynq.Config{
 		Concurrency:       concurrency,
 		Queues:            map[string]int{queue: 1},
-		TaskCheckInterval: taskCheck,
+		TaskCheckInterval: check,
 		ShutdownTimeout:   graceful,
 		BaseContext:       func() context.Context { return ctx },
 		Logger:            asynqLog{w.log.With("by", "asynq", "queue", queue)},

@@ -6,6 +6,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"sync"
 
 	"rsc.io/qr"
 )
@@ -23,8 +24,18 @@ const border = 4 // squares of white around the code, as ISO/IEC 18004 wants
 
 var (
 	colours = color.Palette{color.White, color.Black}
-	encoder = png.Encoder{CompressionLevel: png.BestSpeed} // of rows that repeat, little is left at any level
+	encoder = png.Encoder{CompressionLevel: png.BestSpeed, BufferPool: &buffers{}} // of rows that repeat, little is left at any level
 )
+
+// buffers are the encoder's, which weigh a megabyte.
+type buffers struct{ pool sync.Pool }
+
+func (b *buffers) Get() *png.EncoderBuffer {
+	buffer, _ := b.pool.Get().(*png.EncoderBuffer)
+	return buffer // nil: the encoder makes one
+}
+
+func (b *buffers) Put(buffer *png.EncoderBuffer) { b.pool.Put(buffer) }
 
 // Squares is the code without a border, row by row; true is black. The error is
 // that of a text that is too long for a code.
@@ -55,13 +66,17 @@ func PNG(text string, level Level, pixels int) ([]byte, error) {
 	side := scale * (len(squares) + 2*border)
 	picture := image.NewPaletted(image.Rect(0, 0, side, side), colours)
 	for row, black := range squares {
-		for y := range scale {
-			line := picture.Pix[((border+row)*scale+y)*picture.Stride+border*scale:]
-			for x := range scale * len(black) {
-				if black[x/scale] {
-					line[x] = 1
+		top := (border + row) * scale * picture.Stride
+		line := picture.Pix[top : top+picture.Stride]
+		for column, is := range black {
+			if is {
+				for x := range scale {
+					line[(border+column)*scale+x] = 1
 				}
 			}
+		}
+		for y := 1; y < scale; y++ {
+			copy(picture.Pix[top+y*picture.Stride:], line)
 		}
 	}
 	var out bytes.Buffer
