@@ -18,10 +18,10 @@ local answer = {}
 for i = 2, #KEYS do
   local key = KEYS[i]
   redis.call('ZADD', key, now, fan)
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', '(' .. string.format('%.0f', now - long))
   local all = redis.call('ZCARD', key)
   local recent = all
   if all > 1 then
+    all = all - redis.call('ZREMRANGEBYSCORE', key, '-inf', '(' .. string.format('%.0f', now - long))
     recent = redis.call('ZCOUNT', key, string.format('%.0f', now - short), '+inf')
     if all > most then
       redis.call('ZREMRANGEBYRANK', key, 0, all - most - 1)
