@@ -56,8 +56,7 @@ func (c *Checkout) hear(ctx context.Context, gateway payment.Provider, event pay
 		return nil
 	}
 	if event.Captured {
-		k := &knownCapture{gateway: gateway.Name(), webhook: event.ID, payment: event.PaymentID, ref: event.Ref}
-		if err := c.captures.Do(k); err != nil || k.noted {
+		if noted, err := c.noteCapture(ctx, gateway, event); noted || err != nil {
 			return asError(err)
 		}
 	}
@@ -81,13 +80,39 @@ func (c *Checkout) hear(ctx context.Context, gateway payment.Provider, event pay
 	return asError(c.learn(ctx, n.object.PaymentID, n))
 }
 
+// captureWait is between two looks for a capture whose webhook was quicker than
+// its answer, and captureTries how many there are after the first: less than the
+// second that a webhook may take.
+const (
+	captureWait  = 50 * time.Millisecond
+	captureTries = 3
+)
+
+// noteCapture takes a webhook that tells what the books say already. Who captures
+// at this moment is waited for: the gateway has told the webhook's receiver
+// and them at once.
+func (c *Checkout) noteCapture(ctx context.Context, gateway payment.Provider, event payment.Event) (noted bool, err error) {
+	k := &knownCapture{gateway: gateway.Name(), webhook: event.ID, payment: event.PaymentID, ref: event.Ref}
+	for tries := 0; ; tries++ {
+		if err := c.captures.Do(k); err != nil || k.noted || !k.underWay || tries == captureTries {
+			return k.noted, err
+		}
+		select {
+		case <-ctx.Done():
+			return false, ropeline.Unavailable(ctx.Err())
+		case <-time.After(captureWait):
+		}
+	}
+}
+
 // knownCapture is a webhook that tells of a capture, and of nothing else.
 type knownCapture struct {
 	gateway, webhook string
 	payment          ropeline.PaymentID
 	ref              string // the gateway's name for the payment
 
-	noted bool // the money was in the books under that name: there is nothing to learn
+	noted    bool // the money was in the books under that name: there is nothing to learn
+	underWay bool // somebody captures it
 }
 
 // noteCaptures writes down the messages about money that is ours already. One
@@ -97,18 +122,28 @@ func noteCaptures(batch *pgx.Batch, parts []*knownCapture) {
 	of := make(map[[2]string]*knownCapture, n)
 	gateways, webhooks, payments, refs := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	for i, k := range parts {
-		k.noted = false
+		k.noted, k.underWay = false, false
 		of[[2]string{k.gateway, k.webhook}] = k
 		gateways[i], webhooks[i], payments[i], refs[i] = k.gateway, k.webhook, string(k.payment), k.ref
 	}
 	batch.Queue(`
 		with k as (
-			select u.provider, u.webhook from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as u(provider, webhook, payment, ref)
-			join payments p on p.id = u.payment where p.provider = u.provider and p.provider_ref = u.ref and p.state = '`+string(PaymentConfirmed)+`'
+			select u.provider, u.webhook, p.state = '`+string(PaymentConfirmed)+`' as noted,
+				coalesce(p.state = '`+string(PaymentAuthorized)+`' and p.duty = '`+string(DutyCapture)+`' and p.duty_at > clock_timestamp(), false) as under_way
+			from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as u(provider, webhook, payment, ref)
+			join payments p on p.id = u.payment where p.provider = u.provider and p.provider_ref = u.ref
 		), note as (
-			insert into webhook_events (provider, event_id) select provider, webhook from k on conflict do nothing
+			insert into webhook_events (provider, event_id) select provider, webhook from k where noted on conflict do nothing
 		)
-		select provider, webhook from k`, gateways, webhooks, payments, refs).Query(eachName(func(name [2]string) { of[name].noted = true }))
+		select provider, webhook, noted, under_way from k`, gateways, webhooks, payments, refs).Query(func(rows pgx.Rows) error {
+		var name [2]string
+		var noted, underWay bool
+		_, err := pgx.ForEachRow(rows, []any{&name[0], &name[1], &noted, &underWay}, func() error {
+			of[name].noted, of[name].underWay = noted, underWay
+			return nil
+		})
+		return err
+	})
 }
 
 // message is what is looked up before a gateway is asked about a payment: for
@@ -155,21 +190,16 @@ func readMessages(batch *pgx.Batch, parts []*message) {
 func queueHeard(batch *pgx.Batch, gateways, ids []string, fresh func(name [2]string)) {
 	batch.Queue(`
 		insert into webhook_events (provider, event_id) select * from unnest($1::text[], $2::text[]) on conflict do nothing
-		returning provider, event_id`, gateways, ids).Query(eachName(fresh))
+		returning provider, event_id`, gateways, ids).Query(func(rows pgx.Rows) error {
+		var name [2]string
+		_, err := pgx.ForEachRow(rows, []any{&name[0], &name[1]}, func() error { fresh(name); return nil })
+		return err
+	})
 }
 
 // queueUnheard forgets an event again whose effect is refused.
 func queueUnheard(batch *pgx.Batch, gateway, id string) {
 	batch.Queue("delete from webhook_events where provider = $1 and event_id = $2", gateway, id)
-}
-
-// eachName reads rows of a gateway and the id of an event.
-func eachName(do func(name [2]string)) func(pgx.Rows) error {
-	return func(rows pgx.Rows) error {
-		var name [2]string
-		_, err := pgx.ForEachRow(rows, []any{&name[0], &name[1]}, func() error { do(name); return nil })
-		return err
-	}
 }
 
 // parseWebhook finds the gateway that has signed a message.
