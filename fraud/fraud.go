@@ -106,7 +106,7 @@ func (f *Fraud) Place(ctx context.Context, v Visit) Placed {
 		}
 		return at, err
 	})
-	late := f.count(ctx, v.Event, v.Fan, p.traces, p.signals)
+	late := f.count(ctx, v.Event, v.Fan, p.traces, nil, p.signals)
 	if at, ok := admitted(); !ok {
 		late = append(late, "the admission")
 	} else if !at.IsZero() {
@@ -161,6 +161,7 @@ func (f *Fraud) Judge(ctx context.Context, p Paid) Verdict {
 	ctx, cancel := context.WithTimeout(ctx, f.options.Budget)
 	defer cancel()
 	signals, traces, late := f.placed(ctx, p.Order)
+	noted := maps.Clone(traces)
 	if p.Card != "" {
 		traces["card"] = f.trace(p.Event, "card", p.Card)
 	}
@@ -168,7 +169,7 @@ func (f *Fraud) Judge(ctx context.Context, p Paid) Verdict {
 		signals[GatewayRisk] = float64(p.Risk)
 	}
 	signals[Declines] = float64(p.Declines)
-	late = append(late, f.count(ctx, p.Event, p.Fan, traces, signals)...)
+	late = append(late, f.count(ctx, p.Event, p.Fan, traces, noted, signals)...)
 	v := f.judge(ctx, p.Event, signals, late)
 	f.finals.add(final{p.Order, f.model.Name, signals, traces, v.Score, begin})
 	f.metrics.note("authorized", v, late, begin)
@@ -224,12 +225,12 @@ func (f *Fraud) placed(ctx context.Context, order ropeline.OrderID) (Signals, Tr
 
 // count asks Redis, and puts what it says into the signals; it returns what
 // could not be had in time.
-func (f *Fraud) count(ctx context.Context, event ropeline.EventID, fan ropeline.FanID, t Traces, into Signals) []string {
+func (f *Fraud) count(ctx context.Context, event ropeline.EventID, fan ropeline.FanID, t, noted Traces, into Signals) []string {
 	if len(t) == 0 {
 		return nil
 	}
 	counted, ok := ask(ctx, func(ctx context.Context) (Signals, error) {
-		return f.velocity.look(ctx, event, fan, t, time.Time{})
+		return f.velocity.look(ctx, event, fan, t, noted, time.Time{})
 	})()
 	if !ok {
 		return []string{theCounts}

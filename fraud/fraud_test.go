@@ -85,7 +85,7 @@ func TestWindowsSlide(t *testing.T) {
 	event, begin := o.event(), time.Now()
 	traces := Traces{"address": "AAAAAAAAAAAAAAAA"}
 	look := func(after time.Duration) (short, long float64) {
-		s, err := o.velocity.look(t.Context(), event, ropeline.NewID[ropeline.FanID](), traces, begin.Add(after))
+		s, err := o.velocity.look(t.Context(), event, ropeline.NewID[ropeline.FanID](), traces, nil, begin.Add(after))
 		must(t, err)
 		return s[Address10m], s[Address24h]
 	}
@@ -100,13 +100,39 @@ func TestWindowsSlide(t *testing.T) {
 	}
 }
 
+// An order that is looked at again counts the others, never itself, and is noted
+// anew only where Redis has forgotten it.
+func TestALaterLookCountsTheOthers(t *testing.T) {
+	o := newOffice(t, Options{})
+	event, begin := o.event(), time.Now()
+	traces := Traces{"address": "AAAAAAAAAAAAAAAA"}
+	first, second := ropeline.NewID[ropeline.FanID](), ropeline.NewID[ropeline.FanID]()
+	look := func(fan ropeline.FanID, after time.Duration, before Traces, short, long float64) {
+		t.Helper()
+		s, err := o.velocity.look(t.Context(), event, fan, traces, before, begin.Add(after))
+		must(t, err)
+		if s[Address10m] != short || s[Address24h] != long {
+			t.Errorf("after %v: %v and %v, want %v and %v", after, s[Address10m], s[Address24h], short, long)
+		}
+	}
+	look(first, 0, nil, 0, 0)
+	look(first, time.Minute, traces, 0, 0)
+	look(second, 8*time.Minute, nil, 1, 1)
+	look(first, 11*time.Minute, traces, 1, 1)
+	look(second, 17*time.Minute, traces, 0, 1)
+	look(first, 24*time.Hour+time.Minute, traces, 0, 1)
+	must(t, o.velocity.redis.Write.Del(t.Context(), traceKey(event, "address", "AAAAAAAAAAAAAAAA")).Err())
+	look(second, 25*time.Hour, traces, 0, 0)
+	look(first, 25*time.Hour, traces, 1, 1)
+}
+
 func TestCountsAreBounded(t *testing.T) {
 	o := newOffice(t, Options{})
 	event, traces := o.event(), Traces{"address": "AAAAAAAAAAAAAAAA"}
 	var last Signals
 	for range mostFans + 20 {
 		var err error
-		last, err = o.velocity.look(t.Context(), event, ropeline.NewID[ropeline.FanID](), traces, time.Time{})
+		last, err = o.velocity.look(t.Context(), event, ropeline.NewID[ropeline.FanID](), traces, nil, time.Time{})
 		must(t, err)
 	}
 	n, err := o.velocity.redis.Read.ZCard(t.Context(), traceKey(event, "address", "AAAAAAAAAAAAAAAA")).Result()

@@ -33,22 +33,28 @@ func newVelocity(r *redisdb.Clients) velocity {
 	return velocity{redis: r, counts: redisdb.NewTogether(r.Write, script, patience)}
 }
 
-// look notes an order of a fan and counts the others, as of a moment (zero:
-// Redis' now).
-func (v velocity) look(ctx context.Context, event ropeline.EventID, fan ropeline.FanID, t Traces, at time.Time) (Signals, error) {
+// look notes an order of a fan, but for the traces that it was noted with before,
+// and counts the others, as of a moment (zero: Redis' now).
+func (v velocity) look(ctx context.Context, event ropeline.EventID, fan ropeline.FanID, t, before Traces, at time.Time) (Signals, error) {
 	keys := []string{joinedKey(event)}
 	found := make([]int, 0, len(kinds))
+	noted := make([]byte, 0, len(kinds))
 	for i, k := range kinds {
 		if trace, known := t[k.trace]; known {
 			keys = append(keys, traceKey(event, k.trace, trace))
 			found = append(found, i)
+			if before[k.trace] == trace {
+				noted = append(noted, '1')
+			} else {
+				noted = append(noted, '0')
+			}
 		}
 	}
 	now := ""
 	if !at.IsZero() {
 		now = strconv.FormatInt(at.UnixMilli(), 10)
 	}
-	args := []any{string(fan), now, shortWindow.Milliseconds(), longWindow.Milliseconds(), mostFans}
+	args := []any{string(fan), now, shortWindow.Milliseconds(), longWindow.Milliseconds(), mostFans, noted}
 	sketched := sketchedOf(t)
 	for _, s := range sketched {
 		for _, cell := range s.cells {
