@@ -23,14 +23,6 @@ type answer struct {
 	Deadline int64            `json:"d"`
 }
 
-func encodeAnswers(stock string, answers []answer) string {
-	if len(answers) == 0 && stock == "" {
-		return ""
-	}
-	text, _ := json.Marshal(answers)
-	return stock + "\n" + string(text)
-}
-
 // reservation is the answer as the caller gets it.
 func (a answer) reservation(id ropeline.ReservationID) Reservation {
 	return Reservation{
@@ -91,10 +83,63 @@ func (w *waiters) tell(answers []answer) {
 	}
 }
 
+// tell tells everybody what a transaction has committed: those who wait in this
+// process at once, and all nodes by one message. It is
+//
+//	<node that tells>
+//	<event> <stock line>    for each event
+//	<its answers in JSON>
+//
+// Whoever does not get it reads Postgres, a moment later.
+func (c *Checkout) tell(ctx context.Context, turns []*turn) {
+	message := []byte(c.node)
+	for _, t := range turns {
+		stock := t.desk.ledger.stockLine(t.version)
+		if stock == "" && len(t.told) == 0 {
+			continue
+		}
+		c.sales.heard(t.event, stock)
+		c.waiters.tell(t.told)
+		answers, _ := json.Marshal(t.told) // texts and numbers: it cannot fail
+		message = append(append(append(message, '\n'), t.event...), ' ')
+		message = append(append(append(message, stock...), '\n'), answers...)
+	}
+	if len(message) == len(c.node) {
+		return
+	}
+	if err := c.mailbox.redis.Write.Publish(ctx, answersChannel, message).Err(); err != nil {
+		c.log.WarnContext(ctx, "answers not told to other nodes, they will read them", "err", err)
+	}
+}
+
+// hearAnswers takes what another node has told.
+func (c *Checkout) hearAnswers(ctx context.Context, message string) {
+	from, rest, _ := strings.Cut(message, "\n")
+	if from == c.node {
+		return
+	}
+	for rest != "" {
+		var line, told string
+		line, rest, _ = strings.Cut(rest, "\n")
+		told, rest, _ = strings.Cut(rest, "\n")
+		event, stock, _ := strings.Cut(line, " ")
+		c.sales.heard(ropeline.EventID(event), stock)
+		if c.waiters.idle() {
+			continue // other nodes' callers
+		}
+		var answers []answer
+		if err := json.Unmarshal([]byte(told), &answers); err != nil {
+			c.log.WarnContext(ctx, "answers not understood", "event", event, "err", err)
+			continue
+		}
+		c.waiters.tell(answers)
+	}
+}
+
 // listen hears the answers to every event until ctx ends. The subscription is
 // a hint: who hears nothing reads Postgres.
 func (c *Checkout) listen(ctx context.Context) error {
-	subscription := c.mailbox.redis.Read.PSubscribe(ctx, answersOfAll)
+	subscription := c.mailbox.redis.Read.Subscribe(ctx, answersChannel)
 	defer subscription.Close()
 	messages := subscription.Channel()
 	for {
@@ -105,19 +150,7 @@ func (c *Checkout) listen(ctx context.Context) error {
 			if !open {
 				return nil
 			}
-			stock, told, _ := strings.Cut(message.Payload, "\n")
-			if stock != "" {
-				c.sales.heard(eventOfChannel(message.Channel), stock)
-			}
-			if c.waiters.idle() {
-				continue // other nodes' callers
-			}
-			var answers []answer
-			if err := json.Unmarshal([]byte(told), &answers); err != nil {
-				c.log.WarnContext(ctx, "answers not understood", "event", eventOfChannel(message.Channel), "err", err)
-				continue
-			}
-			c.waiters.tell(answers)
+			c.hearAnswers(ctx, message.Payload)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package checkout
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"time"
 
@@ -69,6 +70,7 @@ type Checkout struct {
 	gateways []payment.Provider // the first opens new payments
 	log      *slog.Logger
 	options  Options
+	node     string // this process, among those that tell answers
 
 	posts   *batch.Batcher[post, pushed]
 	nudges  *batch.Batcher[ropeline.EventID, struct{}]
@@ -88,7 +90,7 @@ type Checkout struct {
 func New(r *redisdb.Clients, pool *pgxpool.Pool, k *keyring.Keyring, provider payment.Provider, log *slog.Logger, options Options) *Checkout {
 	options = options.withDefaults()
 	c := &Checkout{
-		mailbox: newMailbox(r, options.MailboxLimit), pool: pool, keys: k, log: log, options: options,
+		mailbox: newMailbox(r, options.MailboxLimit), pool: pool, keys: k, log: log, options: options, node: rand.Text(),
 		gateways: append([]payment.Provider{provider}, options.Others...), waiters: newWaiters(), sales: newSales(pool),
 	}
 	c.posts = batch.New(batch.Options{Size: batchSize, Wait: time.Millisecond, Calls: 4, Timeout: 2 * time.Second}, c.pushBatch)

@@ -113,11 +113,10 @@ func (s *service) serve(ctx context.Context) error {
 	}
 	homeless := err != nil
 	var decided []envelope
-	var answers string
 	limit, busy := batchSize, time.Now()
 	more := false
 	for {
-		mail, err := s.rounds.trim(trimming{s.event, s.token, decided, answers, limit})
+		mail, err := s.rounds.trim(trimming{s.event, s.token, decided, limit})
 		if err != nil {
 			return err
 		}
@@ -125,7 +124,7 @@ func (s *service) serve(ctx context.Context) error {
 			return nil
 		}
 		letters := mail.letters
-		decided, answers = letters, ""
+		decided = letters
 		switch {
 		case len(letters) == 0 && !more:
 			if stop, err := s.idle(ctx, busy); stop || err != nil {
@@ -138,7 +137,7 @@ func (s *service) serve(ctx context.Context) error {
 			continue
 		}
 		busy = time.Now()
-		answers, more, err = s.batch(ctx, letters)
+		more, err = s.batch(ctx, letters)
 		switch {
 		case err == nil:
 			limit = batchSize
@@ -181,10 +180,10 @@ func (s *service) raiseFence(ctx context.Context) (fence int64, err error) {
 	return fence, err
 }
 
-// batch decides letters, and what is due, in one transaction. The batches of
-// other events' clerks may share it. more tells that something is left that
-// needs no letter.
-func (s *service) batch(ctx context.Context, envelopes []envelope) (answers string, more bool, err error) {
+// batch decides letters, and what is due, in one transaction, and tells the
+// answers. The batches of other events' clerks may share it. more tells that
+// something is left that needs no letter.
+func (s *service) batch(ctx context.Context, envelopes []envelope) (more bool, err error) {
 	t := &turn{event: s.event, fence: s.fence, late: s.late, looks: !s.looked, letters: make([]letter, 0, len(envelopes)), takes: s.report != nil && s.takes != nil && s.takes()}
 	for _, e := range envelopes {
 		l, err := parseLetter(s.event, e.id, e.body)
@@ -196,12 +195,11 @@ func (s *service) batch(ctx context.Context, envelopes []envelope) (answers stri
 		t.looks = t.looks || l.Kind == letterDue
 	}
 	if _, err := s.turns.Do(context.WithoutCancel(ctx), t); errors.Is(err, errApart) {
-		err = s.alone(ctx, t)
-		if err != nil {
-			return "", false, err
+		if err = s.alone(ctx, t); err != nil {
+			return false, err
 		}
 	} else if err != nil {
-		return "", false, err
+		return false, err
 	}
 	s.late = t.late
 	if s.report != nil {
@@ -209,7 +207,7 @@ func (s *service) batch(ctx context.Context, envelopes []envelope) (answers stri
 	}
 	more = t.desk.more()
 	s.looked = !more && (s.looked || t.looks)
-	return encodeAnswers(t.desk.ledger.stockLine(t.version), t.told), more, nil
+	return more, nil
 }
 
 // decide goes through the batch: first money that has come, then orders that

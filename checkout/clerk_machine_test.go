@@ -1,11 +1,9 @@
 package checkout
 
 import (
-	"encoding/json"
 	"errors"
 	flags "flag"
 	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -170,7 +168,7 @@ func (m *clerkMachine) Settle(t *rapid.T) {
 func (m *clerkMachine) Serve(t *rapid.T) {
 	s := rapid.SampledFrom(m.clerks).Draw(t, "clerk")
 	dies := rapid.IntRange(0, 3).Draw(t, "dies") == 0
-	envelopes, held, err := m.h.mailbox.trim(m.h.ctx, m.event.ID, s.token, nil, "", batchSize)
+	envelopes, held, err := m.h.mailbox.trim(m.h.ctx, m.event.ID, s.token, nil, batchSize)
 	m.must(t, err)
 	if held != (m.lease == s) {
 		t.Fatalf("%s has the lease: %v", s.token, held)
@@ -185,7 +183,13 @@ func (m *clerkMachine) Serve(t *rapid.T) {
 	if n := len(envelopes) - dues(envelopes); n != len(m.box) {
 		t.Fatalf("%d letters, the model has %d", n, len(m.box))
 	}
-	answers, _, err := s.batch(m.h.ctx, envelopes)
+	asked := make([]<-chan answer, len(m.box))
+	for i, l := range m.box {
+		answers, leave := m.h.waiters.join(l.id())
+		defer leave()
+		asked[i] = answers
+	}
+	_, err = s.batch(m.h.ctx, envelopes)
 	if s != m.clerks[len(m.clerks)-1] {
 		if !errors.Is(err, errFenced) {
 			t.Fatalf("an old clerk has decided: %v", err)
@@ -194,12 +198,12 @@ func (m *clerkMachine) Serve(t *rapid.T) {
 	}
 	m.must(t, err)
 	want := m.decide()
-	m.compare(t, answers, want)
+	m.compare(t, asked, want)
 	if dies {
 		m.KillLease(t)
 		return
 	}
-	left, held, err := m.h.mailbox.trim(m.h.ctx, m.event.ID, s.token, envelopes, answers, batchSize)
+	left, held, err := m.h.mailbox.trim(m.h.ctx, m.event.ID, s.token, envelopes, batchSize)
 	m.must(t, err)
 	if held != (m.lease == s) || len(left) > 0 {
 		t.Fatalf("after the trim: held %v, %d letters", held, len(left))
@@ -298,16 +302,15 @@ func (m *clerkMachine) of(fan ropeline.FanID) (n int) {
 	return n
 }
 
-func (m *clerkMachine) compare(t *rapid.T, answers string, want []string) {
-	_, body, _ := strings.Cut(answers, "\n")
-	var got []answer
-	if body != "" {
-		m.must(t, json.Unmarshal([]byte(body), &got))
+func (m *clerkMachine) compare(t *rapid.T, asked []<-chan answer, want []string) {
+	if len(asked) != len(want) {
+		t.Fatalf("%d letters, the model has %v", len(asked), want)
 	}
-	if len(got) != len(want) {
-		t.Fatalf("%d answers, the model has %v", len(got), want)
-	}
-	for i, a := range got {
+	for i, answers := range asked {
+		if len(answers) != 1 {
+			t.Fatalf("no answer, the model says %s", want[i])
+		}
+		a := <-answers
 		told := string(a.State)
 		switch {
 		case a.State == "" && a.Reason == "":

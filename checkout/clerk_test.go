@@ -64,11 +64,11 @@ func TestCrashBetweenCommitAndTrim(t *testing.T) {
 	}
 	dead.fence, err = dead.raiseFence(ctx)
 	must(t, err)
-	letters, _, err := h.mailbox.trim(ctx, e.ID, dead.token, nil, "", batchSize)
+	letters, _, err := h.mailbox.trim(ctx, e.ID, dead.token, nil, batchSize)
 	must(t, err)
-	_, _, err = dead.batch(ctx, letters)
+	_, err = dead.batch(ctx, letters)
 	must(t, err)
-	// Here it dies: no trim, no answer, and its lease ends.
+	// Here it dies: no trim, and its lease ends.
 	must(t, h.redis.Write.Del(ctx, keysOf(e.ID).lease).Err())
 	states := map[ropeline.ReservationID]ReservationState{}
 	for _, r := range asked {
@@ -96,6 +96,46 @@ func TestCrashBetweenCommitAndTrim(t *testing.T) {
 	h.audit(e)
 }
 
+// A request that is repeated after its answer was told, while its letter is not
+// trimmed yet, is answered at once: nobody will tell it again.
+func TestRepeatBetweenTellingAndTrim(t *testing.T) {
+	h := newHouse(t, Options{}, true)
+	e := h.event(kind{2, 1, 1, 100})
+	q := ask(e, fan(), 1)
+	asked, err := h.Reserve(t.Context(), q, 0)
+	must(t, err)
+	held, err := h.Reserve(t.Context(), ask(h.event(kind{2, 1, 1, 100}), fan(), 1), 0)
+	must(t, err)
+	must(t, h.Serve(t.Context(), held.Event, nil))
+	if _, _, err := h.mailbox.push(t.Context(), held.Event, []letter{{Kind: letterRelease, Reservation: held.ID, Fan: held.Fan}}); err != nil {
+		t.Fatal(err)
+	}
+	for event, repeat := range map[ropeline.EventID]func() (ReservationState, error){
+		e.ID: func() (ReservationState, error) {
+			r, err := h.Reserve(t.Context(), q, 30*time.Second)
+			return r.State, err
+		},
+		held.Event: func() (ReservationState, error) {
+			return ReservationReleased, h.Release(t.Context(), held.ID, held.Fan, 30*time.Second)
+		},
+	} {
+		s := h.clerk(ropeline.Event{ID: event}, "clerk")
+		letters, _, err := h.mailbox.trim(t.Context(), event, s.token, nil, batchSize)
+		must(t, err)
+		_, err = s.batch(t.Context(), letters)
+		must(t, err)
+		begin := time.Now()
+		state, err := repeat()
+		if err != nil || state == ReservationQueued || time.Since(begin) > 20*time.Second {
+			t.Errorf("%s: %v, %v, after %v", event, state, err, time.Since(begin))
+		}
+	}
+	if got := h.reservationState(asked); got != ReservationHeld {
+		t.Errorf("it is %s", got)
+	}
+	h.audit(e)
+}
+
 // A clerk that another has overtaken is stopped by its next batch, and does
 // not trim what it has not decided.
 func TestFenceStopsTheOlderClerk(t *testing.T) {
@@ -110,9 +150,9 @@ func TestFenceStopsTheOlderClerk(t *testing.T) {
 	young := &service{Checkout: h.Checkout, event: e.ID, token: "young"}
 	_, err = young.raiseFence(t.Context())
 	must(t, err)
-	letters, _, err := h.mailbox.trim(t.Context(), e.ID, old.token, nil, "", batchSize)
+	letters, _, err := h.mailbox.trim(t.Context(), e.ID, old.token, nil, batchSize)
 	must(t, err)
-	if _, _, err = old.batch(t.Context(), letters); err != errFenced {
+	if _, err = old.batch(t.Context(), letters); err != errFenced {
 		t.Fatalf("got %v", err)
 	}
 	if n := count(t, h.pair.Pool, "select count(*) from reservations"); n != 0 || h.lengthOf(e) != 3 {

@@ -148,6 +148,7 @@ func (c *Checkout) commit(ctx context.Context, turns []*turn, shared bool) (errs
 	for _, t := range good {
 		t.overtaken(ctx, pooled.Conn())
 	}
+	c.tell(ctx, good)
 	return errs, nil
 }
 

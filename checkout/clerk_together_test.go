@@ -31,7 +31,7 @@ func (h *house) clerk(e ropeline.Event, token string) *service {
 // turn reads the mailbox of a clerk.
 func (s *service) turn(t *testing.T) *turn {
 	t.Helper()
-	letters, held, err := s.mailbox.trim(t.Context(), s.event, s.token, nil, "", batchSize)
+	letters, held, err := s.mailbox.trim(t.Context(), s.event, s.token, nil, batchSize)
 	if err != nil || !held {
 		t.Fatal(held, err)
 	}
@@ -111,7 +111,7 @@ func TestOneFenceLostAmongSeveral(t *testing.T) {
 		}
 		h.audit(events[i])
 	}
-	letters, _, err := h.mailbox.trim(t.Context(), events[1].ID, clerks[1].token, nil, "", batchSize)
+	letters, _, err := h.mailbox.trim(t.Context(), events[1].ID, clerks[1].token, nil, batchSize)
 	if err != nil || len(letters) != 4 {
 		t.Errorf("%d letters are left to the younger clerk: %v", len(letters), err)
 	}
@@ -298,7 +298,7 @@ func TestNudgeDuringABatchIsNotLost(t *testing.T) {
 	if next := h.take(e, s.token, letters); len(next) != 1 || next[0].id != "due" {
 		t.Fatalf("%v", next)
 	}
-	if _, _, err := s.batch(t.Context(), letters); err != nil {
+	if _, err := s.batch(t.Context(), letters); err != nil {
 		t.Fatal(err)
 	}
 	if left := h.take(e, s.token, letters); len(left) != 0 {

@@ -68,8 +68,6 @@ func (b ledgers) queueDecisions(batch *pgx.Batch) {
 	}
 }
 
-const selectDecisions = "select id, request_hash, reason, message from stock_decisions where id = any($1)"
-
 // sendDecision pushes a letter that leads to a decision and waits for it. No
 // decision in time is unavailable: the same request again finds it.
 func (c *Checkout) sendDecision(ctx context.Context, event ropeline.EventID, l letter, wait time.Duration) (answer, error) {
@@ -79,33 +77,46 @@ func (c *Checkout) sendDecision(ctx context.Context, event ropeline.EventID, l l
 	if err := pushError(code, err); err != nil {
 		return answer{}, err
 	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
 	var a answer
-	select {
-	case a = <-answers:
-	case <-ctx.Done():
-	case <-timer.C:
+	if code == pushedAgain {
+		// It may have been answered already, and only lie there still.
+		a, _ = c.decisionOn(ctx, l)
 	}
 	if a.Letter == "" {
-		read, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		var hash []byte
-		err := c.pool.QueryRow(read, selectDecisions, []string{l.id()}).Scan(&a.Letter, &hash, &a.Reason, &a.Message)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return answer{}, &ropeline.Error{Code: ropeline.CodeUnavailable, RetryAfter: time.Second,
-				Message: "The change is not decided yet. Ask again with the same Idempotency-Key."}
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case a = <-answers:
+		case <-ctx.Done():
+		case <-timer.C:
 		}
-		if err != nil {
+	}
+	if a.Letter == "" {
+		if a, err = c.decisionOn(ctx, l); err != nil {
 			return answer{}, ropeline.Unavailable(err)
 		}
-		copy(a.Hash[:], hash)
 	}
 	switch {
+	case a.Letter == "":
+		return answer{}, &ropeline.Error{Code: ropeline.CodeUnavailable, RetryAfter: time.Second,
+			Message: "The change is not decided yet. Ask again with the same Idempotency-Key."}
 	case a.Hash != l.hash:
 		return answer{}, errKeyReused
 	case a.Reason != "":
 		return a, &ropeline.Error{Code: a.Reason, Message: a.Message}
 	}
 	return a, nil
+}
+
+// decisionOn reads what was decided about a letter; without a name: nothing was.
+func (c *Checkout) decisionOn(ctx context.Context, l letter) (a answer, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	var hash []byte
+	err = c.pool.QueryRow(ctx, "select id, request_hash, reason, message from stock_decisions where id = $1", l.id()).Scan(&a.Letter, &hash, &a.Reason, &a.Message)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return answer{}, nil
+	}
+	copy(a.Hash[:], hash)
+	return a, err
 }

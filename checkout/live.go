@@ -8,11 +8,11 @@ import (
 	"github.com/ropeline/ropeline"
 )
 
-// What a clerk publishes after a commit is a line about the stock, then the
-// answers in JSON. The line is "<version> <type>:<capacity>:<held>:<sold> …",
-// and nodes whose fans look at the event take it instead of reading Postgres.
+// What clerks tell after a commit begins with a line about the stock. It is
+// "<version> <type>:<capacity>:<held>:<sold> …", and nodes whose fans look at the
+// event take it instead of reading Postgres.
 
-// stockLine is the first line; empty when no stock has moved.
+// stockLine is that line; empty when no stock has moved.
 func (l *ledger) stockLine(version int64) string {
 	moved := false
 	ids := make([]ropeline.TicketTypeID, 0, len(l.shelves))

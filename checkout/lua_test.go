@@ -1,10 +1,6 @@
 package checkout
 
-import (
-	"testing"
-
-	"github.com/ropeline/ropeline"
-)
+import "testing"
 
 func TestKeysLiterally(t *testing.T) {
 	want := keys{
@@ -13,12 +9,8 @@ func TestKeysLiterally(t *testing.T) {
 		generation: "{e:abc}:mailbox:generation",
 		lease:      "{e:abc}:mailbox:lease",
 		wake:       "{e:abc}:mailbox:wake",
-		answers:    "{e:abc}:answers",
 	}
 	if got := keysOf("abc"); got != want {
 		t.Errorf("%+v", got)
-	}
-	if e := eventOfChannel(want.answers); e != ropeline.EventID("abc") {
-		t.Errorf("event %q", e)
 	}
 }

@@ -119,7 +119,6 @@ type trimming struct {
 	event   ropeline.EventID
 	token   string
 	decided []envelope
-	answers string
 	next    int // most letters to read
 }
 
@@ -129,10 +128,10 @@ type trimmed struct {
 	held    bool // the lease is still this clerk's
 }
 
-// trim tells the answers, removes the decided letters and reads up to next
-// further ones; held is false when the lease is another's.
-func (m *mailbox) trim(ctx context.Context, event ropeline.EventID, token string, decided []envelope, answers string, next int) (letters []envelope, held bool, err error) {
-	t := m.trimAll(ctx, []trimming{{event, token, decided, answers, next}})[0]
+// trim removes the decided letters and reads up to next further ones; held is
+// false when the lease is another's.
+func (m *mailbox) trim(ctx context.Context, event ropeline.EventID, token string, decided []envelope, next int) (letters []envelope, held bool, err error) {
+	t := m.trimAll(ctx, []trimming{{event, token, decided, next}})[0]
 	return t.Value.letters, t.Value.held, t.Err
 }
 
@@ -141,8 +140,8 @@ func (m *mailbox) trimAll(ctx context.Context, trimmings []trimming) []batch.Res
 	calls := make([]redisdb.Call, len(trimmings))
 	for i, t := range trimmings {
 		k := keysOf(t.event)
-		args := make([]any, 0, 5+len(t.decided))
-		args = append(args, t.token, leaseTime.Milliseconds(), t.next, k.answers, t.answers)
+		args := make([]any, 0, 3+len(t.decided))
+		args = append(args, t.token, leaseTime.Milliseconds(), t.next)
 		for _, e := range t.decided {
 			args = append(args, e.id)
 		}

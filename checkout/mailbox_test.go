@@ -28,7 +28,7 @@ func box(t *testing.T) (*house, ropeline.Event, []envelope) {
 
 func (h *house) take(e ropeline.Event, token string, decided []envelope) []envelope {
 	h.t.Helper()
-	letters, _, err := h.mailbox.trim(h.t.Context(), e.ID, token, decided, "", batchSize)
+	letters, _, err := h.mailbox.trim(h.t.Context(), e.ID, token, decided, batchSize)
 	must(h.t, err)
 	return letters
 }
@@ -75,7 +75,7 @@ func TestTrimTwice(t *testing.T) {
 // Who has lost the lease trims nothing and reads nothing.
 func TestTrimNeedsTheLease(t *testing.T) {
 	h, e, letters := box(t)
-	left, held, err := h.mailbox.trim(t.Context(), e.ID, "other", letters, "", batchSize)
+	left, held, err := h.mailbox.trim(t.Context(), e.ID, "other", letters, batchSize)
 	if err != nil || held || len(left) != 0 || h.lengthOf(e) != 3 {
 		t.Fatalf("%v %v %v, %d letters", left, held, err, h.lengthOf(e))
 	}

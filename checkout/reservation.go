@@ -127,6 +127,12 @@ func (c *Checkout) send(ctx context.Context, l letter, wait time.Duration) (Rese
 	if err := pushError(code, err); err != nil {
 		return Reservation{}, err
 	}
+	if code == pushedAgain {
+		// It may have been answered already, and only lie there still.
+		if r, found, err := c.decided(ctx, l); found && (err != nil || l.Kind == letterReserve || r.State.Ended()) {
+			return r, err
+		}
+	}
 	if wait > 0 {
 		timer := time.NewTimer(wait)
 		defer timer.Stop()

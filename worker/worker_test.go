@@ -160,6 +160,10 @@ func TestStopHandsOver(t *testing.T) {
 func TestWebhookIsRepeated(t *testing.T) {
 	o := newOffice(t, checkout.Options{})
 	o.work(Options{})
+	within(t, 15*time.Second, "the worker's first looks into the gateway's books, which would find what a webhook did not tell", func() (over bool) {
+		must(t, o.pair.Pool.QueryRow(t.Context(), "select count(*) = 2 from reconciliations where finished_at is not null").Scan(&over))
+		return over
+	})
 	e := o.event(1)
 	o.refuse.Store(2)
 	order := o.order(o.reserve(e, 5*time.Second))
