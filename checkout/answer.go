@@ -83,23 +83,28 @@ func (w *waiters) tell(answers []answer) {
 	}
 }
 
-// tell tells everybody what a transaction has committed: those who wait in this
-// process at once, and all nodes by one message. It is
+// tell tells those who wait in this process what was committed.
+func (c *Checkout) tell(turns []*turn) {
+	for _, t := range turns {
+		c.sales.heard(t.event, t.desk.ledger.stockLine(t.version))
+		c.waiters.tell(t.told)
+	}
+}
+
+// publish tells all other nodes of the turns that were committed, in one message:
 //
 //	<node that tells>
 //	<event> <stock line>    for each event
 //	<its answers in JSON>
 //
 // Whoever does not get it reads Postgres, a moment later.
-func (c *Checkout) tell(ctx context.Context, turns []*turn) {
+func (c *Checkout) publish(ctx context.Context, turns []*turn) {
 	message := []byte(c.node)
 	for _, t := range turns {
 		stock := t.desk.ledger.stockLine(t.version)
 		if stock == "" && len(t.told) == 0 {
 			continue
 		}
-		c.sales.heard(t.event, stock)
-		c.waiters.tell(t.told)
 		answers, _ := json.Marshal(t.told) // texts and numbers: it cannot fail
 		message = append(append(append(message, '\n'), t.event...), ' ')
 		message = append(append(append(message, stock...), '\n'), answers...)

@@ -75,7 +75,6 @@ type Checkout struct {
 	posts   *batch.Batcher[post, pushed]
 	nudges  *batch.Batcher[ropeline.EventID, struct{}]
 	rounds  *rounds
-	turns   *batch.Batcher[*turn, struct{}]
 	waiters *waiters
 	sales   *sales
 
@@ -94,9 +93,8 @@ func New(r *redisdb.Clients, pool *pgxpool.Pool, k *keyring.Keyring, provider pa
 		gateways: append([]payment.Provider{provider}, options.Others...), waiters: newWaiters(), sales: newSales(pool),
 	}
 	c.posts = batch.New(batch.Options{Size: batchSize, Wait: time.Millisecond, Calls: 4, Timeout: 2 * time.Second}, c.pushBatch)
-	c.nudges = batch.Open(batch.Options{Size: batchSize, Wait: time.Millisecond, Calls: 1, Pace: batch.Steady(turnPace), Timeout: time.Second}, c.nudgeAll)
-	c.rounds = newRounds(c.mailbox.trimAll)
-	c.turns = batch.Open(batch.Options{Size: mostTogether, Wait: time.Millisecond, Calls: mostTurns, Pace: c.rounds.pace, Timeout: commitTime}, c.commitTurns)
+	c.nudges = batch.Open(batch.Options{Size: batchSize, Wait: time.Millisecond, Calls: 1, Pace: batch.Steady(lonePace), Timeout: time.Second}, c.nudgeAll)
+	c.rounds = newRounds(c.mailbox.trimAll, c.commitTurns, c.publish)
 	c.placings = groupcommit.New(pool, groupcommit.Work[placing]{
 		Key: func(o *placing) string { return string(o.asked.Reservation) }, Read: readPlacings, Write: c.writePlacings,
 	})

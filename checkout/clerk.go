@@ -35,7 +35,10 @@ type service struct {
 	report func(Batch)
 	takes  func() bool // may be nil, see ServeAndTake
 	looked bool        // at what it is owed in Postgres, and there was no more
+	more   bool        // there was more than one batch could take, and it needs no letter
 	late   *ledger     // only where a test has taken the fence away
+
+	homeless bool // the event has no sale
 }
 
 // Serve is the clerk: it takes the event's lease, serves until the mailbox has
@@ -111,42 +114,46 @@ func (s *service) serve(ctx context.Context) error {
 	if s.fence, err = s.raiseFence(ctx); err != nil && !errors.Is(err, errNoSale) {
 		return err
 	}
-	homeless := err != nil
+	s.homeless = err != nil
+	var told <-chan struct{}
+	defer func() {
+		if told != nil {
+			<-told
+		}
+	}()
 	var decided []envelope
 	limit, busy := batchSize, time.Now()
-	more := false
 	for {
-		mail, err := s.rounds.trim(trimming{s.event, s.token, decided, limit})
+		if ctx.Err() != nil {
+			limit, s.more = 0, false // what is decided is trimmed, and nothing more is read
+		}
+		v, err := s.rounds.visit(trimming{s.event, s.token, decided, limit}, s.turn)
 		if err != nil {
 			return err
 		}
-		if !mail.held || ctx.Err() != nil {
+		if !v.held || limit == 0 {
 			return nil
 		}
-		letters := mail.letters
+		letters := v.letters
 		decided = letters
-		switch {
-		case len(letters) == 0 && !more:
-			if stop, err := s.idle(ctx, busy); stop || err != nil {
+		if v.turn == nil {
+			if len(letters) > 0 {
+				s.log.WarnContext(ctx, "letters for an event without a sale dropped", "event", s.event, "letters", len(letters))
+			} else if stop, err := s.idle(ctx, busy); stop || err != nil {
 				return err
 			}
 			continue
-		case homeless:
-			s.log.WarnContext(ctx, "letters for an event without a sale dropped", "event", s.event, "letters", len(letters))
-			more = false
-			continue
 		}
-		busy = time.Now()
-		more, err = s.batch(ctx, letters)
-		switch {
+		busy, told = time.Now(), v.told
+		switch err = s.settle(ctx, v.turn, v.err); {
 		case err == nil:
 			limit = batchSize
 		case spoiled(err) && len(letters) > 1:
 			// One letter spoils the batch: take half, until it is alone.
-			limit, decided, more = len(letters)/2, nil, false
+			limit, decided = len(letters)/2, nil
 		case spoiled(err) && len(letters) == 1:
 			s.log.ErrorContext(ctx, "letter dropped: Postgres refuses what it leads to", "event", s.event, "letter", letters[0].id, "err", err)
-			limit, more = batchSize, false
+			limit = batchSize
 		default:
 			return err
 		}
@@ -180,34 +187,41 @@ func (s *service) raiseFence(ctx context.Context) (fence int64, err error) {
 	return fence, err
 }
 
-// batch decides letters, and what is due, in one transaction, and tells the
-// answers. The batches of other events' clerks may share it. more tells that
-// something is left that needs no letter.
-func (s *service) batch(ctx context.Context, envelopes []envelope) (more bool, err error) {
+// turn makes a batch of letters and of what is due; nil when there is neither,
+// or no sale.
+func (s *service) turn(envelopes []envelope) *turn {
+	if s.homeless || len(envelopes) == 0 && !s.more {
+		return nil
+	}
 	t := &turn{event: s.event, fence: s.fence, late: s.late, looks: !s.looked, letters: make([]letter, 0, len(envelopes)), takes: s.report != nil && s.takes != nil && s.takes()}
 	for _, e := range envelopes {
 		l, err := parseLetter(s.event, e.id, e.body)
 		if err != nil {
-			s.log.ErrorContext(ctx, "letter dropped: it cannot be read", "event", s.event, "err", err)
+			s.log.Error("letter dropped: it cannot be read", "event", s.event, "err", err)
 			continue
 		}
 		t.letters = append(t.letters, l)
 		t.looks = t.looks || l.Kind == letterDue
 	}
-	if _, err := s.turns.Do(context.WithoutCancel(ctx), t); errors.Is(err, errApart) {
-		if err = s.alone(ctx, t); err != nil {
-			return false, err
-		}
-	} else if err != nil {
-		return false, err
+	return t
+}
+
+// settle ends a turn that was committed, or not, with the turns of other events'
+// clerks, and reports it. One that must be committed alone is, here.
+func (s *service) settle(ctx context.Context, t *turn, err error) error {
+	if errors.Is(err, errApart) {
+		err = s.alone(ctx, t)
+	}
+	if s.more = false; err != nil {
+		return err
 	}
 	s.late = t.late
 	if s.report != nil {
 		s.report(t.desk.ledger.summary(s.event, t.version, len(t.told)))
 	}
-	more = t.desk.more()
-	s.looked = !more && (s.looked || t.looks)
-	return more, nil
+	s.more = t.desk.more()
+	s.looked = !s.more && (s.looked || t.looks)
+	return nil
 }
 
 // decide goes through the batch: first money that has come, then orders that

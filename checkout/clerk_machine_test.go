@@ -189,7 +189,7 @@ func (m *clerkMachine) Serve(t *rapid.T) {
 		defer leave()
 		asked[i] = answers
 	}
-	_, err = s.batch(m.h.ctx, envelopes)
+	err = s.batch(m.h.ctx, envelopes)
 	if s != m.clerks[len(m.clerks)-1] {
 		if !errors.Is(err, errFenced) {
 			t.Fatalf("an old clerk has decided: %v", err)

@@ -8,38 +8,63 @@ import (
 	"github.com/ropeline/ropeline/internal/batch"
 )
 
-// rounds has the clerks of this process go to their mailboxes together: what
-// they then find are batches that share a transaction. A clerk that is the only
-// one goes when it likes. One of several waits for the others, but never for
-// long: until all are there, until a transaction under way has ended and its
-// clerks are back, or until the last round is a while ago.
+// rounds has the clerks of this process go to their mailboxes together, in one
+// round trip, and brings what they find through one transaction. A clerk that
+// found nothing is back at once; the others are when theirs is committed.
+//
+// A round begins when a clerk is there and
+//
+//   - the last one with a transaction began a pace ago: letters that come in a
+//     stream are decided by the dozen, and lone ones at once;
+//   - fewer than mostRounds are under way: while the clerks of one wait for
+//     Postgres, those of another go to their mailboxes;
+//   - all clerks that are not under way are there, or gatherTime has passed since
+//     the last round: one mailbox is not worth a trip that many could share.
 type rounds struct {
-	call func(context.Context, []trimming) []batch.Result[trimmed]
+	trim    func(context.Context, []trimming) []batch.Result[trimmed]
+	commit  func(context.Context, []*turn) []error
+	publish func(context.Context, []*turn)
 
-	mu      sync.Mutex
-	clerks  int // that serve in this process
-	waiting []roundTrip
-	oldest  time.Time // since when the first of them waits
-	next    time.Time // when the next round may begin without the others
-	working int       // transactions under way
-	going   bool      // a goroutine is there that begins the rounds
-	changed chan struct{}
+	mu       sync.Mutex
+	clerks   int // that serve in this process
+	waiting  []*visit
+	begun    time.Time // when the last round began
+	paced    time.Time // when the last one that had a transaction began
+	underWay int       // rounds
+	out      int       // clerks who are on them
+	going    bool      // a goroutine is there that begins the rounds
+	changed  chan struct{}
 }
 
-type roundTrip struct {
+// visit is one clerk's part of a round.
+type visit struct {
 	trimming
-	answer chan batch.Result[trimmed]
+	turn func([]envelope) *turn // makes a batch of the letters; nil: there is nothing to decide
+	done chan visited
+}
+
+// visited is what has come of it.
+type visited struct {
+	trimmed
+	turn *turn           // nil: there was none
+	err  error           // of the turn, see commitTurns
+	told <-chan struct{} // closed when other nodes were told of it
 }
 
 const (
-	roundPause = 4 * time.Millisecond   // between two rounds, where not all clerks are there
-	backFrom   = 500 * time.Microsecond // that the clerks of a transaction need to be back
-	roundWait  = 20 * time.Millisecond  // at the most, whatever is under way
-	roundTime  = time.Second            // of one round trip to Redis
+	// mostRounds is how many rounds of several clerks are under way at once.
+	mostRounds = 2
+	// lonePace is between the transactions of a clerk that is the only one, and
+	// manyPace between those of several.
+	lonePace = 6 * time.Millisecond
+	manyPace = 4 * time.Millisecond
+
+	gatherTime = 2 * time.Millisecond
+	trimTime   = time.Second // of the round trip to Redis
 )
 
-func newRounds(call func(context.Context, []trimming) []batch.Result[trimmed]) *rounds {
-	return &rounds{call: call, changed: make(chan struct{}, 1)}
+func newRounds(trim func(context.Context, []trimming) []batch.Result[trimmed], commit func(context.Context, []*turn) []error, publish func(context.Context, []*turn)) *rounds {
+	return &rounds{trim: trim, commit: commit, publish: publish, changed: make(chan struct{}, 1)}
 }
 
 // join counts a clerk in until leave is called.
@@ -54,48 +79,23 @@ func (r *rounds) join() (leave func()) {
 	return func() { count(-1) }
 }
 
-// work counts a transaction as under way until done is called.
-func (r *rounds) work() (done func()) {
+// visit takes part in the next round. The error is that of the trip to the
+// mailbox: then nothing was trimmed or read, as far as is known.
+func (r *rounds) visit(t trimming, turn func([]envelope) *turn) (visited, error) {
+	v := &visit{trimming: t, turn: turn, done: make(chan visited, 1)}
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.working++
-	return func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.working--
-		if soon := time.Now().Add(backFrom); r.next.Before(soon) {
-			r.next = soon
-		}
-		r.tell()
-	}
-}
-
-// pace is between the beginnings of two transactions.
-func (r *rounds) pace() time.Duration {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.clerks > 1 {
-		return turnPace / mostTurns
-	}
-	return turnPace
-}
-
-// trim is mailbox.trim, with the next round.
-func (r *rounds) trim(t trimming) (trimmed, error) {
-	trip := roundTrip{t, make(chan batch.Result[trimmed], 1)}
-	r.mu.Lock()
-	if len(r.waiting) == 0 {
-		r.oldest = time.Now()
-	}
-	r.waiting = append(r.waiting, trip)
+	r.waiting = append(r.waiting, v)
 	if !r.going {
 		r.going = true
 		go r.run()
 	}
 	r.tell()
 	r.mu.Unlock()
-	told := <-trip.answer
-	return told.Value, told.Err
+	back := <-v.done
+	if back.turn == nil {
+		return back, back.err
+	}
+	return back, nil
 }
 
 // tell has run look again. Needs the lock.
@@ -127,33 +127,92 @@ func (r *rounds) run() {
 			}
 			continue
 		}
-		trips := r.waiting
-		r.waiting, r.next = nil, now.Add(roundPause)
+		n := min(len(r.waiting), mostTogether)
+		visits := r.waiting[:n:n]
+		r.waiting = append([]*visit(nil), r.waiting[n:]...)
+		r.begun = now
+		r.underWay++
+		r.out += n
 		r.mu.Unlock()
-		r.round(trips)
+		go r.round(visits, now)
 	}
 }
 
 // patience is how long the next round is waited with. Needs the lock.
 func (r *rounds) patience(now time.Time) time.Duration {
-	if len(r.waiting) >= min(r.clerks, mostTogether) {
-		return 0
+	if r.underWay >= mostRounds {
+		return time.Hour // until one ends
 	}
-	latest := r.oldest.Add(roundWait)
-	if r.working == 0 && r.next.Before(latest) {
-		latest = r.next
+	pace := lonePace
+	if r.clerks > 1 {
+		pace = manyPace
 	}
-	return latest.Sub(now)
+	begin := r.paced.Add(pace)
+	if gathered := r.begun.Add(gatherTime); len(r.waiting)+r.out < min(r.clerks, mostTogether) && gathered.After(begin) {
+		begin = gathered
+	}
+	return begin.Sub(now)
 }
 
-func (r *rounds) round(trips []roundTrip) {
-	ctx, cancel := context.WithTimeout(context.Background(), roundTime)
-	defer cancel()
-	trimmings := make([]trimming, len(trips))
-	for i := range trips {
-		trimmings[i] = trips[i].trimming
+// round is one of them, from the mailboxes to the answers.
+func (r *rounds) round(visits []*visit, begun time.Time) {
+	ctx, cancel := context.WithTimeout(context.Background(), trimTime)
+	trimmings := make([]trimming, len(visits))
+	for i, v := range visits {
+		trimmings[i] = v.trimming
 	}
-	for i, told := range r.call(ctx, trimmings) {
-		trips[i].answer <- told
+	mail := r.trim(ctx, trimmings)
+	cancel()
+	turns := make([]*turn, len(visits))
+	var some []*turn
+	for i, v := range visits {
+		if mail[i].Err == nil && mail[i].Value.held {
+			if turns[i] = v.turn(mail[i].Value.letters); turns[i] != nil {
+				some = append(some, turns[i])
+			}
+		}
 	}
+	r.back(len(visits)-len(some), func() {
+		if len(some) > 0 && r.paced.Before(begun) {
+			r.paced = begun
+		}
+	})
+	for i, v := range visits {
+		if turns[i] == nil {
+			v.done <- visited{trimmed: mail[i].Value, err: mail[i].Err}
+		}
+	}
+	var errs []error
+	if len(some) > 0 {
+		ctx, cancel := context.WithTimeout(context.Background(), commitTime)
+		defer cancel()
+		errs = r.commit(ctx, some)
+	}
+	r.back(len(some), func() { r.underWay-- })
+	var committed []*turn
+	told := make(chan struct{})
+	defer close(told)
+	for i, v := range visits {
+		if turns[i] == nil {
+			continue
+		}
+		err := errs[0]
+		errs = errs[1:]
+		if err == nil {
+			committed = append(committed, turns[i])
+		}
+		v.done <- visited{mail[i].Value, turns[i], err, told}
+	}
+	if len(committed) > 0 {
+		r.publish(context.Background(), committed)
+	}
+}
+
+// back counts clerks of a round as back, just before they are told.
+func (r *rounds) back(n int, also func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.out -= n
+	also()
+	r.tell()
 }

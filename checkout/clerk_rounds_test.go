@@ -2,85 +2,186 @@ package checkout
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/internal/batch"
 )
 
-// roundsOf are rounds that tell how many clerks each of them had.
-func roundsOf(sizes *[]int) *rounds {
-	return newRounds(func(_ context.Context, all []trimming) []batch.Result[trimmed] {
-		*sizes = append(*sizes, len(all))
-		return make([]batch.Result[trimmed], len(all))
+// trips are rounds whose mailboxes and transactions are those of a test.
+type trips struct {
+	*rounds
+	mu    sync.Mutex
+	sizes []int // clerks of each round
+	turns []int // batches of each transaction
+}
+
+// tripsOf are rounds whose transactions take as long as working does.
+func tripsOf(working func()) *trips {
+	t := &trips{}
+	t.rounds = newRounds(func(_ context.Context, all []trimming) []batch.Result[trimmed] {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.sizes = append(t.sizes, len(all))
+		mail := make([]batch.Result[trimmed], len(all))
+		for i := range mail {
+			mail[i].Value.held = true
+		}
+		return mail
+	}, func(_ context.Context, turns []*turn) []error {
+		t.mu.Lock()
+		t.turns = append(t.turns, len(turns))
+		t.mu.Unlock()
+		working()
+		return make([]error, len(turns))
+	}, func(context.Context, []*turn) {})
+	return t
+}
+
+func noBatch([]envelope) *turn { return nil }
+func aBatch([]envelope) *turn  { return &turn{} }
+
+// work has n clerks go so many times each.
+func (r *trips) work(t *testing.T, clerks, times int, turn func([]envelope) *turn) {
+	var all sync.WaitGroup
+	for range clerks {
+		defer r.join()()
+	}
+	for range clerks {
+		all.Go(func() {
+			for range times {
+				if v, err := r.visit(trimming{}, turn); err != nil || v.err != nil || !v.held {
+					t.Error(v, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// All clerks go together, and share their transactions.
+func TestClerksGoTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := tripsOf(func() { time.Sleep(3 * time.Millisecond) })
+		begin := time.Now()
+		r.work(t, 5, 4, aBatch)
+		if len(r.turns) > 5 || slices.Max(r.turns) != 5 || time.Since(begin) > 5*manyPace+3*time.Millisecond {
+			t.Errorf("transactions of %v in %v", r.turns, time.Since(begin))
+		}
 	})
 }
 
-// All clerks go together, and the only one there is goes at once.
-func TestClerksGoTogether(t *testing.T) {
+// The only clerk there is goes at once, and keeps a pace while there is something
+// to decide.
+func TestLoneClerk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var sizes []int
-		r := roundsOf(&sizes)
-		var clerks sync.WaitGroup
+		r := tripsOf(func() { time.Sleep(time.Millisecond) })
 		begin := time.Now()
-		for range 5 {
-			defer r.join()()
+		r.work(t, 1, 100, noBatch)
+		if time.Since(begin) > 0 || len(r.turns) > 0 {
+			t.Errorf("found nothing, and waited %v", time.Since(begin))
 		}
-		for range 5 {
-			clerks.Go(func() {
-				for range 3 {
-					_, _ = r.trim(trimming{})
+		r.work(t, 1, 1, aBatch)
+		if waited := time.Since(begin); waited != time.Millisecond {
+			t.Errorf("the first letter waited %v", waited)
+		}
+		r.work(t, 1, 10, aBatch)
+		if waited := time.Since(begin); waited != 10*lonePace+time.Millisecond {
+			t.Errorf("ten more took %v", waited)
+		}
+	})
+}
+
+// A clerk who found nothing does not wait for the transaction of the others, and
+// goes again while they are at it; but no more transactions than two are under way.
+func TestClerkDoesNotWaitForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		end := make(chan struct{})
+		r := tripsOf(func() { <-end })
+		var busy sync.WaitGroup
+		busy.Go(func() { r.work(t, 1, 1, aBatch) })
+		time.Sleep(time.Second)
+		begin := time.Now()
+		r.work(t, 1, 3, noBatch)
+		if waited := time.Since(begin); waited > 3*gatherTime {
+			t.Errorf("waited %v", waited)
+		}
+		busy.Go(func() { r.work(t, 1, 1, aBatch) })
+		busy.Go(func() {
+			time.Sleep(time.Second)
+			r.work(t, 1, 1, aBatch)
+		})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if len(r.turns) != mostRounds {
+			t.Errorf("transactions of %v under way", r.turns)
+		}
+		close(end)
+		busy.Wait()
+		if len(r.turns) != mostRounds+1 {
+			t.Errorf("transactions of %v", r.turns)
+		}
+	})
+}
+
+// Each clerk hears what became of its own trip and of its own batch.
+func TestClerksHearTheirOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		away, fenced, fine := errors.New("away"), &turn{}, &turn{}
+		var told []*turn
+		r := newRounds(func(_ context.Context, all []trimming) []batch.Result[trimmed] {
+			mail := make([]batch.Result[trimmed], len(all))
+			for i, each := range all {
+				switch each.token {
+				case "away":
+					mail[i].Err = away
+				case "other's":
+				default:
+					mail[i].Value = trimmed{held: true, letters: []envelope{{id: each.token}}}
+				}
+			}
+			return mail
+		}, func(_ context.Context, turns []*turn) []error {
+			errs := make([]error, len(turns))
+			for i := range turns {
+				if turns[i] == fenced {
+					errs[i] = errFenced
+				}
+			}
+			return errs
+		}, func(_ context.Context, turns []*turn) { told = append(told, turns...) })
+		var all sync.WaitGroup
+		for token, turns := range map[string]*turn{"away": {}, "other's": {}, "fenced": fenced, "fine": fine, "idle": nil} {
+			leave := r.join()
+			all.Go(func() {
+				defer leave()
+				v, err := r.visit(trimming{token: token}, func([]envelope) *turn { return turns })
+				switch token {
+				case "away":
+					if err != away || v.turn != nil {
+						t.Error(token, v, err)
+					}
+				case "other's":
+					if err != nil || v.held || v.turn != nil {
+						t.Error(token, v, err)
+					}
+				case "fenced", "fine", "idle":
+					if err != nil || !v.held || v.turn != turns || (v.err == errFenced) != (token == "fenced") || v.letters[0].id != token {
+						t.Error(token, v, err)
+					}
+					if turns != nil {
+						<-v.told
+					}
 				}
 			})
 		}
-		clerks.Wait()
-		if len(sizes) > 4 || time.Since(begin) > 3*roundPause {
-			t.Errorf("rounds of %v in %v", sizes, time.Since(begin))
-		}
-	})
-	synctest.Test(t, func(t *testing.T) {
-		var sizes []int
-		r := roundsOf(&sizes)
-		defer r.join()()
-		begin := time.Now()
-		for range 100 {
-			_, _ = r.trim(trimming{})
-		}
-		if time.Since(begin) > 0 {
-			t.Errorf("alone, and waited %v", time.Since(begin))
-		}
-	})
-}
-
-// A clerk waits for those at a transaction, but not for ever, and not for one
-// that has left.
-func TestClerkDoesNotWaitForEver(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var sizes []int
-		r := roundsOf(&sizes)
-		defer r.join()()
-		leave := r.join()
-		_, _ = r.trim(trimming{event: ropeline.EventID("e")}) // the first round of all
-		done := r.work()
-		begin := time.Now()
-		_, _ = r.trim(trimming{})
-		if waited := time.Since(begin); waited != roundWait {
-			t.Errorf("waited %v for a transaction that does not end", waited)
-		}
-		time.AfterFunc(time.Millisecond, done)
-		begin = time.Now()
-		_, _ = r.trim(trimming{})
-		if waited := time.Since(begin); waited > roundPause {
-			t.Errorf("waited %v for a transaction that has ended", waited)
-		}
-		time.AfterFunc(time.Millisecond, leave)
-		begin = time.Now()
-		_, _ = r.trim(trimming{})
-		if waited := time.Since(begin); waited != time.Millisecond {
-			t.Errorf("waited %v for one who has left", waited)
+		all.Wait()
+		if len(told) != 1 || told[0] != fine {
+			t.Errorf("%d turns are told of", len(told))
 		}
 	})
 }

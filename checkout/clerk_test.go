@@ -66,7 +66,7 @@ func TestCrashBetweenCommitAndTrim(t *testing.T) {
 	must(t, err)
 	letters, _, err := h.mailbox.trim(ctx, e.ID, dead.token, nil, batchSize)
 	must(t, err)
-	_, err = dead.batch(ctx, letters)
+	err = dead.batch(ctx, letters)
 	must(t, err)
 	// Here it dies: no trim, and its lease ends.
 	must(t, h.redis.Write.Del(ctx, keysOf(e.ID).lease).Err())
@@ -122,7 +122,7 @@ func TestRepeatBetweenTellingAndTrim(t *testing.T) {
 		s := h.clerk(ropeline.Event{ID: event}, "clerk")
 		letters, _, err := h.mailbox.trim(t.Context(), event, s.token, nil, batchSize)
 		must(t, err)
-		_, err = s.batch(t.Context(), letters)
+		err = s.batch(t.Context(), letters)
 		must(t, err)
 		begin := time.Now()
 		state, err := repeat()
@@ -152,7 +152,7 @@ func TestFenceStopsTheOlderClerk(t *testing.T) {
 	must(t, err)
 	letters, _, err := h.mailbox.trim(t.Context(), e.ID, old.token, nil, batchSize)
 	must(t, err)
-	if _, err = old.batch(t.Context(), letters); err != errFenced {
+	if err = old.batch(t.Context(), letters); err != errFenced {
 		t.Fatalf("got %v", err)
 	}
 	if n := count(t, h.pair.Pool, "select count(*) from reservations"); n != 0 || h.lengthOf(e) != 3 {

@@ -10,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/ropeline/ropeline"
-	"github.com/ropeline/ropeline/internal/batch"
 )
 
 // What a batch costs is mostly its round trips, its statements and its commit,
@@ -33,14 +32,6 @@ import (
 
 const (
 	mostTogether = 64 // batches in one transaction
-	// mostTurns is how many shared transactions are under way at once: the clerks
-	// of one go to their mailboxes while those of another wait for Postgres.
-	mostTurns = 2
-	// turnPace is between the beginnings of two transactions of a clerk that is
-	// the only one: a stream of letters is decided by the dozen, a lone one at
-	// once. Several clerks have waited for each other already (rounds).
-	turnPace = 6 * time.Millisecond
-
 	// commitTime bounds one transaction, so that a Postgres that hangs does not
 	// keep a clerk for ever.
 	commitTime = 10 * time.Second
@@ -69,30 +60,29 @@ type turn struct {
 	version int64
 }
 
-// commitTurns is the batcher's call.
-func (c *Checkout) commitTurns(ctx context.Context, turns []*turn) []batch.Result[struct{}] {
-	results := make([]batch.Result[struct{}], len(turns))
+// commitTurns brings the batches of a round through one transaction and gives
+// each its error: errApart sends its clerk into one of its own.
+func (c *Checkout) commitTurns(ctx context.Context, turns []*turn) []error {
+	errs := make([]error, len(turns))
 	first := make(map[ropeline.EventID]bool, len(turns))
 	var now []*turn
 	var at []int
 	for i, t := range turns {
 		if first[t.event] {
-			results[i].Err = errApart // two clerks of one event: the fence decides between them
+			errs[i] = errApart // two clerks of one event: the fence decides between them
 			continue
 		}
 		first[t.event] = true
 		now, at = append(now, t), append(at, i)
 	}
-	done := c.rounds.work()
-	errs, err := c.commit(ctx, now, true)
-	done()
+	each, err := c.commit(ctx, now, true)
 	for n, i := range at {
-		results[i].Err = errs[n]
+		errs[i] = each[n]
 		if err != nil {
-			results[i].Err = errApart
+			errs[i] = errApart
 		}
 	}
-	return results
+	return errs
 }
 
 // alone commits one batch in a transaction that waits for its locks.
@@ -102,6 +92,9 @@ func (s *service) alone(ctx context.Context, t *turn) error {
 	for tries := 1; ; tries++ {
 		errs, err := s.commit(ctx, []*turn{t}, false)
 		if err == nil {
+			if errs[0] == nil {
+				s.publish(ctx, []*turn{t})
+			}
 			return errs[0]
 		}
 		if tries == mostTries || !collided(err) {
@@ -148,7 +141,7 @@ func (c *Checkout) commit(ctx context.Context, turns []*turn, shared bool) (errs
 	for _, t := range good {
 		t.overtaken(ctx, pooled.Conn())
 	}
-	c.tell(ctx, good)
+	c.tell(good)
 	return errs, nil
 }
 

@@ -28,20 +28,28 @@ func (h *house) clerk(e ropeline.Event, token string) *service {
 	return s
 }
 
-// turn reads the mailbox of a clerk.
-func (s *service) turn(t *testing.T) *turn {
+// fetch reads the mailbox of a clerk.
+func (s *service) fetch(t *testing.T) *turn {
 	t.Helper()
 	letters, held, err := s.mailbox.trim(t.Context(), s.event, s.token, nil, batchSize)
 	if err != nil || !held {
 		t.Fatal(held, err)
 	}
-	own := &turn{event: s.event, fence: s.fence, looks: true}
-	for _, e := range letters {
-		l, err := parseLetter(s.event, e.id, e.body)
-		must(t, err)
-		own.letters = append(own.letters, l)
+	return s.due(letters)
+}
+
+// due is a batch of letters, or of nothing but what is due.
+func (s *service) due(letters []envelope) *turn {
+	if t := s.turn(letters); t != nil {
+		return t
 	}
-	return own
+	return &turn{event: s.event, fence: s.fence, looks: !s.looked}
+}
+
+// batch commits letters that a clerk has read.
+func (s *service) batch(ctx context.Context, letters []envelope) error {
+	t := s.due(letters)
+	return s.settle(ctx, t, s.commitTurns(ctx, []*turn{t})[0])
 }
 
 // several is so many events, each with a capacity of its own, and clerks who
@@ -52,7 +60,7 @@ func several(t *testing.T, h *house, n int) (events []ropeline.Event, clerks []*
 		e := h.event(kind{i + 1, 1, 1, 100})
 		h.requests(e, 4)
 		s := h.clerk(e, "clerk")
-		events, clerks, turns = append(events, e), append(clerks, s), append(turns, s.turn(t))
+		events, clerks, turns = append(events, e), append(clerks, s), append(turns, s.fetch(t))
 	}
 	return events, clerks, turns
 }
@@ -74,10 +82,10 @@ func TestBatchesShareATransaction(t *testing.T) {
 	must(t, h.Serve(t.Context(), late.ID, nil))
 	_, err := h.pair.Pool.Exec(t.Context(), "update reservations set deadline = now() - interval '1 second' where id = $1", gone[0].ID)
 	must(t, err)
-	turns = append(turns, h.clerk(late, "clerk").turn(t))
+	turns = append(turns, h.clerk(late, "clerk").fetch(t))
 
-	for _, r := range h.commitTurns(t.Context(), turns) {
-		must(t, r.Err)
+	for _, err := range h.commitTurns(t.Context(), turns) {
+		must(t, err)
 	}
 	for i, e := range events {
 		held := slices.DeleteFunc(states(turns[i].told), func(s ReservationState) bool { return s != ReservationHeld })
@@ -102,7 +110,7 @@ func TestOneFenceLostAmongSeveral(t *testing.T) {
 	_, err := (&service{Checkout: h.Checkout, event: events[1].ID}).raiseFence(t.Context())
 	must(t, err)
 	results := h.commitTurns(t.Context(), turns)
-	if results[0].Err != nil || results[1].Err != errFenced || results[2].Err != nil {
+	if results[0] != nil || results[1] != errFenced || results[2] != nil {
 		t.Fatalf("%v", results)
 	}
 	for i, want := range []int{4, 0, 4} {
@@ -139,11 +147,11 @@ func TestOneSpoiledBatchAmongSeveral(t *testing.T) {
 	var turns []*turn
 	for _, e := range events {
 		s := h.clerk(e, "first")
-		clerks, turns = append(clerks, s), append(turns, s.turn(t))
+		clerks, turns = append(clerks, s), append(turns, s.fetch(t))
 	}
-	for i, r := range h.commitTurns(t.Context(), turns) {
-		if r.Err != errApart {
-			t.Errorf("event %d: %v", i, r.Err)
+	for i, err := range h.commitTurns(t.Context(), turns) {
+		if err != errApart {
+			t.Errorf("event %d: %v", i, err)
 		}
 	}
 	if n := count(t, h.pair.Pool, "select count(*) from reservations"); n != 0 {
@@ -187,7 +195,7 @@ func TestLockedSaleIsPassedOver(t *testing.T) {
 	_, err = other.Exec(t.Context(), "select from sales where event_id = $1 for update", events[1].ID)
 	must(t, err)
 	results := h.commitTurns(t.Context(), turns)
-	if results[0].Err != nil || results[1].Err != errApart || results[2].Err != nil {
+	if results[0] != nil || results[1] != errApart || results[2] != nil {
 		t.Fatalf("%v", results)
 	}
 	alone := make(chan error, 1)
@@ -298,7 +306,7 @@ func TestNudgeDuringABatchIsNotLost(t *testing.T) {
 	if next := h.take(e, s.token, letters); len(next) != 1 || next[0].id != "due" {
 		t.Fatalf("%v", next)
 	}
-	if _, err := s.batch(t.Context(), letters); err != nil {
+	if err := s.batch(t.Context(), letters); err != nil {
 		t.Fatal(err)
 	}
 	if left := h.take(e, s.token, letters); len(left) != 0 {
