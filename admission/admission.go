@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -28,12 +29,18 @@ type Admission struct {
 	node    string // this process, among those that tick
 	records *batch.Batcher[member, string]
 	leaving *batch.Batcher[member, struct{}]
+	ticks   *redisdb.Together // the events of this node tick at the same moments, and share their round trips
+	stocks  *redisdb.Together
+	phase   time.Duration // of those moments, since nodes do not tick in step
 }
 
 // New makes the admission on given engines. It starts nothing: see Run.
 func New(r *redisdb.Clients, pool *pgxpool.Pool, k *keyring.Keyring, line *queue.Line, log *slog.Logger) *Admission {
 	a := &Admission{redis: r, pool: pool, keys: k, line: line, log: log, scripts: loadScripts(r), metrics: newMetrics(), node: rand.Text()}
 	a.records = batch.Open(batch.Options{Size: tripSize, Wait: 50 * time.Microsecond, Calls: 4, Timeout: tripTime}, a.look)
+	a.ticks = redisdb.NewTogether(r.Write, a.scripts.tick, tripTime)
+	a.stocks = redisdb.NewTogether(r.Write, a.scripts.stock, tripTime)
+	a.phase = mathrand.N(tickEvery)
 	a.leaving = batch.Open(batch.Options{Size: tripSize, Wait: time.Millisecond, Calls: 2, Timeout: tripTime}, a.done)
 	return a
 }

@@ -2,7 +2,6 @@ package admission
 
 import (
 	"context"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -96,7 +95,7 @@ func (t *ticking) run(ctx context.Context) {
 	defer t.stop()
 	defer t.admission.metrics.forget(t.event)
 	t.seen = -1
-	first := time.NewTimer(rand.N(tickEvery)) // nodes do not tick in step
+	first := time.NewTimer(untilTick(time.Now(), t.admission.phase))
 	defer first.Stop()
 	select {
 	case <-first.C:
@@ -119,6 +118,12 @@ func (t *ticking) run(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// untilTick is how long it is until the next of this node's moments.
+func untilTick(now time.Time, phase time.Duration) time.Duration {
+	since := now.Sub(now.Truncate(tickEvery))
+	return (phase - since + tickEvery) % tickEvery
 }
 
 func (t *ticking) runOnce(ctx context.Context) {

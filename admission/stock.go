@@ -20,8 +20,11 @@ func (a *Admission) Stock(ctx context.Context, event ropeline.EventID, left, ver
 		var got, lost string
 		got, holding = pack(holding)
 		lost, released = pack(released)
-		reply, err := a.scripts.stock.Run(ctx, a.redis.Write, []string{keys.state, keys.shoppers, keys.holding},
-			left, version, got, lost).Int64()
+		told, err := a.stocks.Run(ctx, []string{keys.state, keys.shoppers, keys.holding}, left, version, got, lost)
+		if err != nil {
+			return ropeline.Unavailable(err)
+		}
+		reply, err := told.Int64()
 		if err != nil {
 			return ropeline.Unavailable(err)
 		}

@@ -70,10 +70,14 @@ var errLost = errors.New("admission: the line or the rules are lost again and ag
 
 func (a *Admission) callTick(ctx context.Context, event ropeline.EventID, op, at string) (int64, string, error) {
 	line, keys := queue.KeysOf(event), keysOf(event)
-	reply, err := a.scripts.tick.Run(ctx, a.redis.Write, []string{
+	told, err := a.ticks.Run(ctx, []string{
 		line.Meta, line.Waiting, line.Gone, line.Feed,
 		keys.rules, keys.state, keys.shoppers, keys.deadlines, keys.holding, keys.redeemed, operation(event, op), keys.bypass,
-	}, at).Slice()
+	}, at)
+	if err != nil {
+		return 0, "", err
+	}
+	reply, err := told.Slice()
 	if err != nil {
 		return 0, "", err
 	}

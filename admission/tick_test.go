@@ -407,3 +407,16 @@ func TestParseTicked(t *testing.T) {
 		}
 	}
 }
+
+// The events of a node tick at the same moments, whenever each of them began.
+func TestEventsTickTogether(t *testing.T) {
+	const phase = 37 * time.Millisecond
+	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, began := range []time.Duration{0, time.Millisecond, 37 * time.Millisecond, 38 * time.Millisecond, 99 * time.Millisecond, 12345 * time.Millisecond} {
+		now := begin.Add(began)
+		wait := untilTick(now, phase)
+		if wait < 0 || wait >= tickEvery || now.Add(wait).Sub(begin)%tickEvery != phase {
+			t.Errorf("began after %v, ticks first after %v", began, wait)
+		}
+	}
+}

@@ -56,7 +56,7 @@ const (
 	mostRounds = 2
 	// lonePace is between the transactions of a clerk that is the only one, and
 	// manyPace between those of several.
-	lonePace = 6 * time.Millisecond
+	lonePace = 7 * time.Millisecond
 	manyPace = 4 * time.Millisecond
 
 	gatherTime = 2 * time.Millisecond

@@ -83,10 +83,12 @@ func (w *Worker) tellStock(ctx context.Context) {
 func (w *Worker) tellOnce(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
+	if w.options.Stock == nil {
+		w.stock.take()
+		return
+	}
+	var all sync.WaitGroup // together, so that events may share a round trip
 	for event, news := range w.stock.take() {
-		if w.options.Stock == nil {
-			continue
-		}
 		var holding, released []ropeline.FanID
 		for fan, has := range news.holding {
 			if has {
@@ -95,8 +97,11 @@ func (w *Worker) tellOnce(ctx context.Context) {
 				released = append(released, fan)
 			}
 		}
-		if err := w.options.Stock(ctx, event, news.left, news.version, holding, released); err != nil {
-			w.log.WarnContext(ctx, "stock not told to admission, the sweep will", "event", event, "err", err)
-		}
+		all.Go(func() {
+			if err := w.options.Stock(ctx, event, news.left, news.version, holding, released); err != nil {
+				w.log.WarnContext(ctx, "stock not told to admission, the sweep will", "event", event, "err", err)
+			}
+		})
 	}
+	all.Wait()
 }
