@@ -75,9 +75,8 @@ func New[Q, R any](o Options, call func(context.Context, []Q) []Result[R]) *Batc
 }
 
 // Open makes a batcher that works at once and without Run, for a room that
-// nobody runs: it has no goroutine while nobody asks. Alone is not for it.
+// nobody runs: it has no goroutine while nobody asks.
 func Open[Q, R any](o Options, call func(context.Context, []Q) []Result[R]) *Batcher[Q, R] {
-	o.Alone = 0
 	b := New(o, call)
 	b.ctx = context.Background()
 	return b
@@ -116,13 +115,6 @@ func (b *Batcher[Q, R]) Do(ctx context.Context, question Q) (R, error) {
 func (b *Batcher[Q, R]) Run(ctx context.Context) error {
 	b.mu.Lock()
 	b.ctx = context.WithoutCancel(ctx)
-	b.late = time.AfterFunc(time.Hour, func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.crowded = true
-		b.lead()
-	})
-	defer b.late.Stop()
 	b.lead()
 	b.mu.Unlock()
 	<-ctx.Done()
@@ -130,6 +122,9 @@ func (b *Batcher[Q, R]) Run(ctx context.Context) error {
 	b.ended = true
 	rest := b.pending
 	b.pending = nil
+	if b.late != nil {
+		b.late.Stop()
+	}
 	b.mu.Unlock()
 	for _, r := range rest {
 		r.answer <- Result[R]{Err: ErrClosed}
@@ -167,7 +162,7 @@ func (b *Batcher[Q, R]) work() {
 		b.begun = time.Now()
 		if b.options.Alone > 0 {
 			b.crowded = false
-			b.late.Reset(b.options.Alone)
+			b.wait()
 		}
 		b.lead()
 		b.mu.Unlock()
@@ -189,6 +184,21 @@ func (b *Batcher[Q, R]) work() {
 		b.gathering = true
 		b.mu.Unlock()
 	}
+}
+
+// wait lets another call begin beside the one that begins now, when that has had
+// its time alone. Needs the lock.
+func (b *Batcher[Q, R]) wait() {
+	if b.late != nil {
+		b.late.Reset(b.options.Alone)
+		return
+	}
+	b.late = time.AfterFunc(b.options.Alone, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.crowded = true
+		b.lead()
+	})
 }
 
 // patience is how many times in a row a batch lets the other goroutines run

@@ -99,10 +99,23 @@ func TestRequestsGatherBehindACall(t *testing.T) {
 }
 
 // A call has its time alone; then another one begins beside it, without anybody
-// new asking for it.
+// new asking for it. That holds for a batcher that nobody runs, too.
 func TestSlowCallIsNotWaitedFor(t *testing.T) {
+	options := Options{Size: 256, Wait: time.Millisecond, Calls: 2, Alone: 20 * time.Millisecond, Timeout: 10 * time.Second}
+	for name, make := range map[string]func(func(context.Context, []int) []Result[int]) *Batcher[int, int]{
+		"run": func(call func(context.Context, []int) []Result[int]) *Batcher[int, int] {
+			b, _ := run(t, options, call)
+			return b
+		},
+		"open": func(call func(context.Context, []int) []Result[int]) *Batcher[int, int] { return Open(options, call) },
+	} {
+		t.Run(name, func(t *testing.T) { slowCall(t, make) })
+	}
+}
+
+func slowCall(t *testing.T, open func(func(context.Context, []int) []Result[int]) *Batcher[int, int]) {
 	release, began := make(chan struct{}), make(chan int, 3)
-	b, _ := run(t, Options{Size: 256, Wait: time.Millisecond, Calls: 2, Alone: 20 * time.Millisecond, Timeout: 10 * time.Second}, func(ctx context.Context, questions []int) []Result[int] {
+	b := open(func(ctx context.Context, questions []int) []Result[int] {
 		began <- questions[0]
 		if questions[0] == 1 {
 			<-release
@@ -117,7 +130,11 @@ func TestSlowCallIsNotWaitedFor(t *testing.T) {
 	}
 	all.Go(func() { ask(1) })
 	<-began
+	begin := time.Now()
 	ask(2) // while the first call goes on
+	if waited := time.Since(begin); waited < 15*time.Millisecond {
+		t.Errorf("a second call began %v after the first", waited)
+	}
 	close(release)
 	all.Wait()
 }

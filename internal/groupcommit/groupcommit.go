@@ -73,8 +73,11 @@ func (w Work[P]) In(ctx context.Context, tx pgx.Tx, parts ...*P) error {
 }
 
 const (
-	mostParts = 512              // in one group
-	mostCalls = 2                // groups under way at once, of one kind of work
+	mostParts = 512 // in one group
+	mostCalls = 2   // groups under way at once, of one kind of work
+	// aloneTime is how long a group has for itself before a second one begins: while
+	// it is quick the next one grows, and one that waits for a lock holds nobody up.
+	aloneTime = 50 * time.Millisecond
 	groupTime = 10 * time.Second // of one group
 
 	// pace is between the beginnings of two groups of one kind of work. What a
@@ -94,7 +97,7 @@ type Group[P any] struct {
 // New makes a group over a pool.
 func New[P any](pool *pgxpool.Pool, work Work[P]) *Group[P] {
 	g := &Group[P]{pool: pool, work: work}
-	g.parts = batch.Open(batch.Options{Size: mostParts, Wait: time.Millisecond, Calls: mostCalls, Pace: batch.Steady(pace), Timeout: groupTime}, g.commit)
+	g.parts = batch.Open(batch.Options{Size: mostParts, Wait: time.Millisecond, Calls: mostCalls, Alone: aloneTime, Pace: batch.Steady(pace), Timeout: groupTime}, g.commit)
 	return g
 }
 
@@ -227,7 +230,7 @@ type Reads[Q any] struct {
 // writes the answers into them; it changes nothing.
 func NewReads[Q any](pool *pgxpool.Pool, queue func(*pgx.Batch, []*Q)) *Reads[Q] {
 	r := &Reads[Q]{pool: pool, queue: queue}
-	r.asks = batch.Open(batch.Options{Size: mostParts, Wait: time.Millisecond, Calls: mostCalls, Pace: batch.Steady(pace), Timeout: groupTime}, r.ask)
+	r.asks = batch.Open(batch.Options{Size: mostParts, Wait: time.Millisecond, Calls: mostCalls, Alone: aloneTime, Pace: batch.Steady(pace), Timeout: groupTime}, r.ask)
 	return r
 }
 
