@@ -167,28 +167,38 @@ func (c *Checkout) read(ctx context.Context, conn *pgx.Conn, turns []*turn, shar
 // may hold a clerk up.
 func (r *reading) queueClaims(batch *pgx.Batch) {
 	batch.Queue(`
-		select k.* from unnest($1::text[]) as u(event_id) cross join lateral (
+		select k.*, r.event_id, r.fan_id, r.request_hash, r.state, r.reason, r.message, r.items, r.created_at, r.deadline
+		from unnest($1::text[]) as u(event_id) cross join lateral (
 			select p.event_id, p.id, p.state, p.duty, o.id, o.state, o.reservation_id, coalesce(p.verdict->>'decision', 'undecided'),
 				coalesce((p.verdict->>'review_seconds')::bigint, 0), o.address_key, p.card_fingerprint,
 				p.provider, coalesce(p.provider_ref, ''), p.idempotency_key, p.amount_minor, p.currency, o.fan_id, o.email, o.ended_at
 			from payments p join orders o on o.id = p.order_id
 			where p.event_id = u.event_id and `+owedToClerk+` order by p.duty_at limit $2 for update of p skip locked
-		) as k`, r.looks, dueLimit).Query(func(rows pgx.Rows) error {
-		var k claim
-		var event ropeline.EventID
-		var seconds int64
-		_, err := pgx.ForEachRow(rows, []any{&event, &k.payment, &k.state, &k.duty, &k.order, &k.orderState, &k.reservation, &k.risk, &seconds, &k.address, &k.card,
-			&k.provider, &k.ref, &k.key, &k.amount.Minor, &k.amount.Currency, &k.fan, &k.email, &k.orderEnd}, func() error {
-			k.review = time.Duration(seconds) * time.Second
+		) as k join reservations r on r.id = k.reservation_id`, r.looks, dueLimit).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			var k claim
+			var v Reservation
+			var event ropeline.EventID
+			var seconds int64
+			var hash, items []byte
+			if err := rows.Scan(&event, &k.payment, &k.state, &k.duty, &k.order, &k.orderState, &k.reservation, &k.risk, &seconds, &k.address, &k.card,
+				&k.provider, &k.ref, &k.key, &k.amount.Minor, &k.amount.Currency, &k.fan, &k.email, &k.orderEnd,
+				&v.Event, &v.Fan, &hash, &v.State, &v.Reason, &v.Message, &items, &v.CreatedAt, &v.Deadline); err != nil {
+				return err
+			}
+			k.review, v.ID = time.Duration(seconds)*time.Second, k.reservation
+			if err := v.unpack(hash, items); err != nil {
+				return err
+			}
 			d := r.desks[event]
 			d.claims = append(d.claims, k)
-			return nil
-		})
-		return err
+			d.ledger.add(v)
+		}
+		return rows.Err()
 	})
-	const owed = " from payments p join orders o on o.id = p.order_id where p.event_id = any($1) and " + owedToClerk
-	batch.Queue("select "+reservationColumns+" from reservations where id in (select o.reservation_id"+owed+")", r.looks).Query(r.readReservations)
-	batch.Queue("select u.event_id, f.* from (select distinct o.event_id, o.fan_id"+owed+") as u"+fanSums, r.looks).Query(r.readFans)
+	// Only an order that comes late asks whether its fan may have so many.
+	batch.Queue("select u.event_id, f.* from (select distinct o.event_id, o.fan_id from payments p join orders o on o.id = p.order_id where p.event_id = any($1) and "+
+		owedToClerk+" and o.state = '"+string(OrderExpired)+"') as u"+fanSums, r.looks).Query(r.readFans)
 }
 
 // owedToClerk are the payments p that wait for their clerk.

@@ -247,8 +247,13 @@ func scanReservation(row pgx.CollectableRow) (Reservation, error) {
 	if err != nil {
 		return r, err
 	}
+	return r, r.unpack(hash, items)
+}
+
+// unpack takes what a row has of it as bytes.
+func (r *Reservation) unpack(hash, items []byte) error {
 	copy(r.hash[:], hash)
-	return r, json.Unmarshal(items, &r.Items)
+	return json.Unmarshal(items, &r.Items)
 }
 
 var (
