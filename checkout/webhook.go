@@ -80,12 +80,12 @@ func (c *Checkout) hear(ctx context.Context, gateway payment.Provider, event pay
 	return asError(c.learn(ctx, n.object.PaymentID, n))
 }
 
-// captureWait is between two looks for a capture whose webhook was quicker than
-// its answer, and captureTries how many there are after the first: less than the
-// second that a webhook may take.
+// captureWait is before each look for a capture whose webhook may be quicker than
+// what its answer leads to, and captureLooks how many there are: less than the second
+// that a webhook may take.
 const (
-	captureWait  = 50 * time.Millisecond
-	captureTries = 3
+	captureWait  = 40 * time.Millisecond
+	captureLooks = 4
 )
 
 // noteCapture takes a webhook that tells what the books say already. Who captures
@@ -93,16 +93,17 @@ const (
 // and them at once.
 func (c *Checkout) noteCapture(ctx context.Context, gateway payment.Provider, event payment.Event) (noted bool, err error) {
 	k := &knownCapture{gateway: gateway.Name(), webhook: event.ID, payment: event.PaymentID, ref: event.Ref}
-	for tries := 0; ; tries++ {
-		if err := c.captures.Do(k); err != nil || k.noted || !k.underWay || tries == captureTries {
-			return k.noted, err
-		}
+	for range captureLooks {
 		select {
 		case <-ctx.Done():
 			return false, ropeline.Unavailable(ctx.Err())
 		case <-time.After(captureWait):
 		}
+		if err := c.captures.Do(k); err != nil || !k.underWay {
+			return k.noted, err
+		}
 	}
+	return false, nil
 }
 
 // knownCapture is a webhook that tells of a capture, and of nothing else.

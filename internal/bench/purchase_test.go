@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,15 +16,21 @@ import (
 )
 
 // BenchmarkPurchase sells tickets from the reservation to the ticket: each of
-// 128 connections is an admitted shopper who reserves, orders and pays at the
-// sandbox, over HTTP, and then the next shopper. The sandbox posts its signed
+// 128 connections, or of 512, is an admitted shopper who reserves, orders and pays at
+// the sandbox, over HTTP, and then the next shopper. The sandbox posts its signed
 // webhooks over HTTP, the worker captures and issues. A round has ended when
 // every ticket is there; fewer fail it, as does the audit. Everything runs in
 // one process on the defaults: orders are scored, domain events are relayed.
 // The reference writes the same rows in the same steps, a plain transaction
 // each, without HTTP, a clerk or jobs.
 func BenchmarkPurchase(b *testing.B) {
-	const connections, n, reference = 128, 6_000, 600
+	for _, connections := range []int{128, 512} {
+		b.Run(strconv.Itoa(connections), func(b *testing.B) { purchases(b, connections) })
+	}
+}
+
+func purchases(b *testing.B, connections int) {
+	const n, reference = 12_000, 600
 	h := openHouse(b)
 	client := h.redis(b)
 	figures := rounds{}
