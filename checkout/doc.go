@@ -13,8 +13,10 @@
 //	          │              of all events whose clerks are here at the moment
 //	          │              (lock on the sales, fences, stock and ledgers, rows, outbox)
 //	          │                         │ after the commit
-//	          └──── answers ◄─── trim.lua: publish, trim, read the next letters
-//	                             (a script an event, one round trip for all)
+//	          └──── answers ◄───────────┤ in this process at once, to other nodes
+//	                                    │ by one message for all events
+//	                              trim.lua: trim, read the next letters
+//	                              (a script an event, one round trip for all)
 //
 //	held ─► PlaceOrder ─► payment created ─► gateway ─► Webhook: authorized, duty settle
 //	     ─► clerk: converted, duty capture ─► Perform: captured, tickets issued
@@ -32,6 +34,8 @@
 //     clerk raises when it begins. CHECK (held + sold <= capacity) is the last line.
 //   - One of several clerks in a transaction has lost its fence, or Postgres
 //     refuses its batch: the others' are committed, see clerk_together.go.
+//   - An answer that was told before its letter was trimmed is not told again:
+//     who repeats the request in between is answered from Postgres.
 //   - A clerk that was not told what it is owed (the letter "due" is lost): the
 //     sweep tells it, within half a second.
 //   - Redis lost: requests that were waiting are lost and must be repeated by
