@@ -117,6 +117,7 @@ func (s *service) serve(ctx context.Context) error {
 	s.homeless = err != nil
 	var told <-chan struct{}
 	defer func() {
+		// Before the clerk is gone: whoever stops this process closes Redis next.
 		if told != nil {
 			<-told
 		}
