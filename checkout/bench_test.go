@@ -28,7 +28,7 @@ const benchCallers = 256
 // what a sale costs.
 func durableHouse(b *testing.B, asleep bool) *house {
 	b.Helper()
-	e, err := engines.Start(context.Background(), engines.Options{DataDir: b.TempDir(), Durable: true})
+	e, err := engines.Start(context.Background(), engines.Options{DataDir: engines.OpenTempDir(b), Durable: true})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -28,7 +28,7 @@ type house struct {
 func openHouse(b *testing.B, change ...func(*app.Config)) *house {
 	b.Helper()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	private, err := engines.Start(b.Context(), engines.Options{DataDir: b.TempDir(), Durable: true, Log: log})
+	private, err := engines.Start(b.Context(), engines.Options{DataDir: engines.OpenTempDir(b), Durable: true, Log: log})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -42,7 +42,7 @@ func (w waits) over(limit time.Duration) float64 {
 // moments. What the second one's client waits is not the first one's work.
 func (h *house) ask(b *testing.B) (stop func() (tested, idle waits)) {
 	b.Helper()
-	other, err := engines.Start(b.Context(), engines.Options{DataDir: b.TempDir(), Durable: true})
+	other, err := engines.Start(b.Context(), engines.Options{DataDir: engines.OpenTempDir(b), Durable: true})
 	if err != nil {
 		b.Fatal(err)
 	}

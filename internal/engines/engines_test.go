@@ -12,7 +12,7 @@ import (
 )
 
 func TestDataAreKeptBetweenRuns(t *testing.T) {
-	dir := filepath.Join(openTempDir(t), "data")
+	dir := filepath.Join(OpenTempDir(t), "data")
 	first := start(t, dir)
 	remember(t, first, "kept")
 	if got := query(t, first.DatabaseURL(), "SHOW synchronous_commit"); got != "on" {
@@ -32,7 +32,7 @@ func TestDataAreKeptBetweenRuns(t *testing.T) {
 }
 
 func TestStartsAtOnceShareTheEngines(t *testing.T) {
-	dir := filepath.Join(openTempDir(t), "data")
+	dir := filepath.Join(OpenTempDir(t), "data")
 	var all [4]*Engines
 	var wait sync.WaitGroup
 	for i := range all {
@@ -66,7 +66,7 @@ func TestStartsAtOnceShareTheEngines(t *testing.T) {
 }
 
 func TestEnginesOfAKilledProgramAreAdopted(t *testing.T) {
-	dir := filepath.Join(openTempDir(t), "data")
+	dir := filepath.Join(OpenTempDir(t), "data")
 	program := startProgram(t, "hold", dir, nil)
 	began := query(t, program.databaseURL, "SELECT pg_postmaster_start_time()::text")
 	program.kill()
@@ -85,7 +85,7 @@ func TestEnginesOfAKilledProgramAreAdopted(t *testing.T) {
 }
 
 func TestEnginesThatCrashedRecover(t *testing.T) {
-	dir := filepath.Join(openTempDir(t), "data")
+	dir := filepath.Join(OpenTempDir(t), "data")
 	program := startProgram(t, "hold", dir, nil)
 	watcher := start(t, dir) // an adopter knows the pids
 	remember(t, watcher, "committed")
@@ -114,7 +114,7 @@ func TestEnginesThatCrashedRecover(t *testing.T) {
 // An engine that dies under the program is there again soon, with its data, as
 // often as it dies; Stop ends it for good.
 func TestEnginesThatDieAreStartedAgain(t *testing.T) {
-	dir := filepath.Join(openTempDir(t), "data")
+	dir := filepath.Join(OpenTempDir(t), "data")
 	program := startProgram(t, "hold", dir, nil)
 	watcher := start(t, dir) // an adopter knows the pids
 	remember(t, watcher, "committed")
@@ -159,7 +159,7 @@ func TestEnginesOfAKilledTestDieWithIt(t *testing.T) {
 }
 
 func TestEnginesAreNotInTheProgramsProcessGroup(t *testing.T) {
-	e := start(t, filepath.Join(openTempDir(t), "data"))
+	e := start(t, filepath.Join(OpenTempDir(t), "data"))
 	ours := syscall.Getpgrp()
 	for _, engine := range []*engine{e.postgres, e.redis} {
 		if group, err := syscall.Getpgid(engine.pid()); err != nil || group == ours {
@@ -169,7 +169,7 @@ func TestEnginesAreNotInTheProgramsProcessGroup(t *testing.T) {
 }
 
 func TestAFailedStartShowsTheLogAndLeavesNothing(t *testing.T) {
-	dir := filepath.Join(openTempDir(t), "data")
+	dir := filepath.Join(OpenTempDir(t), "data")
 	e := start(t, dir)
 	stop(t, e)
 	conf := filepath.Join(dir, "engines/postgres/postgresql.auto.conf")
@@ -186,7 +186,7 @@ func TestAFailedStartShowsTheLogAndLeavesNothing(t *testing.T) {
 }
 
 func TestDataOfAnotherMajorVersion(t *testing.T) {
-	dir := filepath.Join(openTempDir(t), "data")
+	dir := filepath.Join(OpenTempDir(t), "data")
 	e := start(t, dir)
 	major := query(t, e.DatabaseURL(), "SELECT current_setting('server_version_num')::int / 10000 || ''")
 	stop(t, e)
@@ -204,7 +204,7 @@ func TestMissingBinaries(t *testing.T) {
 	t.Cleanup(func() { beyondPath = old })
 	beyondPath = nil
 	t.Setenv("PATH", "/nonexistent")
-	dir := filepath.Join(openTempDir(t), "data")
+	dir := filepath.Join(OpenTempDir(t), "data")
 	_, err := Start(t.Context(), Options{DataDir: dir})
 	if !errors.Is(err, ErrMissing) {
 		t.Fatal(err)

@@ -15,7 +15,7 @@ func TestAnyPathWillDo(t *testing.T) {
 		"words":  "Schöne Grüße/日本",
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir := filepath.Join(openTempDir(t), path)
+			dir := filepath.Join(OpenTempDir(t), path)
 			e := start(t, dir)
 			remember(t, e, "there")
 			stop(t, e)
@@ -30,9 +30,9 @@ func TestADirectoryOnlyRootReaches(t *testing.T) {
 	}
 	old := shelter
 	t.Cleanup(func() { shelter = old })
-	shelter = filepath.Join(openTempDir(t), "shelter")
+	shelter = filepath.Join(OpenTempDir(t), "shelter")
 
-	closed := openTempDir(t)
+	closed := OpenTempDir(t)
 	if err := os.Chmod(closed, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func TestAnOrdinaryUser(t *testing.T) {
 		t.Skip("all the other tests run as an ordinary user")
 	}
 	nobody := &user{name: "nobody", uid: 65534, gid: 65534}
-	parent := openTempDir(t)
+	parent := OpenTempDir(t)
 	if err := nobody.own(parent); err != nil {
 		t.Fatal(err)
 	}

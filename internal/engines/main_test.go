@@ -111,7 +111,7 @@ func (p *program) kill() {
 
 func copyBinary(t *testing.T, from string) string {
 	t.Helper()
-	to := filepath.Join(openTempDir(t), "program")
+	to := filepath.Join(OpenTempDir(t), "program")
 	content, err := os.ReadFile(from)
 	if err == nil {
 		err = os.WriteFile(to, content, 0o755)
@@ -120,24 +120,6 @@ func copyBinary(t *testing.T, from string) string {
 		t.Fatal(err)
 	}
 	return to
-}
-
-// openTempDir is a temporary directory that other users can pass through.
-func openTempDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "rl-open-")
-	if err == nil {
-		err = os.Chmod(dir, 0o755)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
 }
 
 // start starts durable engines, as the program does.

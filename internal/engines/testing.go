@@ -99,6 +99,26 @@ func testHome() (dataDir string, o Options, err error) {
 	return dir, Options{DataDir: dir, Log: slog.New(slog.DiscardHandler), dieWithUs: true}, nil
 }
 
+// OpenTempDir is a data directory for one test or benchmark that starts engines
+// of its own. Their user can pass through it, unlike through TempDir of testing:
+// there engines of root would have their home elsewhere, where it stays.
+func OpenTempDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "rl-open-")
+	if err == nil {
+		err = os.Chmod(dir, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
 const testHomePrefix = "rl-test-"
 
 // sweepTestHomes removes what killed test processes left behind: homes without a user.
