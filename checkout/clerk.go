@@ -146,7 +146,7 @@ func (s *service) serve(ctx context.Context) error {
 			continue
 		}
 		busy, told = time.Now(), v.told
-		switch err = s.settle(ctx, v.turn, v.err); {
+		switch err = s.finish(ctx, v.turn, v.err); {
 		case err == nil:
 			limit = batchSize
 		case spoiled(err) && len(letters) > 1:
@@ -207,9 +207,9 @@ func (s *service) turn(envelopes []envelope) *turn {
 	return t
 }
 
-// settle ends a turn that was committed, or not, with the turns of other events'
+// finish ends a turn that was committed, or not, with the turns of other events'
 // clerks, and reports it. One that must be committed alone is, here.
-func (s *service) settle(ctx context.Context, t *turn, err error) error {
+func (s *service) finish(ctx context.Context, t *turn, err error) error {
 	if errors.Is(err, errApart) {
 		err = s.alone(ctx, t)
 	}

@@ -49,7 +49,7 @@ func (s *service) due(letters []envelope) *turn {
 // batch commits letters that a clerk has read.
 func (s *service) batch(ctx context.Context, letters []envelope) error {
 	t := s.due(letters)
-	return s.settle(ctx, t, s.commitTurns(ctx, []*turn{t})[0])
+	return s.finish(ctx, t, s.commitTurns(ctx, []*turn{t})[0])
 }
 
 // several is so many events, each with a capacity of its own, and clerks who

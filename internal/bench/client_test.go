@@ -251,11 +251,12 @@ type rounds map[string][]float64
 
 func (r rounds) add(name string, value float64) { r[name] = append(r[name], value) }
 
-// report gives the median of each figure.
+// report gives the median of each figure; of an even number of rounds it is the
+// mean of the two in the middle.
 func (r rounds) report(b *testing.B) {
 	for name, values := range r {
 		slices.Sort(values)
-		b.ReportMetric(values[len(values)/2], name)
+		b.ReportMetric((values[(len(values)-1)/2]+values[len(values)/2])/2, name)
 	}
 	b.ReportMetric(0, "ns/op") // a round has no meaning of its own
 }

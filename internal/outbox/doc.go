@@ -35,7 +35,8 @@
 //
 // # Several readers
 //
-// Each consumer has a cursor of its own, moved after it has taken a batch: it
+// Each consumer has a cursor of its own, and for each event the seq that it was
+// given last (Previous of the next), both moved after it has taken a batch: it
 // sees every row at least once and in order, and one that is down holds up
 // nobody else. An advisory lock lets one process at a time read for a consumer.
 package outbox
