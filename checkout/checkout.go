@@ -83,6 +83,8 @@ type Checkout struct {
 	payings  *groupcommit.Group[paying]
 	messages *groupcommit.Reads[message]
 	captures *groupcommit.Group[knownCapture]
+
+	capturing capturing
 }
 
 // New opens the box office; provider opens its payments. Reserve and Release work while Run does.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -50,9 +51,10 @@ func (c *Checkout) Serve(ctx context.Context, event ropeline.EventID, report fun
 }
 
 // ServeAndTake is Serve for somebody who performs what payments are owed: while
-// takes says so, the clerk writes the captures it decides on as taken up, and
-// the report hands them over. One that is not performed is due again after a
-// grip's time, as ever.
+// takes says so, the report hands the captures over that the clerk decides on.
+// One that is not performed is due again after a grip's time: until then the
+// payment of an accepted order is left alone, although it is owed to the clerk
+// still.
 func (c *Checkout) ServeAndTake(ctx context.Context, event ropeline.EventID, report func(Batch), takes func() bool) error {
 	s := &service{Checkout: c, event: event, token: rand.Text(), report: report, takes: takes}
 	held, err := c.mailbox.lease(ctx, event, s.token, true)
@@ -289,7 +291,7 @@ func (l *ledger) summary(event ropeline.EventID, version int64, requests int) Ba
 			b.Taken = append(b.Taken, Taken{c.owed(l.event, l.now)})
 		}
 	}
-	for _, c := range l.refused {
+	for _, c := range slices.Concat(l.refused, l.dropped) {
 		b.Owed = append(b.Owed, c.payment)
 	}
 	return b

@@ -50,18 +50,17 @@ type reading struct {
 	fans      []string
 	changes   []string // reservations that letters want to change
 	names     []string // letters that may have been decided
+	grip      time.Duration
 	now       time.Time
 }
 
 func (c *Checkout) newReading(turns []*turn) *reading {
-	r := &reading{desks: make(map[ropeline.EventID]*desk, len(turns))}
+	r := &reading{desks: make(map[ropeline.EventID]*desk, len(turns)), grip: c.options.Grip}
 	turns = slices.Clone(turns)
 	slices.SortFunc(turns, func(a, b *turn) int { return compare(a.event, b.event) })
 	for _, t := range turns {
 		t.desk, t.told, t.version = newDesk(t.event, c.options.Hold), nil, 0
-		if t.takes {
-			t.desk.ledger.grip = c.options.Grip
-		}
+		t.desk.ledger.takesUp = t.takes
 		r.desks[t.event] = t.desk
 		r.events = append(r.events, string(t.event))
 		if t.looks {
@@ -97,7 +96,7 @@ func newDesk(event ropeline.EventID, hold time.Duration) *desk {
 }
 
 // read begins the transaction, takes the locks on the sales and reads all that
-// the batches concern, in one round trip. Each statement sees what was
+// the batches concern, in one round trip; one more where an order comes late. Each statement sees what was
 // committed before the locks were given, since it takes its own snapshot.
 //
 // What a clerk is owed (payments to settle, stock to put back) is read only
@@ -138,7 +137,7 @@ func (c *Checkout) read(ctx context.Context, conn *pgx.Conn, turns []*turn, shar
 		batch.Queue("select event_id, id, request_hash, reason, message from stock_decisions where id = any($1)", r.names).Query(r.readDecisions)
 	}
 	if len(r.fans) > 0 {
-		batch.Queue("select u.event_id, f.* from unnest($1::text[], $2::text[]) as u(event_id, fan_id)"+fanSums, r.fanEvents, r.fans).Query(r.readFans)
+		batch.Queue(selectFans, r.fanEvents, r.fans).Query(r.readFans)
 	}
 	batch.Queue(`
 		select r.* from unnest($1::text[]) as u(event_id) join events e on e.id = u.event_id cross join lateral (
@@ -156,6 +155,9 @@ func (c *Checkout) read(ctx context.Context, conn *pgx.Conn, turns []*turn, shar
 	if err := conn.SendBatch(ctx, batch).Close(); err != nil {
 		return err
 	}
+	if err := r.readLate(ctx, conn); err != nil {
+		return err
+	}
 	for _, d := range r.desks {
 		d.ledger.now = r.now
 	}
@@ -169,19 +171,19 @@ func (r *reading) queueClaims(batch *pgx.Batch) {
 	batch.Queue(`
 		select k.*, r.event_id, r.fan_id, r.request_hash, r.state, r.reason, r.message, r.items, r.created_at, r.deadline
 		from unnest($1::text[]) as u(event_id) cross join lateral (
-			select p.event_id, p.id, p.state, p.duty, o.id, o.state, o.reservation_id, coalesce(p.verdict->>'decision', 'undecided'),
+			select p.event_id, p.id, p.state, p.duty, o.accepted_at is not null, o.risk_decision is null, o.id, o.state, o.reservation_id, coalesce(p.verdict->>'decision', 'undecided'),
 				coalesce((p.verdict->>'review_seconds')::bigint, 0), o.address_key, p.card_fingerprint,
 				p.provider, coalesce(p.provider_ref, ''), p.idempotency_key, p.amount_minor, p.currency, o.fan_id, o.email, o.ended_at
 			from payments p join orders o on o.id = p.order_id
-			where p.event_id = u.event_id and `+owedToClerk+` order by p.duty_at limit $2 for update of p skip locked
-		) as k join reservations r on r.id = k.reservation_id`, r.looks, dueLimit).Query(func(rows pgx.Rows) error {
+			where p.event_id = u.event_id and `+owedToClerk+` and `+notHanded("$3")+` order by p.duty_at limit $2 for update of p skip locked
+		) as k join reservations r on r.id = k.reservation_id`, r.looks, dueLimit, r.grip).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			var k claim
 			var v Reservation
 			var event ropeline.EventID
 			var seconds int64
 			var hash, items []byte
-			if err := rows.Scan(&event, &k.payment, &k.state, &k.duty, &k.order, &k.orderState, &k.reservation, &k.risk, &seconds, &k.address, &k.card,
+			if err := rows.Scan(&event, &k.payment, &k.state, &k.duty, &k.accepted, &k.unjudged, &k.order, &k.orderState, &k.reservation, &k.risk, &seconds, &k.address, &k.card,
 				&k.provider, &k.ref, &k.key, &k.amount.Minor, &k.amount.Currency, &k.fan, &k.email, &k.orderEnd,
 				&v.Event, &v.Fan, &hash, &v.State, &v.Reason, &v.Message, &items, &v.CreatedAt, &v.Deadline); err != nil {
 				return err
@@ -196,18 +198,51 @@ func (r *reading) queueClaims(batch *pgx.Batch) {
 		}
 		return rows.Err()
 	})
-	// Only an order that comes late asks whether its fan may have so many.
-	batch.Queue("select u.event_id, f.* from (select distinct o.event_id, o.fan_id from payments p join orders o on o.id = p.order_id where p.event_id = any($1) and "+
-		owedToClerk+" and o.state = '"+string(OrderExpired)+"') as u"+fanSums, r.looks).Query(r.readFans)
+}
+
+// readLate reads what the fans of claims have whose orders come late: only those
+// are asked again whether they may have so many.
+func (r *reading) readLate(ctx context.Context, conn *pgx.Conn) error {
+	late := map[fanOf]bool{}
+	for event, d := range r.desks {
+		for _, k := range d.claims {
+			if k.orderState == OrderExpired {
+				late[fanOf{event, k.fan}] = true
+			}
+		}
+	}
+	if len(late) == 0 {
+		return nil
+	}
+	var events, fans []string
+	for of := range late {
+		events, fans = append(events, string(of.event)), append(fans, string(of.fan))
+	}
+	rows, err := conn.Query(ctx, selectFans, events, fans)
+	if err != nil {
+		return err
+	}
+	return r.readFans(rows)
+}
+
+type fanOf struct {
+	event ropeline.EventID
+	fan   ropeline.FanID
 }
 
 // owedToClerk are the payments p that wait for their clerk.
 const owedToClerk = "p.duty in ('settle', 'unwind')"
 
-// fanSums adds up what each fan of u has of its event. It is lateral, and
+// notHanded leaves out of them the captures that a clerk has handed over, for as
+// long as a grip: the payment p of an accepted order o is still owed what it was.
+func notHanded(grip string) string {
+	return "(p.duty = 'unwind' or o.accepted_at is null or o.accepted_at <= now() - " + grip + "::interval)"
+}
+
+// selectFans adds up what each fan of $2 has of its event of $1. It is lateral, and
 // fenced by its offset, so that it always is one probe of the index per fan.
-const fanSums = `
-	cross join lateral (
+const selectFans = `
+	select u.event_id, f.* from unnest($1::text[], $2::text[]) as u(event_id, fan_id) cross join lateral (
 		select r.fan_id, i.ticket_type, sum(i.quantity - coalesce(i.returned, 0))::int from (
 			select r.fan_id, r.items from reservations r
 			where r.event_id = u.event_id and r.fan_id = u.fan_id and r.state in ('held', 'converted') offset 0

@@ -164,16 +164,16 @@ func (b ledgers) queueOrders(batch *pgx.Batch) {
 	accepted, refused := all(b, func(l *ledger) []claim { return l.accepted }), all(b, func(l *ledger) []claim { return l.refused })
 	b.queueVerdicts(batch, slices.Concat(accepted, refused), accepted)
 	if duties := all(b, (*ledger).duties); len(duties) > 0 {
-		payments, next, at, attempts := make([]string, len(duties)), make([]string, len(duties)), make([]time.Time, len(duties)), make([]int32, len(duties))
+		payments, next, at := make([]string, len(duties)), make([]string, len(duties)), make([]time.Time, len(duties))
 		for i, d := range duties {
-			payments[i], next[i], at[i], attempts[i] = string(d.payment), string(d.duty), d.at, d.attempts
+			payments[i], next[i], at[i] = string(d.payment), string(d.duty), d.at
 		}
 		batch.Queue(`
-			update payments p set duty = nullif(u.duty, ''), duty_at = u.at, attempts = u.attempts
-			from unnest($1::text[], $2::text[], $3::timestamptz[], $4::int[]) as u(id, duty, at, attempts) where p.id = u.id`, payments, next, at, attempts)
+			update payments p set duty = nullif(u.duty, ''), duty_at = u.at, attempts = 0
+			from unnest($1::text[], $2::text[], $3::timestamptz[]) as u(id, duty, at) where p.id = u.id`, payments, next, at)
 	}
-	if len(accepted) > 0 {
-		batch.Queue("update orders set accepted_at = $2 where id = any($1) and accepted_at is distinct from $2", ordersOf(accepted), b.now())
+	if rest := slices.DeleteFunc(slices.Clone(accepted), claim.judged); len(rest) > 0 {
+		batch.Queue("update orders set accepted_at = $2 where id = any($1)", ordersOf(rest), b.now())
 	}
 	for _, c := range refused {
 		if c.reason != nil {

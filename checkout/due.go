@@ -38,7 +38,7 @@ func (c *Checkout) DueEvents(ctx context.Context) ([]ropeline.EventID, error) {
 		where exists (select from reservations r where r.event_id = s.event_id and r.state = 'held' and r.deadline <= now())
 		union select event_id from stock_returns where done_at is null
 		union select event_id from orders where ending and state = 'pending' and accepted_at is null
-		union select event_id from payments where duty in ('settle', 'unwind') and duty_at <= now()`)
+		union select p.event_id from payments p join orders o on o.id = p.order_id where `+owedToClerk+` and p.duty_at <= now() and `+notHanded("$1"), c.options.Grip)
 }
 
 // OwedRefunds lists refunds that are not at their end, the longest waiting first.

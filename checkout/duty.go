@@ -31,6 +31,7 @@ type owed struct {
 	state      PaymentState
 	duty       Duty
 	due        bool       // the duty is this worker's
+	handed     bool       // by the clerk: the row says still that it is owed the clerk's word
 	looks      *time.Time // the news are this worker's to read until then; nil: not
 	attempts   int
 	amount     ropeline.Money
@@ -88,11 +89,15 @@ func (c *Checkout) Perform(ctx context.Context, taken Taken) (Performed, error) 
 
 // postpone makes what has failed due again after a growing pause.
 func (c *Checkout) postpone(ctx context.Context, o owed) error {
+	was := o.duty
+	if o.handed {
+		was = DutySettle
+	}
 	_, err := c.pool.Exec(ctx, `
 		with pause as (select now() + least(interval '0.5 seconds' * power(2, least(attempts, 10)), interval '1 minute') as until from payments where id = $1)
-		update payments set duty_at = case when $3 and duty = $2 then until else duty_at end,
+		update payments set duty = case when $3 and duty = $5 then $2 else duty end, duty_at = case when $3 and duty in ($2, $5) then until else duty_at end,
 			look_at = case when look_at = $4 then until else look_at end
-		from pause where id = $1`, o.payment, o.duty, o.due, o.looks)
+		from pause where id = $1`, o.payment, o.duty, o.due, o.looks, was)
 	return err
 }
 
@@ -195,6 +200,7 @@ func (c *Checkout) watch(ctx context.Context, o owed) error {
 
 // capture takes the money of an accepted order and issues its tickets.
 func (c *Checkout) capture(ctx context.Context, o owed) (paid bool, err error) {
+	defer c.capturing.begin(o.payment)()
 	if o.provider != NoProvider {
 		object, err := o.askCapture(ctx)
 		if err != nil {
@@ -211,12 +217,13 @@ func (c *Checkout) capture(ctx context.Context, o owed) (paid bool, err error) {
 type paying struct {
 	owed
 
-	state  PaymentState
-	duty   Duty
-	stands OrderState
-	items  []byte
-	now    time.Time
-	paid   bool
+	state    PaymentState
+	duty     Duty
+	accepted bool // the order
+	stands   OrderState
+	items    []byte
+	now      time.Time
+	paid     bool
 }
 
 // recordPaid writes that the money is ours: payment, order, tickets and news
@@ -235,16 +242,16 @@ func readPayings(batch *pgx.Batch, parts []*paying) {
 		of[p.payment], ids[i] = p, string(p.payment)
 	}
 	batch.Queue(`
-		select p.id, p.state, coalesce(p.duty, ''), o.state, r.items, clock_timestamp()
+		select p.id, p.state, coalesce(p.duty, ''), o.accepted_at is not null, o.state, r.items, clock_timestamp()
 		from payments p join orders o on o.id = p.order_id join reservations r on r.id = o.reservation_id
 		where p.id = any($1) order by p.id for update of p, o`, ids).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			var read paying
-			if err := rows.Scan(&read.payment, &read.state, &read.duty, &read.stands, &read.items, &read.now); err != nil {
+			if err := rows.Scan(&read.payment, &read.state, &read.duty, &read.accepted, &read.stands, &read.items, &read.now); err != nil {
 				return err
 			}
 			p := of[read.payment]
-			p.state, p.duty, p.stands, p.items, p.now = read.state, read.duty, read.stands, read.items, read.now
+			p.state, p.duty, p.accepted, p.stands, p.items, p.now = read.state, read.duty, read.accepted, read.stands, read.items, read.now
 		}
 		return rows.Err()
 	})
@@ -257,7 +264,7 @@ func writePayings(batch *pgx.Batch, parts []*paying) []error {
 	var tell tidings
 	var tickets newTickets
 	for i, p := range parts {
-		news, err := decidePaid(p.state, p.duty, p.stands)
+		news, err := decidePaid(p.state, p.duty, p.accepted, p.stands)
 		if !news || err != nil {
 			refusals[i] = err
 			continue

@@ -103,12 +103,13 @@ func (o owed) afterWatch(options Options) (Duty, time.Duration) {
 
 // decidePaid says whether a capture is news to the books. It is none when it
 // was written before, and an error when nobody owes it any more: then it must
-// not lead to tickets.
-func decidePaid(state PaymentState, duty Duty, order OrderState) (news bool, err error) {
+// not lead to tickets. One that the clerk has handed over is owed by the order's
+// being accepted.
+func decidePaid(state PaymentState, duty Duty, accepted bool, order OrderState) (news bool, err error) {
 	switch {
 	case state == PaymentConfirmed:
 		return false, nil
-	case duty != DutyCapture:
+	case duty != DutyCapture && !(duty == DutySettle && accepted):
 		return false, errors.New("its duty has changed while it was captured")
 	}
 	err = errors.Join(paymentMoves.move(state, PaymentConfirmed), orderMoves.move(order, OrderPaid))

@@ -13,7 +13,7 @@ type ledger struct {
 	event    ropeline.EventID
 	now      time.Time
 	hold     time.Duration
-	grip     time.Duration // for which captures are this process'; 0: they are anybody's
+	takesUp  bool // the captures are this process'; false: they are anybody's
 	across   ropeline.Across
 	opens    time.Time
 	closes   time.Time
@@ -36,6 +36,7 @@ type ledger struct {
 	accepted  []claim  // orders whose stock is sold now
 	refused   []claim  // payments to be let go
 	unwound   []claim  // orders that gave their stock back
+	dropped   []claim  // accepted before, and the capture was not performed by whoever had it
 }
 
 // shelf is the stock of one ticket type with its limits.
@@ -79,6 +80,8 @@ type claim struct {
 	payment     ropeline.PaymentID
 	state       PaymentState
 	duty        Duty
+	accepted    bool // the order: its capture was handed over
+	unjudged    bool // the order has no risk's decision yet
 	order       ropeline.OrderID
 	orderState  OrderState
 	reservation ropeline.ReservationID
@@ -212,11 +215,16 @@ func (l *ledger) expire(id ropeline.ReservationID) {
 	}
 }
 
-// settle says whether the order of an authorized payment gets its stock. A
+// settle says whether the order of an authorized payment gets its stock. One
+// that has it is owed the capture by anybody. A
 // hold that is still there is enough, even past its deadline; one that has
 // expired is looked at again, as if it came new. A rejected order, and one over
 // the limit of its address or card, gets none, and gives back what it holds.
 func (l *ledger) settle(c claim) {
+	if c.accepted {
+		l.dropped = append(l.dropped, c)
+		return
+	}
 	e := l.reservations[c.reservation]
 	held := e != nil && e.State == ReservationHeld && c.orderState == OrderPending && !l.canceled
 	late := e != nil && e.State == ReservationExpired && c.orderState == OrderExpired && !l.canceled

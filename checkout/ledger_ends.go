@@ -25,25 +25,26 @@ func letsGo(order OrderState, state PaymentState) bool {
 
 // owing is what a payment is owed next, and from when.
 type owing struct {
-	payment  ropeline.PaymentID
-	duty     Duty
-	at       time.Time
-	attempts int32
+	payment ropeline.PaymentID
+	duty    Duty
+	at      time.Time
 }
 
 // duties are what the payments of the batch's claims are owed after the
-// clerk's word.
+// clerk's word. A capture that is handed over is not written: the order is
+// accepted, and that says it for a grip's time (see notHanded).
 func (l *ledger) duties() []owing {
-	all := make([]owing, 0, len(l.accepted)+len(l.refused)+len(l.unwound))
+	all := make([]owing, 0, len(l.accepted)+len(l.refused)+len(l.unwound)+len(l.dropped))
 	for _, c := range l.accepted {
-		next := owing{payment: c.payment, duty: DutyCapture, at: l.now}
 		switch {
 		case c.risk == RiskReview:
-			next.duty, next.at = DutyReview, l.now.Add(c.review)
-		case l.takes(c):
-			next.at, next.attempts = l.now.Add(l.grip), 1
+			all = append(all, owing{payment: c.payment, duty: DutyReview, at: l.now.Add(c.review)})
+		case !l.takes(c):
+			all = append(all, owing{payment: c.payment, duty: DutyCapture, at: l.now})
 		}
-		all = append(all, next)
+	}
+	for _, c := range l.dropped {
+		all = append(all, owing{payment: c.payment, duty: DutyCapture, at: l.now})
 	}
 	for _, c := range l.refused {
 		all = append(all, owing{payment: c.payment, duty: DutyVoid, at: l.now})
@@ -59,12 +60,12 @@ func (l *ledger) duties() []owing {
 }
 
 // takes tells whether the capture of an accepted claim is this process' at once.
-func (l *ledger) takes(c claim) bool { return l.grip > 0 && c.risk != RiskReview }
+func (l *ledger) takes(c claim) bool { return l.takesUp && c.risk != RiskReview }
 
 // owed is the capture of an accepted claim, taken up.
 func (c claim) owed(event ropeline.EventID, now time.Time) owed {
 	return owed{
-		payment: c.payment, provider: c.provider, ref: c.ref, key: c.key, state: c.state, duty: DutyCapture, due: true, attempts: 1, amount: c.amount,
+		payment: c.payment, provider: c.provider, ref: c.ref, key: c.key, state: c.state, duty: DutyCapture, due: true, handed: true, attempts: 1, amount: c.amount,
 		order: c.order, orderState: c.orderState, orderEnd: c.orderEnd, event: event, fan: c.fan, email: c.email, now: now,
 	}
 }

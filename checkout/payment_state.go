@@ -64,7 +64,7 @@ const (
 	DutyNone    Duty = ""
 	DutyCreate  Duty = "create"  // open the intent at the gateway
 	DutyWatch   Duty = "watch"   // ask the gateway, in case a webhook was lost
-	DutySettle  Duty = "settle"  // authorized: the clerk says whether the stock is there
+	DutySettle  Duty = "settle"  // authorized: the clerk says whether the stock is there; once the order is accepted, it has handed the capture over
 	DutyReview  Duty = "review"  // accepted, but a person decides first; due at the deadline
 	DutyCapture Duty = "capture" // accepted: take the money, issue the tickets
 	DutyVoid    Duty = "void"    // not accepted: let the money go

@@ -100,12 +100,15 @@ func (c *Checkout) assess(ctx context.Context, id ropeline.PaymentID, n news) ([
 	return c.options.Assess(ctx, a).encode()
 }
 
+// judged tells whether the claim's verdict goes to its order now.
+func (c claim) judged() bool { return c.duty == DutySettle && c.risk != RiskUndecided && c.unjudged }
+
 // queueVerdicts carries the verdicts of payments over to their orders, with
 // the clerk's own decision about the stock: orders are written once.
 func (b ledgers) queueVerdicts(batch *pgx.Batch, claims, accepted []claim) {
 	var payments []string
 	for _, c := range claims {
-		if c.duty == DutySettle && c.risk != RiskUndecided {
+		if c.judged() {
 			payments = append(payments, string(c.payment))
 		}
 	}

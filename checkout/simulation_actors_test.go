@@ -124,6 +124,7 @@ func (a *actor) batch(fence int64, letters []letter, looks bool) bool {
 		}
 	}
 	d := a.read(letters, looks)
+	d.ledger.takesUp = a.chance(2)
 	for _, c := range d.claims {
 		locked = append(locked, a.payment(c.payment))
 	}
@@ -145,9 +146,38 @@ func (a *actor) batch(fence int64, letters []letter, looks bool) bool {
 	a.commit(d)
 	a.holds = nil
 	unlock()
+	for _, c := range d.ledger.accepted {
+		if d.ledger.takes(c) {
+			a.handOver(c)
+		}
+	}
 	a.say("commits %d answers, %d accepted, %d refused, %d unwound, %d ended", len(answers), len(d.ledger.accepted), len(d.ledger.refused),
 		len(d.ledger.unwound), len(d.ledger.changed))
 	return true
+}
+
+// handOver has the capture of an accepted order performed in the clerk's process,
+// beside it; it is lost with a process that dies.
+func (a *actor) handOver(c claim) {
+	name := "capture of " + string(c.payment)
+	fate := a.fate(name)
+	if !a.calm && a.cast.has(deaths) && fate.IntN(4) == 0 {
+		a.tell(name, "is lost")
+		return
+	}
+	o := c.owed("", a.now)
+	a.enter(name, time.Duration(fate.IntN(30))*time.Millisecond, false, func(a *actor) {
+		p := a.payment(o.payment)
+		o.gateway = a.gateway
+		a.nap()
+		if err := a.do(p, o); err != nil {
+			a.lock(&p.locked)
+			if p.duty == DutySettle {
+				p.duty, p.dutyAt = DutyCapture, a.now.Add(500*time.Millisecond)
+			}
+			a.dirty = true
+		}
+	})
 }
 
 // settleBlindly accepts late money as if there were stock without end.
@@ -184,7 +214,7 @@ func (a *actor) sweep() {
 		for _, r := range a.reservations {
 			o := a.orderOf(r)
 			due = due || r.State == ReservationHeld && !a.now.Before(r.Deadline) || o != nil && (o.cancel && o.state == OrderPending && !o.accepted ||
-				(o.pay.duty == DutySettle || o.pay.duty == DutyUnwind) && !a.now.Before(o.pay.dutyAt) || a.canceled && r.State == ReservationHeld)
+				(o.pay.duty == DutySettle || o.pay.duty == DutyUnwind) && !a.now.Before(o.pay.dutyAt) && !a.handed(o) || a.canceled && r.State == ReservationHeld)
 		}
 		for _, b := range a.books.returns {
 			due = due || !b.done

@@ -43,6 +43,7 @@ type simOrder struct {
 	key         string
 	state       OrderState
 	accepted    bool
+	acceptedAt  time.Time
 	ended       *time.Time
 	total       ropeline.Money
 	review      Reviewed // Decision is RiskUndecided at first
@@ -224,7 +225,7 @@ func (a *actor) recordPaid(p *simPayment) error {
 		a.issue(p.order)
 		return nil
 	}
-	if news, err := decidePaid(state, p.duty, p.order.state); !news || err != nil {
+	if news, err := decidePaid(state, p.duty, p.order.accepted, p.order.state); !news || err != nil {
 		return err
 	}
 	a.dirty = true

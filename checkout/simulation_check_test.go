@@ -116,7 +116,10 @@ func (w *world) nextDue() time.Time {
 		}
 	}
 	for _, p := range w.payments {
-		if p.duty != DutyNone {
+		switch {
+		case p.duty == DutySettle && p.order.accepted:
+			sooner(p.order.acceptedAt.Add(simOptions.Grip))
+		case p.duty != DutyNone:
 			sooner(p.dutyAt)
 		}
 		if p.lookAt != nil {

@@ -41,7 +41,7 @@ func (w *world) read(letters []letter, looks bool) *desk {
 		o := w.orderOf(r)
 		e.ordered = o != nil
 		due := r.State == ReservationHeld && (l.canceled || !r.Deadline.After(w.now))
-		owed := looks && o != nil && !o.pay.locked && (o.pay.duty == DutySettle || o.pay.duty == DutyUnwind)
+		owed := looks && o != nil && !o.pay.locked && (o.pay.duty == DutySettle || o.pay.duty == DutyUnwind) && !w.handed(o)
 		doomed := looks && o != nil && o.cancel && o.state == OrderPending && !o.accepted
 		back := looks && slices.ContainsFunc(w.books.returns, func(b *simReturn) bool { return b.reservation == r.ID && !b.done })
 		if asked[r.ID] || due || owed || doomed || back {
@@ -54,7 +54,11 @@ func (w *world) read(letters []letter, looks bool) *desk {
 			d.doomed = append(d.doomed, r.ID)
 		}
 		if owed {
-			c := claim{payment: o.pay.id, state: o.pay.state, duty: o.pay.duty, order: o.id, orderState: o.state, reservation: r.ID, risk: RiskUndecided}
+			c := claim{
+				payment: o.pay.id, state: o.pay.state, duty: o.pay.duty, accepted: o.accepted, unjudged: o.review.Decision == RiskUndecided,
+				order: o.id, orderState: o.state, reservation: r.ID, risk: RiskUndecided,
+				provider: o.pay.provider, ref: o.pay.ref, key: o.pay.key, amount: o.pay.amount, fan: r.Fan, orderEnd: o.ended,
+			}
 			if v := o.pay.verdict; v != nil {
 				c.risk, c.review = v.Decision, time.Duration(v.ReviewSeconds)*time.Second
 			}
@@ -73,6 +77,12 @@ func (w *world) read(letters []letter, looks bool) *desk {
 		}
 	}
 	return d
+}
+
+// handed tells whether the capture of an order is with whoever a clerk has handed
+// it over to: notHanded's contrary.
+func (w *world) handed(o *simOrder) bool {
+	return o.pay.duty == DutySettle && o.accepted && o.acceptedAt.After(w.now.Add(-simOptions.Grip))
 }
 
 // commit is Checkout.write: the batch's transaction as the rows see it.
@@ -132,7 +142,7 @@ func (w *world) commit(d *desk) {
 	}
 	for _, c := range slices.Concat(l.accepted, l.refused) {
 		o := w.payment(c.payment).order
-		if c.duty == DutySettle && c.risk != RiskUndecided && o.review.Decision == RiskUndecided {
+		if c.judged() {
 			v := o.pay.verdict
 			w.risk(o, v.Decision)
 			o.review.Deadline, o.review.Default = l.now.Add(c.review), v.AtDeadline
@@ -146,7 +156,8 @@ func (w *world) commit(d *desk) {
 		p.duty, p.dutyAt, p.attempts = next.duty, next.at, 0
 	}
 	for _, c := range l.accepted {
-		w.payment(c.payment).order.accepted = true
+		o := w.payment(c.payment).order
+		o.accepted, o.acceptedAt = true, l.now
 	}
 	for _, c := range l.unwound {
 		if o := w.payment(c.payment).order; o.state == OrderExpired {

@@ -65,9 +65,16 @@ func TestEveryWordOfTheClerk(t *testing.T) {
 	for risk := range riskMoves {
 		for state := range paymentMoves {
 			c := claim{payment: "p", state: state, risk: risk, review: time.Hour}
-			for name, l := range map[string]*ledger{"accepted": {accepted: []claim{c}}, "refused": {refused: []claim{c}}, "unwound": {unwound: []claim{c}}} {
+			for name, l := range map[string]*ledger{"accepted": {accepted: []claim{c}}, "handed over": {accepted: []claim{c}, takesUp: true},
+				"dropped": {dropped: []claim{c}}, "refused": {refused: []claim{c}}, "unwound": {unwound: []claim{c}}} {
 				l.now = now
 				all := l.duties()
+				if name == "handed over" && risk != RiskReview {
+					if len(all) != 0 {
+						t.Errorf("%s: %v", name, all)
+					}
+					continue
+				}
 				if len(all) != 1 {
 					t.Fatalf("%s: %v", name, all)
 				}
@@ -75,9 +82,9 @@ func TestEveryWordOfTheClerk(t *testing.T) {
 				switch {
 				case name == "refused", name == "unwound" && state == PaymentAuthorized:
 					want = DutyVoid
-				case name == "accepted" && risk == RiskReview:
+				case (name == "accepted" || name == "handed over") && risk == RiskReview:
 					want, at = DutyReview, now.Add(time.Hour)
-				case name == "accepted":
+				case name == "accepted", name == "dropped":
 					want = DutyCapture
 				}
 				if all[0].duty != want || !all[0].at.Equal(at) {
@@ -123,10 +130,13 @@ func TestEveryCapture(t *testing.T) {
 	for state := range paymentMoves {
 		for _, duty := range []Duty{DutyNone, DutyCreate, DutyWatch, DutySettle, DutyReview, DutyCapture, DutyVoid, DutyUnwind} {
 			for order := range orderMoves {
-				news, err := decidePaid(state, duty, order)
-				may := state == PaymentAuthorized && duty == DutyCapture && (order == OrderPending || order == OrderExpired)
-				if news != may || (err != nil) == (may || state == PaymentConfirmed) {
-					t.Errorf("%s, owed %q, order %s: %v %v", state, duty, order, news, err)
+				for _, accepted := range []bool{false, true} {
+					news, err := decidePaid(state, duty, accepted, order)
+					owed := duty == DutyCapture || duty == DutySettle && accepted
+					may := state == PaymentAuthorized && owed && (order == OrderPending || order == OrderExpired)
+					if news != may || (err != nil) == (may || state == PaymentConfirmed) {
+						t.Errorf("%s, owed %q, order %s, accepted %v: %v %v", state, duty, order, accepted, news, err)
+					}
 				}
 			}
 		}

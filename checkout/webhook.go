@@ -80,30 +80,36 @@ func (c *Checkout) hear(ctx context.Context, gateway payment.Provider, event pay
 	return asError(c.learn(ctx, n.object.PaymentID, n))
 }
 
-// captureWait is before each look for a capture whose webhook may be quicker than
-// what its answer leads to, and captureLooks how many there are: less than the second
-// that a webhook may take.
+// captureTime is for how long a capture is waited for whose webhook was quicker
+// than what its answer led to, of the second that a webhook may take; captureWait is
+// between two looks for one that another process makes.
 const (
-	captureWait  = 40 * time.Millisecond
-	captureLooks = 4
+	captureTime = 400 * time.Millisecond
+	captureWait = 40 * time.Millisecond
 )
 
 // noteCapture takes a webhook that tells what the books say already. Who captures
-// at this moment is waited for: the gateway has told the webhook's receiver
-// and them at once.
+// at this moment is waited for, in this process until they have ended: the gateway
+// has told the webhook's receiver and them at once.
 func (c *Checkout) noteCapture(ctx context.Context, gateway payment.Provider, event payment.Event) (noted bool, err error) {
 	k := &knownCapture{gateway: gateway.Name(), webhook: event.ID, payment: event.PaymentID, ref: event.Ref}
-	for range captureLooks {
+	ctx, cancel := context.WithTimeout(ctx, captureTime)
+	defer cancel()
+	for pause := time.Duration(0); ; pause = captureWait {
+		ended := c.capturing.of(k.payment)
+		if ended != nil {
+			pause = captureTime
+		}
 		select {
-		case <-ctx.Done():
-			return false, ropeline.Unavailable(ctx.Err())
-		case <-time.After(captureWait):
+		case <-ended:
+		case <-time.After(pause):
+		case <-ctx.Done(): // the gateway is asked instead
+			return false, nil
 		}
 		if err := c.captures.Do(k); err != nil || !k.underWay {
 			return k.noted, err
 		}
 	}
-	return false, nil
 }
 
 // knownCapture is a webhook that tells of a capture, and of nothing else.
@@ -130,7 +136,7 @@ func noteCaptures(batch *pgx.Batch, parts []*knownCapture) {
 	batch.Queue(`
 		with k as (
 			select u.provider, u.webhook, p.state = '`+string(PaymentConfirmed)+`' as noted,
-				coalesce(p.state = '`+string(PaymentAuthorized)+`' and p.duty = '`+string(DutyCapture)+`' and p.duty_at > clock_timestamp(), false) as under_way
+				coalesce(p.state = '`+string(PaymentAuthorized)+`' and (p.duty = '`+string(DutySettle)+`' or p.duty = '`+string(DutyCapture)+`' and p.duty_at > clock_timestamp()), false) as under_way
 			from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as u(provider, webhook, payment, ref)
 			join payments p on p.id = u.payment where p.provider = u.provider and p.provider_ref = u.ref
 		), note as (
