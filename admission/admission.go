@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	mathrand "math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -32,6 +33,7 @@ type Admission struct {
 	ticks   *redisdb.Together // the events of this node tick at the same moments, and share their round trips
 	stocks  *redisdb.Together
 	phase   time.Duration // of those moments, since nodes do not tick in step
+	loops   sync.Map      // the *ticking of each event that Run ticks, by its id
 }
 
 // New makes the admission on given engines. It starts nothing: see Run.
@@ -42,6 +44,7 @@ func New(r *redisdb.Clients, pool *pgxpool.Pool, k *keyring.Keyring, line *queue
 	a.stocks = redisdb.NewTogether(r.Write, a.scripts.stock, tripTime)
 	a.phase = mathrand.N(tickEvery)
 	a.leaving = batch.Open(batch.Options{Size: tripSize, Wait: time.Millisecond, Calls: 2, Timeout: tripTime}, a.done)
+	line.OnGrowth(a.stir)
 	return a
 }
 

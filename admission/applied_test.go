@@ -17,8 +17,7 @@ func TestNodesConfirmTheRules(t *testing.T) {
 	ctx := t.Context()
 	note := func(a *Admission, node, version, paused string) {
 		t.Helper()
-		other := *a
-		other.node = node
+		other := &Admission{redis: a.redis, scripts: a.scripts, node: node}
 		if err := other.note(ctx, event, version, paused); err != nil {
 			t.Fatal(err)
 		}

@@ -4,19 +4,25 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/ropeline/ropeline"
 )
 
 const (
 	tickEvery   = 100 * time.Millisecond
+	idleEvery   = time.Second // where nobody waits
 	lookEvery   = time.Second
 	tickTimeout = 3 * time.Second // of a tick that has to restore a line
+
+	looksTogether = 64 // feeds looked at in one round trip
 )
 
-// Run ticks every event that events lists, until ctx ends; it returns when all
-// ticks have. Each second it asks for the list again, compares the rules in
+// Run ticks every event that events lists, ten times a second where somebody
+// waits, until ctx ends; it returns when all ticks have. Each second it asks for the list again, compares the rules in
 // Redis with Postgres, and records in Postgres how far the line was admitted.
 // Each event has a goroutine of its own: one that fails holds up no other. One
 // more brings the pace log up to date, off the ticks' path.
@@ -52,6 +58,7 @@ func (a *Admission) follow(ctx context.Context, all *sync.WaitGroup, running map
 			var own context.Context
 			own, t.stop = context.WithCancel(ctx)
 			running[id] = t
+			a.loops.Store(id, t)
 			all.Go(func() { t.run(own) })
 		}
 	}
@@ -76,16 +83,28 @@ func (a *Admission) follow(ctx context.Context, all *sync.WaitGroup, running map
 	}
 }
 
-// ticking is the loop of one event.
+// stir has the event's loop tick at its next moment, because somebody waits.
+func (a *Admission) stir(event ropeline.EventID) {
+	if t, ticks := a.loops.Load(event); ticks {
+		t.(*ticking).stirred.Store(true)
+	}
+}
+
+// ticking is the loop of one event. While nobody waits it ticks once a second,
+// which is enough to sweep those whose time is over; who joins in this process
+// stirs it. Who joins elsewhere is seen a second later at the most.
 type ticking struct {
 	admission *Admission
 	event     ropeline.EventID
 	stop      context.CancelFunc
 	rules     chan Rules // in force, by Postgres; once a second
 
-	version int64 // in force, by Redis
-	seen    int64 // the highest number admitted, by Redis
-	high    int64 // the same, as far as this node has told Postgres
+	version int64     // in force, by Redis
+	seen    int64     // the highest number admitted, by Redis
+	high    int64     // the same, as far as this node has told Postgres
+	last    time.Time // tick
+	idle    bool      // nobody waited then
+	stirred atomic.Bool
 	failing bool
 	entries entries
 	told    told
@@ -94,6 +113,7 @@ type ticking struct {
 func (t *ticking) run(ctx context.Context) {
 	defer t.stop()
 	defer t.admission.metrics.forget(t.event)
+	defer t.admission.loops.CompareAndDelete(t.event, t)
 	t.seen = -1
 	first := time.NewTimer(untilTick(time.Now(), t.admission.phase))
 	defer first.Stop()
@@ -105,7 +125,9 @@ func (t *ticking) run(ctx context.Context) {
 	ticker := time.NewTicker(tickEvery)
 	defer ticker.Stop()
 	for {
-		t.runOnce(ctx)
+		if t.due(time.Now()) {
+			t.runOnce(ctx)
+		}
 		select {
 		case due := <-ticker.C:
 			t.admission.metrics.lag.Observe(time.Since(due).Seconds())
@@ -120,6 +142,11 @@ func (t *ticking) run(ctx context.Context) {
 	}
 }
 
+// due tells whether the line is to be ticked at a moment.
+func (t *ticking) due(now time.Time) bool {
+	return !t.idle || t.stirred.Swap(false) || now.Sub(t.last) > idleEvery-tickEvery/2
+}
+
 // untilTick is how long it is until the next of this node's moments.
 func untilTick(now time.Time, phase time.Duration) time.Duration {
 	since := now.Sub(now.Truncate(tickEvery))
@@ -129,9 +156,10 @@ func untilTick(now time.Time, phase time.Duration) time.Duration {
 func (t *ticking) runOnce(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, tickTimeout)
 	defer cancel()
-	begin := time.Now()
+	t.last = time.Now()
 	ticked, err := t.admission.Tick(ctx, t.event)
-	t.admission.metrics.ticks.Observe(time.Since(begin).Seconds())
+	t.admission.metrics.ticks.Observe(time.Since(t.last).Seconds())
+	t.idle = err == nil && ticked.Waiting == 0
 	if err != nil {
 		if !t.failing && ctx.Err() == nil {
 			t.admission.log.WarnContext(ctx, "tick", "event", t.event, "err", err)
@@ -202,11 +230,34 @@ func (a *Admission) logged(ctx context.Context, all *sync.WaitGroup, events func
 }
 
 func (a *Admission) logPaces(ctx context.Context, events []ropeline.EventID) {
-	for _, event := range events {
-		bounded, cancel := context.WithTimeout(ctx, tickTimeout)
-		if err := a.LogPace(bounded, event); err != nil && ctx.Err() == nil {
-			a.log.WarnContext(ctx, "log the pace", "event", event, "err", err)
+	for some := range slices.Chunk(events, looksTogether) {
+		for _, event := range a.unlogged(ctx, some) {
+			bounded, cancel := context.WithTimeout(ctx, tickTimeout)
+			if err := a.LogPace(bounded, event); err != nil && ctx.Err() == nil {
+				a.log.WarnContext(ctx, "log the pace", "event", event, "err", err)
+			}
+			cancel()
 		}
-		cancel()
 	}
+}
+
+// unlogged names the events whose feeds tell what the log does not.
+func (a *Admission) unlogged(ctx context.Context, events []ropeline.EventID) []ropeline.EventID {
+	bounded, cancel := context.WithTimeout(ctx, tickTimeout)
+	defer cancel()
+	rows, err := a.pool.Query(bounded, "select event_id, feed_offset from pace_heads where event_id = any($1)", events)
+	logged := map[ropeline.EventID]string{}
+	if err == nil {
+		var event ropeline.EventID
+		var offset string
+		_, err = pgx.ForEachRow(rows, []any{&event, &offset}, func() error { logged[event] = offset; return nil })
+	}
+	var newer []ropeline.EventID
+	if err == nil && len(logged) > 0 {
+		newer, err = a.line.Newer(bounded, logged)
+	}
+	if err != nil && ctx.Err() == nil {
+		a.log.WarnContext(ctx, "look for paces to log", "err", err)
+	}
+	return newer
 }

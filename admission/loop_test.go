@@ -124,3 +124,30 @@ func TestRunEndsWithItsTicks(t *testing.T) {
 		t.Fatal("it does not end")
 	}
 }
+
+// A line that nobody waits in is ticked once a second, and at the next moment once
+// somebody has joined.
+func TestIdleLinesTickSeldom(t *testing.T) {
+	h := newHouse(t)
+	event := h.event(quick())
+	l := &ticking{admission: h.Admission, event: event, high: -1}
+	h.Admission.loops.Store(event, l)
+	soon := func() bool { return l.due(l.last.Add(tickEvery)) }
+	l.runOnce(t.Context())
+	if soon() || l.due(l.last.Add(idleEvery/2)) || !l.due(l.last.Add(idleEvery)) {
+		t.Error("nobody waits: it is not once a second")
+	}
+	h.join(event, 1)
+	if !soon() || soon() {
+		t.Error("somebody has joined: it is not the next moment, and that one")
+	}
+	rules := quick()
+	rules.Version, rules.Paused = 2, true
+	if err := h.push(t.Context(), event, rules, ""); err != nil {
+		t.Fatal(err)
+	}
+	l.runOnce(t.Context())
+	if !soon() || !soon() {
+		t.Error("somebody waits: it is not each moment")
+	}
+}

@@ -381,7 +381,7 @@ func TestKilledClerkIsReplaced(t *testing.T) {
 	r := h.requests(e, 1)[0]
 	within(t, 5*time.Second, "served again", func() bool {
 		if time.Since(begin) > time.Second { // the sweep's part, twice a second and more often
-			_, err := h.WakeUnserved(t.Context(), e.ID)
+			_, err := h.WakeUnserved(t.Context(), []SaleStock{{Event: e.ID}})
 			must(t, err)
 		}
 		return h.reservationState(r) == ReservationHeld

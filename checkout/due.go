@@ -2,6 +2,8 @@ package checkout
 
 import (
 	"context"
+	"errors"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -92,12 +94,22 @@ func (c *Checkout) nudgeAll(ctx context.Context, events []ropeline.EventID) []ba
 	return results
 }
 
-// WakeUnserved wakes a clerk for the event if letters wait and nobody serves.
-func (c *Checkout) WakeUnserved(ctx context.Context, event ropeline.EventID) (woken bool, err error) {
-	generation, _, err := c.mailbox.push(ctx, event, nil)
-	if err != nil {
-		return false, err
+// WakeUnserved wakes a clerk for each event where letters wait and nobody serves,
+// and returns how many it has woken.
+func (c *Checkout) WakeUnserved(ctx context.Context, sales []SaleStock) (woken int, err error) {
+	var errs []error
+	for some := range slices.Chunk(sales, mostTogether) {
+		bundles := make([]bundle, len(some))
+		for i, s := range some {
+			bundles[i].event = s.Event
+		}
+		for _, p := range c.mailbox.pushAll(ctx, bundles) {
+			if p.generation != 0 {
+				woken++
+				c.wake(ctx, p.event, p.generation)
+			}
+			errs = append(errs, p.err)
+		}
 	}
-	c.wake(ctx, event, generation)
-	return generation != 0, nil
+	return woken, errors.Join(errs...)
 }

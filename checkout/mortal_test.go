@@ -219,7 +219,7 @@ func (b *buyer) buy(h *house, m *mortal) (o Order, done bool) {
 		var err error
 		if r.State != ReservationHeld && o.ID == "" {
 			if r, err = h.Reserve(ctx, b.request, 200*time.Millisecond); err != nil || r.State == ReservationQueued {
-				_, _ = h.WakeUnserved(ctx, b.request.Event) // the sweep
+				_, _ = h.WakeUnserved(ctx, []SaleStock{{Event: b.request.Event}}) // the sweep
 				continue
 			}
 		}

@@ -211,6 +211,7 @@ func (l *Line) openLine(ctx context.Context, tx pgx.Tx, event ropeline.EventID) 
 			return replyError("drawn", reply)
 		}
 		if reply[0] > 0 {
+			l.grow(event)
 			if _, err := tx.Exec(ctx, "update draws set state = 'done', done_at = clock_timestamp() where event_id = $1", event); err != nil {
 				return err
 			}

@@ -132,6 +132,25 @@ func (l *Line) Feed(ctx context.Context, event ropeline.EventID, after string, c
 	return entries, nil
 }
 
+// Newer names the events whose feeds have entries after an offset. One round trip.
+func (l *Line) Newer(ctx context.Context, after map[ropeline.EventID]string) ([]ropeline.EventID, error) {
+	pipe := l.redis.Read.Pipeline()
+	first := make(map[ropeline.EventID]*redis.XMessageSliceCmd, len(after))
+	for event, offset := range after {
+		first[event] = pipe.XRangeN(ctx, KeysOf(event).Feed, "("+offset, "+", 1)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, ropeline.Unavailable(err)
+	}
+	var newer []ropeline.EventID
+	for event, messages := range first {
+		if len(messages.Val()) > 0 {
+			newer = append(newer, event)
+		}
+	}
+	return newer, nil
+}
+
 // Follows tells whether the entry id comes right after last, with none between
 // them that was lost. What an earlier epoch lost cannot be known.
 func Follows(last, id string) bool {

@@ -137,6 +137,7 @@ func (l *Line) joinEvent(ctx context.Context, event ropeline.EventID, joins []jo
 			if reply.numbers[0] != 'L' && reply.reserved-reply.next < lowWater {
 				l.fetchAhead(event, reply.reserved)
 			}
+			l.grow(event)
 			return
 		}
 		if l.blocks.coveredTo(event) > reply.reserved {

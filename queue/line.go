@@ -56,6 +56,8 @@ type Line struct {
 	epochs   epochs
 	orders   orders
 	ahead    sync.WaitGroup // reservations of blocks under way
+
+	grown func(ropeline.EventID) // see OnGrowth
 }
 
 // New makes the line on given engines. It starts nothing: see Run.
@@ -63,6 +65,17 @@ func New(r *redisdb.Clients, pool *pgxpool.Pool, k *keyring.Keyring, log *slog.L
 	l := &Line{redis: r, pool: pool, keys: k, log: log, scripts: loadScripts(r), metrics: newMetrics(), settle: settle, back: comeBack}
 	l.joins = batch.New(batch.Options{Size: joinsPerCall, Wait: joinWait, Calls: joinCalls, Alone: joinAlone, Timeout: callTimeout}, l.joinBatch)
 	return l
+}
+
+// OnGrowth has somebody told of each line that has got longer in this process, by
+// joins or by a draw; it must be quick. It is called before the line is used.
+func (l *Line) OnGrowth(told func(ropeline.EventID)) { l.grown = told }
+
+// grow tells of it.
+func (l *Line) grow(event ropeline.EventID) {
+	if l.grown != nil {
+		l.grown(event)
+	}
 }
 
 // Run gathers and sends joins until ctx ends; it returns when every call and

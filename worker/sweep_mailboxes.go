@@ -3,6 +3,8 @@ package worker
 import (
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 )
 
 // sweepMailboxes wakes a clerk for each mailbox that has letters and no lease,
@@ -13,20 +15,23 @@ func (w *Worker) sweepMailboxes(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	var woken int
-	var errs []error
-	for _, sale := range sales {
-		if ctx.Err() != nil {
-			break
-		}
-		was, err := w.checkout.WakeUnserved(ctx, sale.Event)
-		if was {
-			woken++
-		}
-		errs = append(errs, err)
-		if w.options.Stock != nil {
-			errs = append(errs, w.options.Stock(ctx, sale.Event, sale.Left, sale.Version, nil, nil))
-		}
+	woken, err := w.checkout.WakeUnserved(ctx, sales)
+	if w.options.Stock == nil {
+		return woken, err
 	}
-	return woken, errors.Join(errs...)
+	errs := make([]error, len(sales))
+	var all sync.WaitGroup // together, so that events may share a round trip
+	var next atomic.Int64
+	for range min(mostTold, len(sales)) {
+		all.Go(func() {
+			for i := next.Add(1) - 1; int(i) < len(sales) && ctx.Err() == nil; i = next.Add(1) - 1 {
+				errs[i] = w.options.Stock(ctx, sales[i].Event, sales[i].Left, sales[i].Version, nil, nil)
+			}
+		})
+	}
+	all.Wait()
+	return woken, errors.Join(append(errs, err)...)
 }
+
+// mostTold is how many events admission is told of at once.
+const mostTold = 64

@@ -6,7 +6,8 @@
 -- Returns: {1, result} with result = "epoch|version|paused|waiting|shoppers|admitted_high|no-shows|ended|
 --       lapsed|number:fan,…" (the admitted, those let in past the line first); {0, ''} when the line must be restored; {-1, ''} without rules
 -- Cost: O((a + s) log N) for a admitted (≤ batch ≤ 1000) and s swept (≤ 200)
--- Operation: the result is kept for a minute by the operation id; the same id gets it again
+-- Operation: a result that tells of fans is kept for a minute by the operation id; the same id gets it
+--       again. Where nothing happened, the same id is a tick like any other
 local stored = redis.call('GET', KEYS[11])
 if stored then
   return {1, stored}
@@ -127,5 +128,7 @@ if #ended > no_shows then redis.call('HINCRBY', KEYS[6], 'ended', #ended - no_sh
 
 local result = string.format('%s|%s|%d|%d|%d|%.0f|%d|%d|%d|%s', meta[2], version, paused and 1 or 0, redis.call('ZCARD', KEYS[2]),
   redis.call('HLEN', KEYS[7]), high, no_shows, #ended - no_shows, #lapsed, table.concat(called, ','))
-redis.call('SET', KEYS[11], result, 'PX', 60000)
+if #called + #ended + #lapsed > 0 then
+  redis.call('SET', KEYS[11], result, 'PX', 60000)
+end
 return {1, result}
