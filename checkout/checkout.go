@@ -94,7 +94,7 @@ func New(r *redisdb.Clients, pool *pgxpool.Pool, k *keyring.Keyring, provider pa
 		mailbox: newMailbox(r, options.MailboxLimit), pool: pool, keys: k, log: log, options: options, node: rand.Text(),
 		gateways: append([]payment.Provider{provider}, options.Others...), waiters: newWaiters(), sales: newSales(pool),
 	}
-	c.posts = batch.New(batch.Options{Size: batchSize, Wait: time.Millisecond, Calls: 4, Timeout: 2 * time.Second}, c.pushBatch)
+	c.posts = batch.New(batch.Options{Size: batchSize, Wait: time.Millisecond, Calls: 4, Alone: pushAlone, Timeout: 2 * time.Second}, c.pushBatch)
 	c.nudges = batch.Open(batch.Options{Size: batchSize, Wait: time.Millisecond, Calls: 1, Pace: batch.Steady(lonePace), Timeout: time.Second}, c.nudgeAll)
 	c.rounds = newRounds(c.mailbox.trimAll, c.commitTurns, c.publish)
 	c.placings = groupcommit.New(pool, groupcommit.Work[placing]{

@@ -33,6 +33,10 @@ const (
 	mostWaiting = 50_000 // letters in one mailbox
 	batchSize   = 256    // letters in one batch
 
+	// pushAlone is how long a push has for itself before another one begins beside
+	// it: letters that come meanwhile go together. Nobody waits for a push that is alone.
+	pushAlone = time.Millisecond
+
 	leaseTime = 3 * time.Second
 	// wakeTime is how long a wake-up may take before the next push may wake
 	// again; it keeps a burst from queueing a task a push.

@@ -58,8 +58,10 @@ func (s *stockNews) take() map[ropeline.EventID]*eventNews {
 }
 
 // stockPace is between two tellings: a clerk commits more than a hundred times a
-// second, and each event's news are a call.
-const stockPace = 40 * time.Millisecond
+// second, each event's news are a call, and lines are ticked ten times a second. What
+// is held and not told yet lets nobody in too many: a hold takes a ticket from what is
+// left, and its fan from those who have none yet.
+const stockPace = 100 * time.Millisecond
 
 // tellStock tells admission the news until ctx ends, and then the last ones.
 func (w *Worker) tellStock(ctx context.Context) {
