@@ -102,6 +102,7 @@ func (a *Admission) MoveDrop(ctx context.Context, tx pgx.Tx, event ropeline.Even
 // Publish brings rules that were committed to Redis; when that fails, the next
 // healing does it.
 func (a *Admission) Publish(ctx context.Context, event ropeline.EventID, r Rules) {
+	defer a.stir(event) // whoever set them waits for the tick that goes by them
 	if err := a.push(ctx, event, r, ""); err != nil {
 		a.log.WarnContext(ctx, "new rules wait for the next healing", "event", event, "version", r.Version, "err", err)
 	}

@@ -83,7 +83,7 @@ func (a *Admission) follow(ctx context.Context, all *sync.WaitGroup, running map
 	}
 }
 
-// stir has the event's loop tick at its next moment, because somebody waits.
+// stir has the event's loop tick at its next moment, because somebody waits for that.
 func (a *Admission) stir(event ropeline.EventID) {
 	if t, ticks := a.loops.Load(event); ticks {
 		t.(*ticking).stirred.Store(true)

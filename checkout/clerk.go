@@ -24,12 +24,8 @@ type Batch struct {
 	Taken    []Taken // those of Owed whose duty is the caller's already, see ServeAndTake
 }
 
-const (
-	// linger is how long a clerk waits for letters before it closes.
-	linger = 300 * time.Millisecond
-	// duesPause is between two looks for holds that have ended, which nobody tells of.
-	duesPause = 100 * time.Millisecond
-)
+// linger is how long a clerk waits for letters before it closes.
+const linger = 300 * time.Millisecond
 
 // service is one clerk's turn at one event.
 type service struct {
@@ -40,7 +36,6 @@ type service struct {
 	report func(Batch)
 	takes  func() bool // may be nil, see ServeAndTake
 	looked bool        // at what it is owed in Postgres, and there was no more
-	dues   time.Time   // when it last looked for holds that have ended
 	more   bool        // there was more than one batch could take, and it needs no letter
 	late   *ledger     // only where a test has taken the fence away
 
@@ -210,9 +205,6 @@ func (s *service) turn(envelopes []envelope) *turn {
 		}
 		t.letters = append(t.letters, l)
 		t.looks = t.looks || l.Kind == letterDue
-	}
-	if t.dues = t.looks || s.more || time.Since(s.dues) >= duesPause; t.dues {
-		s.dues = time.Now()
 	}
 	return t
 }

@@ -44,7 +44,6 @@ type reading struct {
 	desks  map[ropeline.EventID]*desk
 	events []string // in order: rows are locked in this order everywhere
 	looks  []string // those whose clerks look at what they are owed
-	dues   []string // those whose clerks look for holds that have ended
 
 	ids       []string // reservations that letters are about
 	fanEvents []string // one for each of fans
@@ -66,9 +65,6 @@ func (c *Checkout) newReading(turns []*turn) *reading {
 		r.events = append(r.events, string(t.event))
 		if t.looks {
 			r.looks = append(r.looks, string(t.event))
-		}
-		if t.looks || t.dues {
-			r.dues = append(r.dues, string(t.event))
 		}
 		for _, l := range t.letters {
 			if l.Reservation != "" {
@@ -143,16 +139,14 @@ func (c *Checkout) read(ctx context.Context, conn *pgx.Conn, turns []*turn, shar
 	if len(r.fans) > 0 {
 		batch.Queue(selectFans, r.fanEvents, r.fans).Query(r.readFans)
 	}
-	if len(r.dues) > 0 {
-		batch.Queue(`
-			select r.* from unnest($1::text[]) as u(event_id) join events e on e.id = u.event_id cross join lateral (
-				select `+reservationColumns+` from reservations
-				where event_id = u.event_id and state = 'held' and deadline <= case when e.canceled_at is not null then 'infinity' else now() end
-				order by deadline limit $2
-			) as r`, r.dues, dueLimit).Query(func(rows pgx.Rows) error {
-			return r.eachReservation(rows, func(d *desk, v Reservation) { d.dueIDs = append(d.dueIDs, v.ID) })
-		})
-	}
+	batch.Queue(`
+		select r.* from unnest($1::text[]) as u(event_id) join events e on e.id = u.event_id cross join lateral (
+			select `+reservationColumns+` from reservations
+			where event_id = u.event_id and state = 'held' and deadline <= case when e.canceled_at is not null then 'infinity' else now() end
+			order by deadline limit $2
+		) as r`, r.events, dueLimit).Query(func(rows pgx.Rows) error {
+		return r.eachReservation(rows, func(d *desk, v Reservation) { d.dueIDs = append(d.dueIDs, v.ID) })
+	})
 	if len(r.looks) > 0 {
 		r.queueClaims(batch)
 		r.queueShared(batch)

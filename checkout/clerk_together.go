@@ -51,7 +51,6 @@ type turn struct {
 	fence   int64
 	letters []letter
 	looks   bool // at what the clerk is owed in Postgres
-	dues    bool // looks for holds that have ended, as every look does
 	takes   bool // the captures that it decides on are this process' at once
 	late    *ledger
 

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -96,10 +97,19 @@ func TestTheLobbyIsDrawnByThePublishedRule(t *testing.T) {
 	h := newHouse(t)
 	ctx := t.Context()
 	event, crowd := h.lobby(Plan{}), fans(300)
+	var grown atomic.Int64
+	h.line.OnGrowth(func(which ropeline.EventID) {
+		if which == event {
+			grown.Add(1)
+		}
+	})
 	for _, p := range joinAll(t, event, []*Line{h.line}, crowd, nil) {
 		if !p.InLobby() || p.Epoch != 1 {
 			t.Fatalf("a place in the lobby: %+v", p)
 		}
+	}
+	if n := grown.Load(); n != 0 {
+		t.Errorf("the line has grown %d times while there is only a lobby", n)
 	}
 	s := h.snapshot(event)
 	if s.Lobby != LobbyOpen || s.Waiting != 300 || s.Next != 0 {
@@ -116,10 +126,16 @@ func TestTheLobbyIsDrawnByThePublishedRule(t *testing.T) {
 		t.Error("the root is not the entrants'")
 	}
 	checkNumbers(t, h.numbers(event), want(d, crowd))
+	if n := grown.Load(); n != 1 {
+		t.Errorf("the line has grown %d times by the draw", n)
+	}
 
 	late := h.join(event, fans(1)[0], nil)
 	if late.Number != 300 {
 		t.Errorf("who comes late gets number %d", late.Number)
+	}
+	if n := grown.Load(); n != 2 {
+		t.Errorf("told of %d times that the line has grown", n)
 	}
 	s = h.snapshot(event)
 	if s.Lobby != NoLobby || s.Waiting != 301 || s.Position(300) != 300 || s.Position(7) != 7 {

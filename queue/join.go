@@ -134,10 +134,12 @@ func (l *Line) joinEvent(ctx context.Context, event ropeline.EventID, joins []jo
 			continue
 		}
 		if !waiting {
-			if reply.numbers[0] != 'L' && reply.reserved-reply.next < lowWater {
-				l.fetchAhead(event, reply.reserved)
+			if reply.numbers[0] != 'L' {
+				l.grow(event)
+				if reply.reserved-reply.next < lowWater {
+					l.fetchAhead(event, reply.reserved)
+				}
 			}
-			l.grow(event)
 			return
 		}
 		if l.blocks.coveredTo(event) > reply.reserved {
