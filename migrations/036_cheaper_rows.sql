@@ -9,7 +9,14 @@ alter table sandbox_intents alter column ref type text collate "C", alter column
 alter table webhook_events alter column provider type text collate "C", alter column event_id type text collate "C";
 alter table payments alter column provider type text collate "C", alter column provider_ref type text collate "C";
 
+-- A connection keeps the plan of its first statement, of one payment: by nested loops, which cost a group of five hundred
+-- the square of its size.
+alter function record_payment_states() set enable_nestloop = off;
+alter function record_payment_states() set enable_hashjoin = on;
+
 ---- create above / drop below ----
+
+alter function record_payment_states() reset all;
 
 alter table payments alter column provider type text collate "default", alter column provider_ref type text collate "default";
 alter table webhook_events alter column provider type text collate "default", alter column event_id type text collate "default";
