@@ -79,3 +79,38 @@ func TestHandedOverAndLost(t *testing.T) {
 	}
 	h.audit(e)
 }
+
+// One that fails is written as owed, and due again after a moment: nobody waits for
+// the grip's end.
+func TestHandedOverAndFailed(t *testing.T) {
+	for _, f := range []fault{unreached, unheard} {
+		t.Run(string(f), func(t *testing.T) {
+			s := &shaky{next: map[string]fault{}, calls: map[string]int{}}
+			h := newHouse(t, Options{Grip: time.Hour}, true, s)
+			s.Provider = h.sandbox
+			e := h.event(kind{2, 1, 1, 100})
+			handed := handOver(t, h, e.ID)
+			o := h.order(h.hold(e, fan(), 1))
+			h.confirm(o, "approve")
+			h.deliver(1)
+			s.fail("capture", f)
+			if done, err := h.Perform(t.Context(), <-handed); err == nil || done.Paid {
+				t.Fatalf("%+v, %v", done, err)
+			}
+			var again []Taken
+			within(t, 20*time.Second, "due again", func() bool {
+				var err error
+				again, err = h.TakeUp(t.Context(), 10)
+				must(t, err)
+				return len(again) > 0
+			})
+			if done, err := h.Perform(t.Context(), again[0]); err != nil || !done.Paid || len(again) != 1 {
+				t.Fatalf("%d taken up: %+v, %v", len(again), done, err)
+			}
+			if o = h.look(o); o.State != OrderPaid || len(o.Tickets) != 1 {
+				t.Errorf("%+v", o)
+			}
+			h.audit(e)
+		})
+	}
+}
