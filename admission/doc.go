@@ -7,7 +7,7 @@
 //	                       └──────────────────────────────────────────────────┘
 //
 // There is no leader. Every node calls one script ten times a second for each
-// event; the script refills the bucket by Redis' clock, sweeps those whose
+// event in whose line somebody waits, and once a second for the others; the script refills the bucket by Redis' clock, sweeps those whose
 // time is over, and takes
 //
 //	min(tokens, batch, max shoppers − shoppers, stock left − shoppers without a reservation)

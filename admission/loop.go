@@ -22,10 +22,11 @@ const (
 )
 
 // Run ticks every event that events lists, ten times a second where somebody
-// waits, until ctx ends; it returns when all ticks have. Each second it asks for the list again, compares the rules in
-// Redis with Postgres, and records in Postgres how far the line was admitted.
-// Each event has a goroutine of its own: one that fails holds up no other. One
-// more brings the pace log up to date, off the ticks' path.
+// waits, until ctx ends; it returns when all ticks have. Each second it asks for
+// the list again, compares the rules in Redis with Postgres, and records in
+// Postgres how far the line was admitted. Each event has a goroutine of its own:
+// one that fails holds up no other. One more brings the pace log up to date, off
+// the ticks' path.
 func (a *Admission) Run(ctx context.Context, events func(context.Context) ([]ropeline.EventID, error)) error {
 	running := map[ropeline.EventID]*ticking{}
 	var all sync.WaitGroup

@@ -96,8 +96,9 @@ func newDesk(event ropeline.EventID, hold time.Duration) *desk {
 }
 
 // read begins the transaction, takes the locks on the sales and reads all that
-// the batches concern, in one round trip; one more where an order comes late. Each statement sees what was
-// committed before the locks were given, since it takes its own snapshot.
+// the batches concern, in one round trip; one more where an order comes late.
+// Each statement sees what was committed before the locks were given, since it
+// takes its own snapshot.
 //
 // What a clerk is owed (payments to settle, stock to put back) is read only
 // when somebody says that there is something: whoever commits such a row pushes

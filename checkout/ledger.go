@@ -215,9 +215,9 @@ func (l *ledger) expire(id ropeline.ReservationID) {
 	}
 }
 
-// settle says whether the order of an authorized payment gets its stock. One
-// that has it is owed the capture by anybody. A
-// hold that is still there is enough, even past its deadline; one that has
+// settle says whether the order of an authorized payment gets its stock. One that
+// has it was handed over and dropped: it is owed the capture by anybody now. A hold
+// that is still there is enough, even past its deadline; one that has
 // expired is looked at again, as if it came new. A rejected order, and one over
 // the limit of its address or card, gets none, and gives back what it holds.
 func (l *ledger) settle(c claim) {
