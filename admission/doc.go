@@ -6,9 +6,9 @@
 //	                       │   the pass ran out: a no-show                    ▲
 //	                       └──────────────────────────────────────────────────┘
 //
-// There is no leader. Every node calls one script ten times a second for each
-// event in whose line somebody waits, and once a second for the others; the script refills the bucket by Redis' clock, sweeps those whose
-// time is over, and takes
+// There is no leader. Every node calls one script for each event, ten times a
+// second where somebody waits in line and once a second elsewhere; the script
+// refills the bucket by Redis' clock, sweeps those whose time is over, and takes
 //
 //	min(tokens, batch, max shoppers − shoppers, stock left − shoppers without a reservation)
 //
