@@ -104,7 +104,7 @@ type ticking struct {
 	seen    int64     // the highest number admitted, by Redis
 	high    int64     // the same, as far as this node has told Postgres
 	last    time.Time // tick
-	idle    bool      // nobody waited then
+	idle    bool      // nobody waited then, and nobody's time was over
 	stirred atomic.Bool
 	failing bool
 	entries entries
@@ -160,7 +160,7 @@ func (t *ticking) runOnce(ctx context.Context) {
 	t.last = time.Now()
 	ticked, err := t.admission.Tick(ctx, t.event)
 	t.admission.metrics.ticks.Observe(time.Since(t.last).Seconds())
-	t.idle = err == nil && ticked.Waiting == 0
+	t.idle = err == nil && ticked.Waiting == 0 && ticked.NoShows+ticked.Ended == 0 // one that swept some may have left more
 	if err != nil {
 		if !t.failing && ctx.Err() == nil {
 			t.admission.log.WarnContext(ctx, "tick", "event", t.event, "err", err)

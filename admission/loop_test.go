@@ -152,4 +152,21 @@ func TestIdleLinesTickSeldom(t *testing.T) {
 			t.Error("somebody waits: it is not each moment")
 		}
 	}
+	rules.Version, rules.Paused, rules.ShowUp = 3, false, time.Millisecond
+	h.Publish(t.Context(), event, rules)
+	l.runOnce(t.Context()) // lets the fan in
+	if !soon() || soon() {
+		t.Error("there are new rules: it is not the next moment, and that one")
+	}
+	time.Sleep(5 * time.Millisecond) // the pass runs out
+	l.runOnce(t.Context())
+	for range 2 {
+		if !soon() {
+			t.Error("somebody's time was over: it is not each moment")
+		}
+	}
+	l.runOnce(t.Context())
+	if soon() {
+		t.Error("nobody is left, and it is each moment")
+	}
 }

@@ -59,12 +59,13 @@ var paymentKinds = map[PaymentState]outbox.Kind{
 type Duty string
 
 // The duties. DutySettle and DutyUnwind are the clerk's, the rest are done by
-// Perform.
+// Perform. A payment that is owed DutySettle still while its order is accepted
+// is being captured by whoever the clerk has handed it to.
 const (
 	DutyNone    Duty = ""
 	DutyCreate  Duty = "create"  // open the intent at the gateway
 	DutyWatch   Duty = "watch"   // ask the gateway, in case a webhook was lost
-	DutySettle  Duty = "settle"  // authorized: the clerk says whether the stock is there; once the order is accepted, it has handed the capture over
+	DutySettle  Duty = "settle"  // authorized: the clerk says whether the stock is there
 	DutyReview  Duty = "review"  // accepted, but a person decides first; due at the deadline
 	DutyCapture Duty = "capture" // accepted: take the money, issue the tickets
 	DutyVoid    Duty = "void"    // not accepted: let the money go

@@ -3,9 +3,12 @@ package worker
 import (
 	"context"
 	"errors"
-	"sync"
-	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
 )
+
+// mostTold is how many events admission is told of at once.
+const mostTold = 64
 
 // sweepMailboxes wakes a clerk for each mailbox that has letters and no lease,
 // and tells admission what is left of each event, in case a clerk's own word
@@ -19,19 +22,10 @@ func (w *Worker) sweepMailboxes(ctx context.Context) (int, error) {
 	if w.options.Stock == nil {
 		return woken, err
 	}
-	errs := make([]error, len(sales))
-	var all sync.WaitGroup // together, so that events may share a round trip
-	var next atomic.Int64
-	for range min(mostTold, len(sales)) {
-		all.Go(func() {
-			for i := next.Add(1) - 1; int(i) < len(sales) && ctx.Err() == nil; i = next.Add(1) - 1 {
-				errs[i] = w.options.Stock(ctx, sales[i].Event, sales[i].Left, sales[i].Version, nil, nil)
-			}
-		})
+	var all errgroup.Group // together, so that events may share a round trip
+	all.SetLimit(mostTold)
+	for _, sale := range sales {
+		all.Go(func() error { return w.options.Stock(ctx, sale.Event, sale.Left, sale.Version, nil, nil) })
 	}
-	all.Wait()
-	return woken, errors.Join(append(errs, err)...)
+	return woken, errors.Join(err, all.Wait())
 }
-
-// mostTold is how many events admission is told of at once.
-const mostTold = 64

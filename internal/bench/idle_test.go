@@ -21,8 +21,8 @@ func BenchmarkIdleEvents(b *testing.B) {
 	}
 	figures := rounds{}
 	add := func(name string, spent processes) {
-		for process, time := range map[string]time.Duration{"program": spent.program, "postgres": spent.postgres, "redis": spent.redis} {
-			figures.add(name+process+"-cpu-ms/s", float64(time.Milliseconds())/watched.Seconds())
+		for process, its := range map[string]time.Duration{"program": spent.program, "postgres": spent.postgres, "redis": spent.redis} {
+			figures.add(name+process+"-cpu-ms/s", float64(its.Milliseconds())/watched.Seconds())
 		}
 	}
 	without := watch()
