@@ -131,12 +131,13 @@ func (a *Admission) done(ctx context.Context, who []member) []batch.Result[struc
 	calls := make([]redisdb.Call, len(events))
 	for n, event := range events {
 		line, keys := queue.KeysOf(event), keysOf(event)
+		calls[n].Script = a.scripts.done
 		calls[n].Keys = []string{keys.state, keys.shoppers, keys.deadlines, keys.holding, keys.redeemed, line.Meta, line.Feed}
 		for _, i := range at[event] {
 			calls[n].Args = append(calls[n].Args, string(who[i].fan))
 		}
 	}
-	for n, answer := range redisdb.RunAll(ctx, a.redis.Write, a.scripts.done, calls) {
+	for n, answer := range redisdb.RunAll(ctx, a.redis.Write, calls) {
 		freed, err := answer.Int64()
 		if err == nil && (freed < 0 || freed > int64(len(calls[n].Args))) {
 			err = replyError("done", freed)

@@ -96,7 +96,7 @@ func New(r *redisdb.Clients, pool *pgxpool.Pool, k *keyring.Keyring, provider pa
 	}
 	c.posts = batch.New(batch.Options{Size: batchSize, Wait: time.Millisecond, Calls: 4, Alone: pushAlone, Timeout: 2 * time.Second}, c.pushBatch)
 	c.nudges = batch.Open(batch.Options{Size: batchSize, Wait: time.Millisecond, Calls: 1, Pace: batch.Steady(lonePace), Timeout: time.Second}, c.nudgeAll)
-	c.rounds = newRounds(c.mailbox.trimAll, c.commitTurns, c.publish)
+	c.rounds = newRounds(c.visitAll, c.commitTurns, c.publish)
 	c.placings = groupcommit.New(pool, groupcommit.Work[placing]{
 		Key: func(o *placing) string { return string(o.asked.Reservation) }, Read: readPlacings, Write: c.writePlacings,
 	})

@@ -111,7 +111,7 @@ func (s *service) leave(ctx context.Context, wake bool) {
 }
 
 func (s *service) serve(ctx context.Context) error {
-	defer s.rounds.join()()
+	defer s.rounds.join(s.event)()
 	var err error
 	if s.fence, err = s.raiseFence(ctx); err != nil && !errors.Is(err, errNoSale) {
 		return err
@@ -130,7 +130,7 @@ func (s *service) serve(ctx context.Context) error {
 		if ctx.Err() != nil {
 			limit, s.more = 0, false // what is decided is trimmed, and nothing more is read
 		}
-		v, err := s.rounds.visit(trimming{s.event, s.token, decided, limit}, s.turn)
+		v, err := s.rounds.visit(trimming{event: s.event, token: s.token, decided: decided, next: limit}, s.turn)
 		if err != nil {
 			return err
 		}
@@ -171,12 +171,7 @@ func (s *service) idle(ctx context.Context, busy time.Time) (stop bool, err erro
 		closed, _, err := s.mailbox.close(ctx, s.event, s.token, false)
 		return closed, err
 	}
-	timer := time.NewTimer(min(max(quiet/8, time.Millisecond), 10*time.Millisecond))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
+	s.rounds.nap(ctx, s.event, min(max(quiet/8, time.Millisecond), 10*time.Millisecond))
 	return false, nil
 }
 
@@ -191,14 +186,15 @@ func (s *service) raiseFence(ctx context.Context) (fence int64, err error) {
 }
 
 // turn makes a batch of letters and of what is due; nil when there is neither,
-// or no sale.
-func (s *service) turn(envelopes []envelope) *turn {
+// or no sale. Letters that it has put in itself (puts, may be nil) need no parsing.
+func (s *service) turn(envelopes []envelope, puts *bundle) *turn {
 	if s.homeless || len(envelopes) == 0 && !s.more {
 		return nil
 	}
 	t := &turn{event: s.event, fence: s.fence, late: s.late, looks: !s.looked, letters: make([]letter, 0, len(envelopes)), takes: s.report != nil && s.takes != nil && s.takes()}
+	known := puts.known()
 	for _, e := range envelopes {
-		l, err := parseLetter(s.event, e.id, e.body)
+		l, err := known.open(s.event, e)
 		if err != nil {
 			s.log.Error("letter dropped: it cannot be read", "event", s.event, "err", err)
 			continue

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/internal/batch"
 )
 
@@ -26,7 +27,8 @@ type rounds struct {
 	publish func(context.Context, []*turn)
 
 	mu       sync.Mutex
-	clerks   int // that serve in this process
+	seats    map[ropeline.EventID]*seat // of the clerks that serve in this process
+	clerks   int
 	waiting  []*visit
 	begun    time.Time // when the last round began
 	paced    time.Time // when the last one that had a transaction began
@@ -39,8 +41,9 @@ type rounds struct {
 // visit is one clerk's part of a round.
 type visit struct {
 	trimming
-	turn func([]envelope) *turn // makes a batch of the letters; nil: there is nothing to decide
-	done chan visited
+	handed []*handed                       // what its puts are made of
+	turn   func([]envelope, *bundle) *turn // makes a batch of the letters, of which it may know some; nil: there is nothing to decide
+	done   chan visited
 }
 
 // visited is what has come of it.
@@ -64,24 +67,12 @@ const (
 )
 
 func newRounds(trim func(context.Context, []trimming) []batch.Result[trimmed], commit func(context.Context, []*turn) []error, publish func(context.Context, []*turn)) *rounds {
-	return &rounds{trim: trim, commit: commit, publish: publish, changed: make(chan struct{}, 1)}
-}
-
-// join counts a clerk in until leave is called.
-func (r *rounds) join() (leave func()) {
-	count := func(n int) {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.clerks += n
-		r.tell()
-	}
-	count(1)
-	return func() { count(-1) }
+	return &rounds{trim: trim, commit: commit, publish: publish, seats: map[ropeline.EventID]*seat{}, changed: make(chan struct{}, 1)}
 }
 
 // visit takes part in the next round. The error is that of the trip to the
 // mailbox: then nothing was trimmed or read, as far as is known.
-func (r *rounds) visit(t trimming, turn func([]envelope) *turn) (visited, error) {
+func (r *rounds) visit(t trimming, turn func([]envelope, *bundle) *turn) (visited, error) {
 	v := &visit{trimming: t, turn: turn, done: make(chan visited, 1)}
 	r.mu.Lock()
 	r.waiting = append(r.waiting, v)
@@ -130,6 +121,9 @@ func (r *rounds) run() {
 		n := min(len(r.waiting), mostTogether)
 		visits := r.waiting[:n:n]
 		r.waiting = append([]*visit(nil), r.waiting[n:]...)
+		for _, v := range visits {
+			v.handed = r.take(v.event)
+		}
 		r.begun = now
 		r.underWay++
 		r.out += n
@@ -159,15 +153,24 @@ func (r *rounds) round(visits []*visit, begun time.Time) {
 	ctx, cancel := context.WithTimeout(context.Background(), trimTime)
 	trimmings := make([]trimming, len(visits))
 	for i, v := range visits {
+		if len(v.handed) > 0 {
+			v.puts = &bundle{event: v.event}
+			for _, h := range v.handed {
+				v.puts.letters = append(v.puts.letters, h.letter)
+			}
+		}
 		trimmings[i] = v.trimming
 	}
 	mail := r.trim(ctx, trimmings)
 	cancel()
+	for _, v := range visits {
+		v.answer()
+	}
 	turns := make([]*turn, len(visits))
 	var some []*turn
 	for i, v := range visits {
 		if mail[i].Err == nil && mail[i].Value.held {
-			if turns[i] = v.turn(mail[i].Value.letters); turns[i] != nil {
+			if turns[i] = v.turn(mail[i].Value.letters, v.puts); turns[i] != nil {
 				some = append(some, turns[i])
 			}
 		}
@@ -205,6 +208,19 @@ func (r *rounds) round(visits []*visit, begun time.Time) {
 	}
 	if len(committed) > 0 {
 		r.publish(context.Background(), committed)
+	}
+}
+
+// answer tells those who have handed letters in what came of them.
+func (v *visit) answer() {
+	for i, h := range v.handed {
+		told := batch.Result[pushed]{}
+		if v.puts.err != nil {
+			told.Err = ropeline.Unavailable(v.puts.err)
+		} else {
+			told.Value = v.puts.codes[i]
+		}
+		h.told <- told
 	}
 }
 

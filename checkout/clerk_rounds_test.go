@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/internal/batch"
 )
 
@@ -42,19 +43,21 @@ func tripsOf(working func()) *trips {
 	return t
 }
 
-func noBatch([]envelope) *turn { return nil }
-func aBatch([]envelope) *turn  { return &turn{} }
+func noBatch([]envelope, *bundle) *turn { return nil }
+func aBatch([]envelope, *bundle) *turn  { return &turn{} }
 
 // work has n clerks go so many times each.
-func (r *trips) work(t *testing.T, clerks, times int, turn func([]envelope) *turn) {
+func (r *trips) work(t *testing.T, clerks, times int, turn func([]envelope, *bundle) *turn) {
 	var all sync.WaitGroup
-	for range clerks {
-		defer r.join()()
+	events := make([]ropeline.EventID, clerks)
+	for i := range events {
+		events[i] = ropeline.NewID[ropeline.EventID]()
+		defer r.join(events[i])()
 	}
-	for range clerks {
+	for _, event := range events {
 		all.Go(func() {
 			for range times {
-				if v, err := r.visit(trimming{}, turn); err != nil || v.err != nil || !v.held {
+				if v, err := r.visit(trimming{event: event}, turn); err != nil || v.err != nil || !v.held {
 					t.Error(v, err)
 				}
 			}
@@ -156,10 +159,11 @@ func TestClerksHearTheirOwn(t *testing.T) {
 		}, func(_ context.Context, turns []*turn) { told = append(told, turns...) })
 		var all sync.WaitGroup
 		for token, turns := range map[string]*turn{"away": {}, "other's": {}, "fenced": fenced, "fine": fine, "idle": nil} {
-			leave := r.join()
+			event := ropeline.NewID[ropeline.EventID]()
+			leave := r.join(event)
 			all.Go(func() {
 				defer leave()
-				v, err := r.visit(trimming{token: token}, func([]envelope) *turn { return turns })
+				v, err := r.visit(trimming{event: event, token: token}, func([]envelope, *bundle) *turn { return turns })
 				switch token {
 				case "away":
 					if err != away || v.turn != nil {

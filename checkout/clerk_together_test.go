@@ -40,7 +40,7 @@ func (s *service) fetch(t *testing.T) *turn {
 
 // due is a batch of letters, or of nothing but what is due.
 func (s *service) due(letters []envelope) *turn {
-	if t := s.turn(letters); t != nil {
+	if t := s.turn(letters, nil); t != nil {
 		return t
 	}
 	return &turn{event: s.event, fence: s.fence, looks: !s.looked}

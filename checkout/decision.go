@@ -73,7 +73,7 @@ func (b ledgers) queueDecisions(batch *pgx.Batch) {
 func (c *Checkout) sendDecision(ctx context.Context, event ropeline.EventID, l letter, wait time.Duration) (answer, error) {
 	answers, leave := c.waiters.join(l.id())
 	defer leave()
-	code, err := c.posts.Do(ctx, post{event: event, letter: l})
+	code, err := c.post(ctx, post{event: event, letter: l})
 	if err := pushError(code, err); err != nil {
 		return answer{}, err
 	}

@@ -68,10 +68,16 @@ func (c *Checkout) Nudge(ctx context.Context, event ropeline.EventID) error {
 	return nil
 }
 
-// nudgeSoon is Nudge after a commit, together with what others have committed:
+// nudgeSoon is Nudge after a commit, by the event's clerk if it is here, and
+// together with what others have committed if not:
 // the row is what counts, and the sweep finds it when the nudge fails.
 func (c *Checkout) nudgeSoon(ctx context.Context, event ropeline.EventID) {
-	if _, err := c.nudges.Do(context.WithoutCancel(ctx), event); err != nil {
+	ctx = context.WithoutCancel(ctx)
+	_, err := c.rounds.hand(ctx, post{event: event, letter: letter{Kind: letterDue}})
+	if errors.Is(err, errNoClerk) {
+		_, err = c.nudges.Do(ctx, event)
+	}
+	if err != nil {
 		c.log.WarnContext(ctx, "clerk not nudged, the sweep will", "event", event, "err", err)
 	}
 }

@@ -3,6 +3,7 @@ package checkout
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"strconv"
 	"time"
 
@@ -76,6 +77,7 @@ func (m *mailbox) push(ctx context.Context, event ropeline.EventID, letters []le
 type bundle struct {
 	event      ropeline.EventID
 	letters    []letter
+	bodies     []string // of the letters
 	generation int64
 	codes      []pushed
 	err        error
@@ -84,29 +86,39 @@ type bundle struct {
 // pushAll is push for several events; it fills the bundles and returns them.
 func (m *mailbox) pushAll(ctx context.Context, bundles []bundle) []bundle {
 	calls := make([]redisdb.Call, len(bundles))
-	for i, p := range bundles {
-		k := keysOf(p.event)
-		args := make([]any, 0, 3+2*len(p.letters))
-		args = append(args, m.most, wakeTime.Milliseconds(), hashText)
-		for _, l := range p.letters {
-			args = append(args, l.id(), l.body())
-		}
-		calls[i] = redisdb.Call{Keys: []string{k.letters, k.bodies, k.generation, k.lease, k.wake}, Args: args}
+	for i := range bundles {
+		calls[i] = m.pushCall(&bundles[i])
 	}
-	for i, answer := range redisdb.RunAll(ctx, m.redis.Write, pushScript, calls) {
-		p := &bundles[i]
-		var told []any
-		if told, p.err = answer.Slice(); p.err != nil {
-			continue
-		}
-		p.codes = make([]pushed, len(p.letters))
-		for n := range p.codes {
-			code, _ := told[n+1].(int64)
-			p.codes[n] = pushed(code)
-		}
-		p.generation = number(told[0])
+	for i, answer := range redisdb.RunAll(ctx, m.redis.Write, calls) {
+		bundles[i].hear(answer)
 	}
 	return bundles
+}
+
+func (m *mailbox) pushCall(p *bundle) redisdb.Call {
+	k := keysOf(p.event)
+	args := make([]any, 0, 3+2*len(p.letters))
+	args = append(args, m.most, wakeTime.Milliseconds(), hashText)
+	p.bodies = make([]string, len(p.letters))
+	for i, l := range p.letters {
+		p.bodies[i] = l.body()
+		args = append(args, l.id(), p.bodies[i])
+	}
+	return redisdb.Call{Script: pushScript, Keys: []string{k.letters, k.bodies, k.generation, k.lease, k.wake}, Args: args}
+}
+
+// hear reads the script's answer.
+func (p *bundle) hear(answer *redis.Cmd) {
+	var told []any
+	if told, p.err = answer.Slice(); p.err != nil {
+		return
+	}
+	p.codes = make([]pushed, len(p.letters))
+	for n := range p.codes {
+		code, _ := told[n+1].(int64)
+		p.codes[n] = pushed(code)
+	}
+	p.generation = number(told[0])
 }
 
 // lease takes the lease, or only renews it.
@@ -123,7 +135,8 @@ type trimming struct {
 	event   ropeline.EventID
 	token   string
 	decided []envelope
-	next    int // most letters to read
+	next    int     // most letters to read
+	puts    *bundle // letters of this process that go in first; nil: none
 }
 
 // trimmed is the answer to it.
@@ -135,38 +148,56 @@ type trimmed struct {
 // trim removes the decided letters and reads up to next further ones; held is
 // false when the lease is another's.
 func (m *mailbox) trim(ctx context.Context, event ropeline.EventID, token string, decided []envelope, next int) (letters []envelope, held bool, err error) {
-	t := m.trimAll(ctx, []trimming{{event, token, decided, next}})[0]
+	t := m.trimAll(ctx, []trimming{{event: event, token: token, decided: decided, next: next}})[0]
 	return t.Value.letters, t.Value.held, t.Err
 }
 
-// trimAll is trim for several events' clerks.
+// trimAll is trim for several events' clerks, after what they put in.
 func (m *mailbox) trimAll(ctx context.Context, trimmings []trimming) []batch.Result[trimmed] {
-	calls := make([]redisdb.Call, len(trimmings))
-	for i, t := range trimmings {
-		k := keysOf(t.event)
-		args := make([]any, 0, 3+len(t.decided))
-		args = append(args, t.token, leaseTime.Milliseconds(), t.next)
-		for _, e := range t.decided {
-			args = append(args, e.id)
+	calls := make([]redisdb.Call, 0, 2*len(trimmings))
+	for _, t := range trimmings {
+		if t.puts != nil {
+			calls = append(calls, m.pushCall(t.puts))
 		}
-		calls[i] = redisdb.Call{Keys: []string{k.letters, k.bodies, k.lease}, Args: args}
+		calls = append(calls, trimCall(t))
 	}
 	results := make([]batch.Result[trimmed], len(trimmings))
-	for i, answer := range redisdb.RunAll(ctx, m.redis.Write, trimScript, calls) {
-		r := &results[i]
-		var told []any
-		if told, r.Err = answer.Slice(); r.Err != nil || number(told[0]) == 0 {
-			continue
+	answers := redisdb.RunAll(ctx, m.redis.Write, calls)
+	for i, t := range trimmings {
+		if t.puts != nil {
+			t.puts.hear(answers[0])
+			answers = answers[1:]
 		}
-		r.Value.held = true
-		r.Value.letters = make([]envelope, 0, len(told)/2)
-		for n := 1; n+1 < len(told); n += 2 {
-			id, _ := told[n].(string)
-			body, _ := told[n+1].(string)
-			r.Value.letters = append(r.Value.letters, envelope{id: id, body: body})
-		}
+		results[i] = readTrimmed(answers[0])
+		answers = answers[1:]
 	}
 	return results
+}
+
+func trimCall(t trimming) redisdb.Call {
+	k := keysOf(t.event)
+	args := make([]any, 0, 3+len(t.decided))
+	args = append(args, t.token, leaseTime.Milliseconds(), t.next)
+	for _, e := range t.decided {
+		args = append(args, e.id)
+	}
+	return redisdb.Call{Script: trimScript, Keys: []string{k.letters, k.bodies, k.lease}, Args: args}
+}
+
+func readTrimmed(answer *redis.Cmd) (r batch.Result[trimmed]) {
+	told, err := answer.Slice()
+	if err != nil || number(told[0]) == 0 {
+		r.Err = err
+		return r
+	}
+	r.Value.held = true
+	r.Value.letters = make([]envelope, 0, len(told)/2)
+	for n := 1; n+1 < len(told); n += 2 {
+		id, _ := told[n].(string)
+		body, _ := told[n+1].(string)
+		r.Value.letters = append(r.Value.letters, envelope{id: id, body: body})
+	}
+	return r
 }
 
 // close ends the service: if the mailbox is empty, or, with goNow, in any case.
@@ -193,10 +224,32 @@ func (m *mailbox) waiting(ctx context.Context, event ropeline.EventID, id string
 	return l, err == nil, nil
 }
 
-// post is a letter on its way through the batcher.
+// post is a letter on its way to its event's mailbox.
 type post struct {
 	event  ropeline.EventID
 	letter letter
+}
+
+// post puts a letter into its event's mailbox: with the clerk's next visit there,
+// if it is one of this process, and else with other callers' letters.
+func (c *Checkout) post(ctx context.Context, p post) (pushed, error) {
+	code, err := c.rounds.hand(ctx, p)
+	if errors.Is(err, errNoClerk) {
+		return c.posts.Do(ctx, p)
+	}
+	return code, err
+}
+
+// visitAll goes to the mailboxes of several events' clerks. A clerk whose lease is
+// lost may put in letters that nobody serves.
+func (c *Checkout) visitAll(ctx context.Context, trimmings []trimming) []batch.Result[trimmed] {
+	results := c.mailbox.trimAll(ctx, trimmings)
+	for _, t := range trimmings {
+		if t.puts != nil {
+			c.wake(ctx, t.event, t.puts.generation)
+		}
+	}
+	return results
 }
 
 // pushBatch is the batcher's call: one script call for each event, in one round

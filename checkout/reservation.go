@@ -123,7 +123,7 @@ func (c *Checkout) send(ctx context.Context, l letter, wait time.Duration) (Rese
 		answers, leave = c.waiters.join(l.id())
 		defer leave()
 	}
-	code, err := c.posts.Do(ctx, post{event: l.Reservation.Event(), letter: l})
+	code, err := c.post(ctx, post{event: l.Reservation.Event(), letter: l})
 	if err := pushError(code, err); err != nil {
 		return Reservation{}, err
 	}

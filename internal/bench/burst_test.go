@@ -43,7 +43,7 @@ func BenchmarkReserveDuringBurst(b *testing.B) {
 		figures.addSale("quiet", quiet)
 		figures.addSale("burst", busy)
 		figures.add("burst/quiet", busy.rate/quiet.rate)
-		figures.add("burst/quiet-by-cpu", float64(quiet.cpu)/float64(busy.cpu))
+		figures.add("burst/quiet-by-cpu", float64(quiet.cpu())/float64(busy.cpu()))
 	}
 	figures.report(b)
 }

@@ -120,3 +120,19 @@ func commands(b *testing.B, client *redis.Client) (sum int64) {
 	}
 	return sum
 }
+
+// since is what each has used from before to now, for one of n things done.
+func (p processes) since(before processes, n int) processes {
+	each := func(now, then time.Duration) time.Duration { return (now - then) / time.Duration(n) }
+	return processes{
+		program: each(p.program, before.program), postgres: each(p.postgres, before.postgres),
+		redis: each(p.redis, before.redis), load: each(p.load, before.load),
+	}
+}
+
+// addProcesses adds the microseconds of each process but the load.
+func (r rounds) addProcesses(prefix string, p processes, suffix string) {
+	for name, spent := range map[string]time.Duration{"program": p.program, "postgres": p.postgres, "redis": p.redis} {
+		r.add(prefix+name+suffix, float64(spent)/float64(time.Microsecond))
+	}
+}

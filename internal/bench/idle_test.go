@@ -16,15 +16,9 @@ func BenchmarkIdleEvents(b *testing.B) {
 	watch := func() processes {
 		before := h.processes(b, client)
 		time.Sleep(watched)
-		after := h.processes(b, client)
-		return processes{program: after.program - before.program, postgres: after.postgres - before.postgres, redis: after.redis - before.redis}
+		return h.processes(b, client).since(before, int(watched.Seconds()))
 	}
 	figures := rounds{}
-	add := func(name string, spent processes) {
-		for process, its := range map[string]time.Duration{"program": spent.program, "postgres": spent.postgres, "redis": spent.redis} {
-			figures.add(name+process+"-cpu-ms/s", float64(its.Milliseconds())/watched.Seconds())
-		}
-	}
 	without := watch()
 	for range events {
 		event := h.event(b, 10*held)
@@ -33,8 +27,8 @@ func BenchmarkIdleEvents(b *testing.B) {
 	}
 	time.Sleep(2 * time.Second) // until their clerks have closed
 	for b.Loop() {
-		add("", watch())
-		add("no-events-", without)
+		figures.addProcesses("", watch(), "-cpu-µs/s")
+		figures.addProcesses("no-events-", without, "-cpu-µs/s")
 	}
 	figures.report(b)
 }

@@ -67,12 +67,7 @@ func purchases(b *testing.B, connections int) {
 		figures.add("last-ticket-ms", float64(last.Milliseconds()))
 		figures.add("p99-ms-a-request", float64(result.P99.Microseconds())/1000)
 		figures.add("transactions/purchase", float64(h.commits(b)-commits)/n)
-		for name, spent := range map[string]time.Duration{
-			"program": after.program - before.program, "postgres": after.postgres - before.postgres,
-			"redis": after.redis - before.redis, "load": after.load - before.load,
-		} {
-			figures.add(name+"-cpu-us/purchase", float64(spent.Microseconds())/n)
-		}
+		figures.addProcesses("", after.since(before, n), "-cpu-us/purchase")
 		figures.add("plain-sql/s", plain)
 		figures.add("x-plain-sql", n/took.Seconds()/plain)
 	}

@@ -61,7 +61,7 @@ func BenchmarkReserveEvents(b *testing.B) {
 		figures.addSale("one-event", one)
 		figures.addSale("20-events", twenty)
 		figures.add("x-one-event", twenty.rate/one.rate)
-		figures.add("x-one-event-by-cpu", float64(one.cpu)/float64(twenty.cpu))
+		figures.add("x-one-event-by-cpu", float64(one.cpu())/float64(twenty.cpu()))
 	}
 	figures.report(b)
 }
@@ -70,8 +70,8 @@ func BenchmarkReserveEvents(b *testing.B) {
 type sale struct {
 	rate    float64
 	p99     time.Duration
-	cpu     time.Duration // of a reservation, without the load
-	commits float64       // of Postgres, a reservation
+	spent   processes // on a reservation
+	commits float64   // of Postgres, a reservation
 }
 
 // sell holds n tickets for as many fans over 128 connections, at new events by
@@ -85,9 +85,9 @@ func (h *house) sell(b *testing.B, client *redis.Client, events, n int) (m sale)
 		event := h.event(b, n/events)
 		all[i], ids[i] = reservations(h, event, n/events), event.ID
 	}
-	cpu, commits := spent(b, client)+h.postgresCPU(b), h.commits(b)
+	before, commits := h.processes(b, client), h.commits(b)
 	m.rate, m.p99 = load(b, h.address, connections, n, http.StatusCreated, func(i int) []byte { return all[i%events][i/events] })
-	m.cpu = (spent(b, client) + h.postgresCPU(b) - cpu) / time.Duration(n)
+	m.spent = h.processes(b, client).since(before, n)
 	m.commits = float64(h.commits(b)-commits) / float64(n)
 	for _, id := range ids {
 		if held := heldTickets(b, h, id); held != n/events {
@@ -100,10 +100,13 @@ func (h *house) sell(b *testing.B, client *redis.Client, events, n int) (m sale)
 	return m
 }
 
+// cpu is all processor time of a reservation but the load's.
+func (s sale) cpu() time.Duration { return s.spent.program + s.spent.postgres + s.spent.redis }
+
 func (r rounds) addSale(name string, s sale) {
 	r.add(name+"/s", s.rate)
 	r.add(name+"-p99-ms", float64(s.p99.Microseconds())/1000)
-	r.add(name+"-cpu-µs", float64(s.cpu.Nanoseconds())/1000)
+	r.addProcesses(name+"-", s.spent, "-cpu-µs")
 	r.add(name+"-commits", s.commits)
 }
 
