@@ -118,30 +118,45 @@ func (m *mortal) DialHook(next redis.DialHook) redis.DialHook {
 }
 
 func (m *mortal) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	scripts := map[string]string{pushScript.Hash(): "push", trimScript.Hash(): "trim", leaseScript.Hash(): "lease", closeScript.Hash(): "close"}
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		what := cmd.Name()
-		if args := cmd.Args(); len(args) > 1 {
-			if script, ok := scripts[fmt.Sprint(args[1])]; ok {
-				what = script
-			}
-		}
-		name, alive := m.enter("redis: " + what)
-		if !alive {
-			cmd.SetErr(errKilled)
-			return errKilled
-		}
-		err := next(ctx, cmd)
-		if !m.leave(name) {
-			cmd.SetErr(errKilled)
-			return errKilled
-		}
-		return err
+		return m.say(func(ctx context.Context, cmds []redis.Cmder) error { return next(ctx, cmds[0]) })(ctx, []redis.Cmder{cmd})
 	}
 }
 
 func (m *mortal) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
+	return m.say(next)
+}
+
+// say makes one word of what goes to Redis together.
+func (m *mortal) say(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	scripts := map[string]string{pushScript.Hash(): "push", trimScript.Hash(): "trim", leaseScript.Hash(): "lease", closeScript.Hash(): "close"}
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		kill := func() error {
+			for _, cmd := range cmds {
+				cmd.SetErr(errKilled)
+			}
+			return errKilled
+		}
+		var whats []string
+		for _, cmd := range cmds {
+			what := cmd.Name()
+			if args := cmd.Args(); len(args) > 1 {
+				if script, ok := scripts[fmt.Sprint(args[1])]; ok {
+					what = script
+				}
+			}
+			whats = append(whats, what)
+		}
+		name, alive := m.enter("redis: " + strings.Join(whats, ", "))
+		if !alive {
+			return kill()
+		}
+		err := next(ctx, cmds)
+		if !m.leave(name) {
+			return kill()
+		}
+		return err
+	}
 }
 
 // — the gateway —
