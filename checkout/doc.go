@@ -4,8 +4,8 @@
 // # The way of a reservation
 //
 //	fan ─► Reserve ─► push.lua ─► mailbox (Redis list) ─► wake-up, if nobody serves
-//	          ▲                         │ ≤ 256 letters
-//	          │                         ▼
+//	          ▲ (by the clerk's next    │ ≤ 256 letters
+//	          │  visit, if it is here)  ▼
 //	          │                   clerk (Serve): one lease per event
 //	          │                         │ decides one at a time, in order (ledger)
 //	          │                         ▼
@@ -25,6 +25,9 @@
 //
 //   - A push whose answer was lost is repeated; a letter that waits is not put
 //     in twice, and one that was decided is answered with what is stored.
+//   - A letter that lies in the tray of this process' clerk (clerk_seat.go) is not
+//     in Redis yet, and its caller waits. A clerk that goes, or is held up for 100 ms,
+//     gives it back, and it is pushed; with the process both are lost, and nothing was told.
 //   - A clerk that dies leaves its lease for three seconds; then the next push
 //     or the sweep wakes another one. Letters are trimmed only after the commit,
 //     so what was committed is recognised by its id and answered, not decided
