@@ -17,7 +17,7 @@ func BenchmarkReserveDuringBurst(b *testing.B) {
 	h := openHouse(b, func(c *app.Config) { c.NotifyRate = 200 })
 	client := h.redis(b)
 	figures := rounds{}
-	measure := func() sale { return h.sell(b, client, 1, n) }
+	measure := func() sale { return h.sell(b, client, 1, 128, n) }
 	measure() // plans, connections and tables are made by whoever comes first
 	for round := 0; b.Loop(); round++ {
 		quiet, busy := inTurns(round, measure, func() sale {

@@ -47,21 +47,27 @@ func BenchmarkReserve(b *testing.B) {
 }
 
 // BenchmarkReserveEvents compares reserving on 20 events at once with reserving
-// on one, as in BenchmarkReserve, in turns: by the clock, and by the processor
-// time of the program, Redis and Postgres together.
+// on one, as in BenchmarkReserve, in turns: with 128 connections for each event, as
+// the one event has, and with the 128 shared by all. By the clock, and by the
+// processor time of the program, Redis and Postgres together.
 func BenchmarkReserveEvents(b *testing.B) {
-	const n, many = 20_000, 20
+	const n, many, connections = 20_000, 20, 128
 	h := openHouse(b)
 	client := h.redis(b)
 	figures := rounds{}
-	measure := func(events int) sale { return h.sell(b, client, events, n) }
-	measure(1) // plans, connections and tables are made by whoever comes first
+	h.sell(b, client, 1, connections, n) // plans, connections and tables are made by whoever comes first
 	for round := 0; b.Loop(); round++ {
-		one, twenty := inTurns(round, func() sale { return measure(1) }, func() sale { return measure(many) })
+		one, each := inTurns(round,
+			func() sale { return h.sell(b, client, 1, connections, n) },
+			func() sale { return h.sell(b, client, many, many*connections, 2*n) })
+		shared := h.sell(b, client, many, connections, n)
 		figures.addSale("one-event", one)
-		figures.addSale("20-events", twenty)
-		figures.add("x-one-event", twenty.rate/one.rate)
-		figures.add("x-one-event-by-cpu", float64(one.cpu())/float64(twenty.cpu()))
+		figures.addSale("20-events", each)
+		figures.addSale("20-events-shared", shared)
+		figures.add("x-one-event", each.rate/one.rate)
+		figures.add("x-one-event-by-cpu", float64(one.cpu())/float64(each.cpu()))
+		figures.add("x-one-event-shared", shared.rate/one.rate)
+		figures.add("x-one-event-shared-by-cpu", float64(one.cpu())/float64(shared.cpu()))
 	}
 	figures.report(b)
 }
@@ -74,11 +80,9 @@ type sale struct {
 	commits float64   // of Postgres, a reservation
 }
 
-// sell holds n tickets for as many fans over 128 connections, at new events by
-// turns, and insists that exactly those are held and the books are right.
-func (h *house) sell(b *testing.B, client *redis.Client, events, n int) (m sale) {
+// sell holds n tickets for as many fans, at new events by turns, and insists that exactly those are held and the books are right.
+func (h *house) sell(b *testing.B, client *redis.Client, events, connections, n int) (m sale) {
 	b.Helper()
-	const connections = 128
 	all := make([][][]byte, events)
 	ids := make([]ropeline.EventID, events)
 	for i := range all {
