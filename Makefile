@@ -18,7 +18,7 @@ run: setup build
 # Every test with the race detector, on one pair of engines for all packages.
 test: setup-tests
 	@go build -buildvcs=false -o bin/withengines ./internal/engines/withengines
-	./bin/withengines go test -race -timeout 10m ./...
+	./bin/withengines go test -race -timeout 20m ./...
 
 # Each benchmark runs beside its reference: all, or one as in make bench BENCH='Join$$' BENCHTIME=9x
 bench: setup

@@ -111,7 +111,11 @@ func (o operation) write(types *openapi.Types, section string) *openapi.Operatio
 		to.Body = &openapi.Body{Required: true, Content: map[string]openapi.Media{"application/json": {Schema: schema, Example: types.Example(schema)}}}
 	}
 	if o.takes != "" {
-		to.Body = &openapi.Body{Required: true, Content: map[string]openapi.Media{o.takes: {Schema: &openapi.Schema{}}}}
+		schema := &openapi.Schema{}
+		if o.form != nil {
+			schema = &openapi.Schema{Type: "object", Properties: o.form}
+		}
+		to.Body = &openapi.Body{Required: true, Content: map[string]openapi.Media{o.takes: {Schema: schema}}}
 	}
 	to.Responses[strconv.Itoa(o.success())] = o.response(types, o.success(), o.answer)
 	for status, answer := range o.also {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/web/openapi"
 )
 
 // operation says of a route what a program needs to know to call it. The
@@ -23,10 +24,11 @@ type operation struct {
 	answer  any    // a value of the type that is written; nil: no body
 	status  int    // of success; 0: 200, and 204 without a body
 	also    map[int]any
-	media   string // of the answer, when it is no JSON
-	takes   string // media type of the body, when it is no JSON
-	once    bool   // Idempotency-Key is taken
-	page    bool   // a browser gets a page
+	media   string             // of the answer, when it is no JSON
+	takes   string             // media type of the body, when it is not read as JSON here
+	form    openapi.Properties // what that body has, when it is a form
+	once    bool               // Idempotency-Key is taken
+	page    bool               // a browser gets a page
 	path    map[string]string
 	codes   []ropeline.Code // of problems that others of its kind have not
 }

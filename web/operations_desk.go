@@ -10,6 +10,7 @@ import (
 	"github.com/ropeline/ropeline/identity"
 	"github.com/ropeline/ropeline/queue/draw"
 	"github.com/ropeline/ropeline/web/desk"
+	"github.com/ropeline/ropeline/web/openapi"
 )
 
 // Of these routes the table access says who may ask.
@@ -27,7 +28,11 @@ var deskOperations = []section{
 		{route: "PUT /admin/events/:event/types/:type", says: "Change how many tickets of a type there are", body: capacityBody{}, needs: "capacity", answer: capacityView{}, once: true,
 			codes: codes(ropeline.CodeUnknownTicketType, ropeline.CodeInvalidQuantity, ropeline.CodeCapacityTooLow, ropeline.CodeSaleClosed)},
 		{route: "POST /admin/events/:event/picture", says: "Give the event a picture", takes: "multipart/form-data", answer: ropeline.Picture{}, page: true,
-			more: "The file picture (PNG, JPEG or WebP) and the text alt. The house makes its own picture of it.", codes: codes(ropeline.CodeInvalidPicture, ropeline.CodeRateLimited)},
+			form: openapi.Properties{
+				{Name: "picture", Schema: &openapi.Schema{Type: "string", Format: "binary", Description: "A file: PNG, JPEG or WebP."}},
+				{Name: "alt", Schema: &openapi.Schema{Type: "string", Description: "What is to be seen, for those who cannot see it."}},
+			},
+			more: "The house makes its own picture of the file.", codes: codes(ropeline.CodeInvalidPicture, ropeline.CodeRateLimited)},
 		{route: "DELETE /admin/events/:event/picture", says: "Take the picture away"},
 		{route: "POST /admin/events/:event/cancel", says: "Cancel the event", body: reasonBody{}, status: http.StatusAccepted, answer: cancelingView{}, once: true, more: "Refunds go out in the background."},
 		{route: "GET /admin/events/:event/cancel", says: "Tell how far a cancellation has come", answer: cancellationView{}},
