@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -49,7 +51,7 @@ func (t timer) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		begin := time.Now()
 		err := next(ctx, cmds)
-		t.observe("pipeline", err, begin)
+		t.observe(t.pipeline(cmds), err, begin)
 		return err
 	}
 }
@@ -64,6 +66,22 @@ func (t timer) observe(command string, err error, begin time.Time) {
 		result = "failed"
 	}
 	t.seconds.WithLabelValues(command, result).Observe(time.Since(begin).Seconds())
+}
+
+// pipeline names what goes together, if it is of one kind or of two; there are few
+// such pairs.
+func (t timer) pipeline(cmds []redis.Cmder) string {
+	var names []string
+	for _, cmd := range cmds {
+		if name := t.command(cmd); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	if len(names) > 2 {
+		return "pipeline"
+	}
+	slices.Sort(names)
+	return strings.Join(names, "+")
 }
 
 // command is a script's name or the command's own, which are few: the labels

@@ -28,7 +28,18 @@ func TestMeasureNamesScripts(t *testing.T) {
 	c.Read.Get(t.Context(), "{e}:nothing")
 	c.Write.LPush(t.Context(), "{e}:list", 1)
 	c.Read.Get(t.Context(), "{e}:list") // of the wrong kind
-	c.Read.Pipelined(t.Context(), func(p redis.Pipeliner) error { return p.Ping(t.Context()).Err() })
+	together := func(p redis.Pipeliner) error {
+		for range 2 {
+			script.EvalSha(t.Context(), p, []string{"{e}:x"})
+			p.Ping(t.Context())
+		}
+		return nil
+	}
+	c.Write.Pipelined(t.Context(), together)
+	c.Write.Pipelined(t.Context(), func(p redis.Pipeliner) error {
+		p.Get(t.Context(), "{e}:x")
+		return together(p)
+	})
 
 	families, err := registry.Gather()
 	if err != nil || len(families) != 1 {
@@ -38,7 +49,7 @@ func TestMeasureNamesScripts(t *testing.T) {
 	for _, m := range families[0].GetMetric() {
 		got[m.GetLabel()[0].GetValue()+" "+m.GetLabel()[1].GetValue()] = m.GetHistogram().GetSampleCount()
 	}
-	for _, series := range []string{"room.script not_loaded", "room.script ok", "get ok", "get failed", "pipeline ok"} {
+	for _, series := range []string{"room.script not_loaded", "room.script ok", "get ok", "get failed", "ping+room.script ok", "pipeline ok"} {
 		if got[series] == 0 { // connecting is measured too
 			t.Errorf("%s: %d of %v", series, got[series], got)
 		}
