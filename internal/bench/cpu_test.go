@@ -130,9 +130,9 @@ func (p processes) since(before processes, n int) processes {
 	}
 }
 
-// addProcesses adds the microseconds of each process but the load.
+// addProcesses adds the microseconds of each process.
 func (r rounds) addProcesses(prefix string, p processes, suffix string) {
-	for name, spent := range map[string]time.Duration{"program": p.program, "postgres": p.postgres, "redis": p.redis} {
+	for name, spent := range map[string]time.Duration{"program": p.program, "postgres": p.postgres, "redis": p.redis, "load": p.load} {
 		r.add(prefix+name+suffix, float64(spent)/float64(time.Microsecond))
 	}
 }
