@@ -18,7 +18,7 @@ run: setup build
 # Every test with the race detector, on one pair of engines for all packages.
 test: setup-tests
 	@go build -buildvcs=false -o bin/withengines ./internal/engines/withengines
-	./bin/withengines go test -race -timeout 20m ./...
+	./bin/withengines go test -race -timeout 10m ./...
 
 # Each benchmark runs beside its reference: all, or one as in make bench BENCH='Join$$' BENCHTIME=9x
 bench: setup
@@ -36,7 +36,7 @@ screenshots: setup-tests
 	ROPELINE_SCREENSHOTS="$(CURDIR)/bin/screenshots" go test -count=1 -run 'Person|Organizer|Gate' ./internal/app
 	@cd bin/screenshots && cp line.png mission.png report.png orders.png gate-no.png ../../docs/images/ && echo "all of them are in bin/screenshots"
 
-check:
+check: setup-tests
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "run gofmt -w on:" >&2; echo "$$unformatted" >&2; exit 1; }
 	@# With -race, as the tests are built: what is compiled is compiled once.
 	go vet -race ./...

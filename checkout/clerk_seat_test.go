@@ -20,8 +20,8 @@ type tray struct {
 	put [][]string
 }
 
-func trayOf(t *testing.T, err error) *tray {
-	t.Helper()
+// trayOf is one whose trips put letters in with an error, or nil.
+func trayOf(err error) *tray {
 	y := &tray{}
 	y.rounds = newRounds(func(_ context.Context, all []trimming) []batch.Result[trimmed] {
 		mail := make([]batch.Result[trimmed], len(all))
@@ -51,7 +51,7 @@ func releaseOf(e ropeline.EventID, n byte) post {
 // each sender hears of its own.
 func TestLettersGoWithTheClerk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		y, e, other := trayOf(t, nil), ropeline.NewID[ropeline.EventID](), ropeline.NewID[ropeline.EventID]()
+		y, e, other := trayOf(nil), ropeline.NewID[ropeline.EventID](), ropeline.NewID[ropeline.EventID]()
 		defer y.join(e)()
 		defer y.join(other)()
 		var all sync.WaitGroup
@@ -81,7 +81,7 @@ func TestLettersGoWithTheClerk(t *testing.T) {
 // No more letters go along than a script may have.
 func TestTrayIsTakenInBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		y, e := trayOf(t, nil), ropeline.NewID[ropeline.EventID]()
+		y, e := trayOf(nil), ropeline.NewID[ropeline.EventID]()
 		defer y.join(e)()
 		var all sync.WaitGroup
 		for n := range batchSize + 10 {
@@ -108,7 +108,7 @@ func TestTrayIsTakenInBatches(t *testing.T) {
 // Without a clerk, and when the clerk goes, a letter is its sender's again.
 func TestLettersWithoutAClerk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		y, e := trayOf(t, nil), ropeline.NewID[ropeline.EventID]()
+		y, e := trayOf(nil), ropeline.NewID[ropeline.EventID]()
 		if _, err := y.hand(t.Context(), releaseOf(e, 1)); !errors.Is(err, errNoClerk) {
 			t.Error(err)
 		}
@@ -135,7 +135,7 @@ func TestLettersWithoutAClerk(t *testing.T) {
 // A clerk that is held up keeps no letter: it comes back, and goes nowhere later.
 func TestLetterIsTakenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		y, e := trayOf(t, nil), ropeline.NewID[ropeline.EventID]()
+		y, e := trayOf(nil), ropeline.NewID[ropeline.EventID]()
 		defer y.join(e)()
 		begin := time.Now()
 		if _, err := y.hand(t.Context(), releaseOf(e, 1)); !errors.Is(err, errNoClerk) || time.Since(begin) != handTime {
@@ -150,7 +150,7 @@ func TestLetterIsTakenBack(t *testing.T) {
 // A trip that fails is told to everybody whose letter was on it.
 func TestLettersOnATripThatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		y, e := trayOf(t, errors.New("away")), ropeline.NewID[ropeline.EventID]()
+		y, e := trayOf(errors.New("away")), ropeline.NewID[ropeline.EventID]()
 		defer y.join(e)()
 		told := make(chan error, 1)
 		go func() {
@@ -171,7 +171,7 @@ func TestLettersOnATripThatFails(t *testing.T) {
 // for what comes after the visit.
 func TestDueLiesOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		y, e := trayOf(t, nil), ropeline.NewID[ropeline.EventID]()
+		y, e := trayOf(nil), ropeline.NewID[ropeline.EventID]()
 		defer y.join(e)()
 		due := post{event: e, letter: letter{Kind: letterDue}}
 		for range 2 {
@@ -200,7 +200,7 @@ func TestDueLiesOnce(t *testing.T) {
 // A letter wakes the clerk that naps.
 func TestLetterEndsANap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		y, e := trayOf(t, nil), ropeline.NewID[ropeline.EventID]()
+		y, e := trayOf(nil), ropeline.NewID[ropeline.EventID]()
 		defer y.join(e)()
 		go func() {
 			time.Sleep(time.Millisecond)
