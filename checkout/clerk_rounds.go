@@ -15,10 +15,12 @@ import (
 //
 // A round begins when a clerk is there and
 //
-//   - the last one with a transaction began a pace ago: letters that come in a
-//     stream are decided by the dozen, and lone ones at once;
-//   - fewer than mostRounds are under way: while the clerks of one wait for
-//     Postgres, those of another go to their mailboxes;
+//   - none is under way: meanwhile letters come, and the next transaction is the
+//     larger. Beside one that takes longer than aloneTime, because it waits for a
+//     lock, another may begin;
+//   - the last one with a transaction began a pace ago, where there is only one
+//     clerk: letters that come in a stream are decided by the dozen, and lone ones
+//     at once;
 //   - all clerks that are not under way are there, or gatherTime has passed since
 //     the last round: one mailbox is not worth a trip that many could share.
 type rounds struct {
@@ -55,13 +57,12 @@ type visited struct {
 }
 
 const (
-	// mostRounds is how many rounds of several clerks are under way at once.
+	// mostRounds is how many rounds are under way at once, if the last of them
+	// takes longer than aloneTime.
 	mostRounds = 2
-	// lonePace is between the transactions of a clerk that is the only one, and
-	// manyPace between those of several.
-	lonePace = 7 * time.Millisecond
-	manyPace = 4 * time.Millisecond
-
+	aloneTime  = 50 * time.Millisecond
+	// lonePace is between the transactions of a clerk that is the only one.
+	lonePace   = 7 * time.Millisecond
 	gatherTime = 2 * time.Millisecond
 	trimTime   = time.Second // of the round trip to Redis
 )
@@ -137,11 +138,13 @@ func (r *rounds) patience(now time.Time) time.Duration {
 	if r.underWay >= mostRounds {
 		return time.Hour // until one ends
 	}
-	pace := lonePace
-	if r.clerks > 1 {
-		pace = manyPace
+	begin := now
+	if r.underWay > 0 {
+		begin = r.begun.Add(aloneTime)
 	}
-	begin := r.paced.Add(pace)
+	if paced := r.paced.Add(lonePace); r.clerks == 1 && paced.After(begin) {
+		begin = paced
+	}
 	if gathered := r.begun.Add(gatherTime); len(r.waiting)+r.out < min(r.clerks, mostTogether) && gathered.After(begin) {
 		begin = gathered
 	}

@@ -72,7 +72,7 @@ func TestClerksGoTogether(t *testing.T) {
 		r := tripsOf(func() { time.Sleep(3 * time.Millisecond) })
 		begin := time.Now()
 		r.work(t, 5, 4, aBatch)
-		if len(r.turns) > 5 || slices.Max(r.turns) != 5 || time.Since(begin) > 5*manyPace+3*time.Millisecond {
+		if len(r.turns) > 5 || slices.Max(r.turns) != 5 || time.Since(begin) > 5*3*time.Millisecond+gatherTime {
 			t.Errorf("transactions of %v in %v", r.turns, time.Since(begin))
 		}
 	})
@@ -99,8 +99,30 @@ func TestLoneClerk(t *testing.T) {
 	})
 }
 
-// A clerk who found nothing does not wait for the transaction of the others, and
-// goes again while they are at it; but no more transactions than two are under way.
+// Whoever comes while a transaction is under way waits for it, and goes with all who
+// have come meanwhile.
+func TestTransactionHasItsTimeAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const long = aloneTime - time.Millisecond
+		r := tripsOf(func() { time.Sleep(long) })
+		var all sync.WaitGroup
+		begin := time.Now()
+		all.Go(func() { r.work(t, 1, 1, aBatch) })
+		for range 3 {
+			all.Go(func() {
+				time.Sleep(time.Millisecond)
+				r.work(t, 1, 1, aBatch)
+			})
+		}
+		all.Wait()
+		if !slices.Equal(r.turns, []int{1, 3}) || time.Since(begin) != 2*long {
+			t.Errorf("transactions of %v in %v", r.turns, time.Since(begin))
+		}
+	})
+}
+
+// A transaction that takes long holds nobody up who is not in it; but no more than
+// two are under way.
 func TestClerkDoesNotWaitForOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		end := make(chan struct{})
@@ -110,7 +132,7 @@ func TestClerkDoesNotWaitForOthers(t *testing.T) {
 		time.Sleep(time.Second)
 		begin := time.Now()
 		r.work(t, 1, 3, noBatch)
-		if waited := time.Since(begin); waited > 3*gatherTime {
+		if waited := time.Since(begin); waited > 3*aloneTime {
 			t.Errorf("waited %v", waited)
 		}
 		busy.Go(func() { r.work(t, 1, 1, aBatch) })
