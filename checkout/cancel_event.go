@@ -48,9 +48,14 @@ func (c *Checkout) CancelEvent(ctx context.Context, tx pgx.Tx, event ropeline.Ev
 	}
 	batch := &pgx.Batch{}
 	batch.Queue("update events set canceled_at = clock_timestamp() where id = $1", event)
+	// Also those whose money came late and was accepted: they are paid in a moment.
 	batch.Queue(`
 		update orders set cancel_at = clock_timestamp(), cancel_by = $2, cancel_reason = $3, message = $3, cancel_cause = 'event', cancel_restock = false
-		where event_id = $1 and state in ('pending', 'paid')`, event, by, reason)
+		where event_id = $1 and (state in ('pending', 'paid') or state = 'expired' and accepted_at is not null)`, event, by, reason)
+	// Money that came late and waits for a review goes back unseen.
+	batch.Queue(`
+		update payments p set duty = 'unwind', duty_at = clock_timestamp(), attempts = 0 from orders o
+		where p.event_id = $1 and o.id = p.order_id and o.state = 'expired' and p.duty = 'review'`, event)
 	// Money that might come late for orders that have run out is not waited for.
 	batch.Queue(`
 		update payments p set duty = 'void', duty_at = clock_timestamp(), attempts = 0 from orders o
@@ -60,29 +65,33 @@ func (c *Checkout) CancelEvent(ctx context.Context, tx pgx.Tx, event ropeline.Ev
 }
 
 // CancellationOf tells how far it has come; event_not_found for an event that
-// was not canceled.
+// was not canceled. An order that owes money of which nothing is on its way back
+// has failed; one that was accepted late and got no money is none.
 func (c *Checkout) CancellationOf(ctx context.Context, event ropeline.EventID) (Cancellation, error) {
 	x := Cancellation{Event: event}
 	err := c.pool.QueryRow(ctx, `
-		select x.reason, x.asked_by, x.asked_at, x.finished_at, `+cancellationCounts+` from cancellations x where x.event_id = $1`, event).
+		select x.reason, x.asked_by, x.asked_at, x.finished_at, n.total, n.done, n.failed,
+			(select count(*) from reservations r where r.event_id = x.event_id and r.state = 'held'),
+			(select count(*) from payments p where p.event_id = x.event_id and p.state in ('created', 'pending', 'authorized'))
+		from cancellations x cross join lateral (
+			select count(*) as total, count(*) filter (where o.state = 'canceled' and not m.owed) as done,
+				count(*) filter (where o.state = 'canceled' and m.owed and not m.under_way) as failed
+			from orders o cross join lateral (
+				select coalesce(bool_or(p.state in ('pending', 'authorized', 'confirmed')), false) as some,
+					coalesce(bool_or(p.state = 'confirmed' and p.amount_minor > f.done), false) as owed, coalesce(bool_or(f.under_way), false) as under_way
+				from payments p cross join lateral (
+					select coalesce(sum(f.amount_minor) filter (where f.state = 'done'), 0) as done,
+						coalesce(bool_or(f.state in ('created', 'transit')), false) as under_way
+					from refunds f where f.payment_id = p.id
+				) as f where p.order_id = o.id
+			) as m where o.event_id = x.event_id and o.cancel_cause = 'event' and o.accepted_at is not null and (o.state <> 'expired' or m.some)
+		) as n where x.event_id = $1`, event).
 		Scan(&x.Reason, &x.By, &x.AskedAt, &x.FinishedAt, &x.Total, &x.Done, &x.Failed, &x.Holds, &x.Open)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return x, ropeline.Errorf(ropeline.CodeEventNotFound, "This event was not canceled.")
 	}
 	return x, asError(err)
 }
-
-// cancellationCounts are the counts of a cancellation x. An order whose last
-// refund failed, and that has none that did not, has failed.
-const cancellationCounts = `
-	(select count(*) from orders o where o.event_id = x.event_id and o.cancel_cause = 'event' and o.accepted_at is not null),
-	(select count(*) from orders o where o.event_id = x.event_id and o.cancel_cause = 'event' and o.accepted_at is not null and o.state = 'canceled'
-		and not exists (select from payments p join refunds f on f.payment_id = p.id where p.order_id = o.id and f.state <> 'done')),
-	(select count(*) from orders o where o.event_id = x.event_id and o.cancel_cause = 'event' and o.accepted_at is not null
-		and exists (select from payments p join refunds f on f.payment_id = p.id where p.order_id = o.id and f.state = 'failed')
-		and not exists (select from payments p join refunds f on f.payment_id = p.id where p.order_id = o.id and f.state <> 'failed')),
-	(select count(*) from reservations r where r.event_id = x.event_id and r.state = 'held'),
-	(select count(*) from payments p where p.event_id = x.event_id and p.state in ('created', 'pending', 'authorized'))`
 
 // FinishCancellations notes the ends of cancellations to which nothing is owed
 // any more. It returns how many are still under way.
