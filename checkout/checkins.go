@@ -37,7 +37,7 @@ func scanCheckIn(row pgx.CollectableRow) (CheckIn, error) {
 // that a gate let in offline and that were not accepted.
 func (c *Checkout) CheckIns(ctx context.Context, event ropeline.EventID, result string, before int64, limit int) ([]CheckIn, error) {
 	rows, err := c.pool.Query(ctx, "select "+checkInColumns+`
-		where c.event_id = $1 and ($2 = 0 or c.seq < $2)
+		where c.event_id = $1 and ($2::bigint = 0 or c.seq < $2)
 			and ($3 = '' or c.result = $3 or $3 = 'conflict' and c.shown = 'accepted' and c.result <> 'accepted')
 		order by c.seq desc limit $4`, event, before, result, limit)
 	if err != nil {

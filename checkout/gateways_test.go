@@ -2,6 +2,7 @@ package checkout
 
 import (
 	"context"
+	"iter"
 	"net/http"
 	"testing"
 	"time"
@@ -60,6 +61,33 @@ func TestChangeOfGateway(t *testing.T) {
 		t.Errorf("a new payment goes to %q", fresh.Payment.Provider)
 	}
 	both.audit(e)
+}
+
+// listless gives no lists.
+type listless struct{ another }
+
+func (listless) Intents(context.Context, payment.Query) iter.Seq2[payment.Object, error] {
+	return func(yield func(payment.Object, error) bool) {
+		yield(payment.Object{}, &payment.Error{Reason: "api_error"})
+	}
+}
+
+// A run is due again while one of the gateways has not been gone through, although
+// the other one has.
+func TestReconciliationOfTwoGateways(t *testing.T) {
+	old := newHouse(t, Options{}, false)
+	for _, c := range []struct {
+		gateway payment.Provider
+		due     bool
+	}{{listless{another{old.sandbox}}, true}, {another{old.sandbox}, false}} {
+		h := houseOver(t, old.pair, old.pair.RedisURL, Options{Others: []payment.Provider{old.sandbox}}, false, c.gateway)
+		if _, err := h.Reconcile(t.Context(), ScopeAll, time.Hour); (err != nil) != c.due {
+			t.Error(err)
+		}
+		if due, err := h.ReconciliationDue(t.Context(), ScopeAll, 24*time.Hour, 0); err != nil || due != c.due {
+			t.Errorf("due %v, %v", due, err)
+		}
+	}
 }
 
 func signed(h *house, body []byte) http.Header {

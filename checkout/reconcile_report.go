@@ -77,10 +77,14 @@ func (r *reconciling) finish(ctx context.Context) error {
 // ReconciliationDue tells whether a run of the scope is due: the last one that
 // came to a good end began that long ago, and none has begun within grace.
 func (c *Checkout) ReconciliationDue(ctx context.Context, scope Scope, every, grace time.Duration) (due bool, err error) {
+	names := make([]string, len(c.gateways))
+	for i, gateway := range c.gateways {
+		names[i] = gateway.Name()
+	}
 	err = c.pool.QueryRow(ctx, `
-		select not exists (select from reconciliations where kind = $1 and (
-			error = '' and finished_at is not null and started_at > now() - $2::interval or started_at > now() - $3::interval))`,
-		scope, every, min(every, grace)).Scan(&due)
+		select exists (select from unnest($4::text[]) as g(name) where not exists (select from reconciliations where provider = g.name and kind = $1 and (
+			error = '' and finished_at is not null and started_at > now() - $2::interval or started_at > now() - $3::interval)))`,
+		scope, every, min(every, grace), names).Scan(&due)
 	return due, err
 }
 
@@ -89,7 +93,7 @@ const reconciliationColumns = "id, kind, provider, since, started_at, finished_a
 // Reconciliations lists the reports, the newest first, before an id (0: from
 // the newest on).
 func (c *Checkout) Reconciliations(ctx context.Context, before int64, limit int) ([]Reconciliation, error) {
-	rows, err := c.pool.Query(ctx, "select "+reconciliationColumns+` from reconciliations where $1 = 0 or id < $1 order by id desc limit $2`, before, limit)
+	rows, err := c.pool.Query(ctx, "select "+reconciliationColumns+` from reconciliations where $1::bigint = 0 or id < $1 order by id desc limit $2`, before, limit)
 	if err != nil {
 		return nil, ropeline.Unavailable(err)
 	}

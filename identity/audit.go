@@ -67,7 +67,7 @@ func (a *Accounts) Audit(ctx context.Context, f AuditFilter, limit int) ([]Entry
 	rows, err := a.pool.Query(ctx, `
 		select id, at, coalesce(organization_id, ''), coalesce(account_id, ''), actor, action, object, before, after, address from audit_log
 		where ($1::text[] is null or organization_id = any($1)) and ($2 = '' or object = $2) and ($3 = '' or action = $3)
-			and ($4 = '' or actor = $4) and ($5::timestamptz is null or at >= $5) and ($6::timestamptz is null or at < $6) and ($7 = 0 or id < $7)
+			and ($4 = '' or actor = $4) and ($5::timestamptz is null or at >= $5) and ($6::timestamptz is null or at < $6) and ($7::bigint = 0 or id < $7)
 			and ($9::text[] is null or object = any($9))
 		order by id desc limit $8`, f.Organizations, f.Object, f.Action, f.Actor, from, to, f.Before, limit, f.Objects)
 	if err != nil {
