@@ -3,6 +3,7 @@ package checkout
 import (
 	"context"
 	cryptorand "crypto/rand"
+	"encoding/json"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -387,6 +388,14 @@ func TestWebhookSignature(t *testing.T) {
 	wantCode(t, h.Webhook(t.Context(), nil, due[0].Body), ropeline.CodeBadSignature)
 	if h.look(o).Payment.State != PaymentPending || count(t, h.pair.Pool, "select count(*) from webhook_events") != 0 {
 		t.Error("a forged webhook had an effect")
+	}
+	for _, field := range []string{"id", "intent", "payment"} {
+		var message map[string]any
+		must(t, json.Unmarshal(due[0].Body, &message))
+		message[field] = "a\x00b"
+		body, err := json.Marshal(message)
+		must(t, err)
+		wantCode(t, h.webhook(body), ropeline.CodeInvalidRequest)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -215,6 +216,12 @@ func (c *Checkout) parseWebhook(header http.Header, body []byte) (payment.Provid
 		events, err := gateway.ParseWebhook(header, body)
 		if errors.Is(err, payment.ErrSignature) {
 			continue
+		}
+		for _, event := range events {
+			// Postgres keeps no zero bytes, and no gateway gives such names.
+			if strings.Contains(event.ID+event.Ref+string(event.PaymentID), "\x00") {
+				return gateway, nil, &payment.Error{Permanent: true, Reason: "webhook_unreadable"}
+			}
 		}
 		return gateway, events, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -18,7 +19,18 @@ const (
 
 // readJSON reads one JSON value and nothing after it.
 func readJSON(c *gin.Context, into any) error {
+	return decodeOne(json.NewDecoder(c.Request.Body), into)
+}
+
+// readExactly is readJSON for what cannot be taken back, or changes only what it
+// names: a field that means nothing here is refused, so that nobody believes it did.
+func readExactly(c *gin.Context, into any) error {
 	decoder := json.NewDecoder(c.Request.Body)
+	decoder.DisallowUnknownFields()
+	return decodeOne(decoder, into)
+}
+
+func decodeOne(decoder *json.Decoder, into any) error {
 	if err := decoder.Decode(into); err != nil {
 		return bodyError(err)
 	}
@@ -37,6 +49,9 @@ func bodyError(err error) error {
 	}
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
 		return ropeline.Errorf(ropeline.CodeInvalidRequest, "%s must not be a %s.", wrong.Field, wrong.Value)
+	}
+	if field, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
+		return ropeline.Errorf(ropeline.CodeInvalidRequest, "%s means nothing here.", field)
 	}
 	return ropeline.Errorf(ropeline.CodeInvalidRequest, "The body is not the JSON that is expected here.")
 }

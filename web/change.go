@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
@@ -29,18 +28,9 @@ func (s *Server) changeEvent(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	var body json.RawMessage
-	if err := readJSON(c, &body); err != nil {
-		return err
-	}
 	var to catalog.Change
-	decoder := json.NewDecoder(strings.NewReader(string(body)))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&to); err != nil {
-		if field, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
-			return ropeline.Errorf(ropeline.CodeInvalidRequest, "%s is nothing that can be changed here.", field)
-		}
-		return bodyError(err)
+	if err := readExactly(c, &to); err != nil {
+		return err
 	}
 	if to.Name == nil && to.Description == nil && to.StartsAt == nil && (to.Venue == nil || *to.Venue == catalog.VenueChange{}) {
 		return ropeline.Errorf(ropeline.CodeInvalidRequest, "Give name, description, starts_at or venue.")

@@ -198,6 +198,9 @@ func (b refundBody) refunding(id ropeline.OrderID, by string) (checkout.Refundin
 			return q, ropeline.Errorf(ropeline.CodeInvalidRequest, "amount must be more than nothing, in minor units.")
 		}
 	}
+	if b.Tickets != nil && len(b.Tickets) == 0 {
+		return q, ropeline.Errorf(ropeline.CodeInvalidRequest, "tickets names none. Leave it out to give everything back, or give an amount alone to revoke none.")
+	}
 	for _, text := range b.Tickets {
 		ticket, err := ropeline.ParseID[ropeline.TicketID](text)
 		if err != nil || len(b.Tickets) > 1000 {
@@ -224,7 +227,7 @@ func (s *Server) refundOrder(c *gin.Context) error {
 	if isForm(c.Request) {
 		body, err = s.refundForm(c, id)
 	} else {
-		err = readJSON(c, &body)
+		err = readExactly(c, &body)
 	}
 	if err != nil {
 		return err
@@ -290,7 +293,7 @@ func (s *Server) cancelOrder(c *gin.Context) error {
 	var body cancelBody
 	if isForm(c.Request) {
 		body = cancelBody{Reason: c.PostForm("reason"), Restock: c.PostForm("restock") == "yes"}
-	} else if err := readJSON(c, &body); err != nil {
+	} else if err := readExactly(c, &body); err != nil {
 		return err
 	}
 	if body.Reason = strings.TrimSpace(body.Reason); !plain(body.Reason) {
