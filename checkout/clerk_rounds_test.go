@@ -66,13 +66,13 @@ func (r *trips) work(t *testing.T, clerks, times int, turn func([]envelope, *bun
 	all.Wait()
 }
 
-// All clerks go together, and share their transactions.
+// Clerks share their transactions: each is in every second one at least.
 func TestClerksGoTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := tripsOf(func() { time.Sleep(3 * time.Millisecond) })
 		begin := time.Now()
 		r.work(t, 5, 4, aBatch)
-		if len(r.turns) > 5 || slices.Max(r.turns) != 5 || time.Since(begin) > 5*3*time.Millisecond+gatherTime {
+		if len(r.turns) > 8 || slices.Max(r.turns) < 3 || time.Since(begin) > 8*3*time.Millisecond+gatherTime {
 			t.Errorf("transactions of %v in %v", r.turns, time.Since(begin))
 		}
 	})
