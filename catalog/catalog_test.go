@@ -71,6 +71,8 @@ func TestInvalidEvents(t *testing.T) {
 		"no types":               func(e *ropeline.Event) { e.TicketTypes = nil },
 		"negative price":         func(e *ropeline.Event) { e.TicketTypes[0].Price.Minor = -1 },
 		"no currency":            func(e *ropeline.Event) { e.TicketTypes[0].Price.Currency = "euro" },
+		"an unknown currency":    func(e *ropeline.Event) { e.TicketTypes[0].Price.Currency = "ZZZ" },
+		"the code for tests":     func(e *ropeline.Event) { e.TicketTypes[0].Price.Currency = "XTS" },
 		"two currencies":         func(e *ropeline.Event) { e.TicketTypes[0].Price.Currency = "USD" },
 		"negative capacity":      func(e *ropeline.Event) { e.TicketTypes[0].Capacity = -1 },
 		"unknown limit across":   func(e *ropeline.Event) { e.LimitAcross = "shoe size" },

@@ -1,15 +1,14 @@
 package catalog
 
 import (
-	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"golang.org/x/text/currency"
+
 	"github.com/ropeline/ropeline"
 )
-
-var currencyForm = regexp.MustCompile(`^[A-Z]{3}$`)
 
 // Bounds of an event, generous for people and tight for mistakes.
 const (
@@ -48,7 +47,7 @@ func validate(e ropeline.Event) error {
 			return invalid("A ticket type needs a name of 1 to 100 characters.")
 		case t.Price.Minor < 0 || t.Price.Minor > mostPrice:
 			return invalid("The price of %q is out of range.", t.Name)
-		case !currencyForm.MatchString(t.Price.Currency):
+		case !isCurrency(t.Price.Currency):
 			return invalid("The currency of %q must be an ISO 4217 code such as EUR.", t.Name)
 		case t.Price.Currency != e.TicketTypes[0].Price.Currency:
 			return invalid("All ticket types of an event must have one currency.")
@@ -63,6 +62,13 @@ func validate(e ropeline.Event) error {
 		}
 	}
 	return nil
+}
+
+// isCurrency tells a code of ISO 4217, in capitals, from other letters and from its
+// codes for no currency and for tests.
+func isCurrency(code string) bool {
+	unit, err := currency.ParseISO(code)
+	return err == nil && unit.String() == code && unit != currency.XXX && unit != currency.XTS
 }
 
 // validateDetails holds to its bounds what may change of a published event.
