@@ -70,6 +70,13 @@ func TestInvalidEvents(t *testing.T) {
 		"too far ahead":          func(e *ropeline.Event) { e.ClosesAt = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) },
 		"no types":               func(e *ropeline.Event) { e.TicketTypes = nil },
 		"negative price":         func(e *ropeline.Event) { e.TicketTypes[0].Price.Minor = -1 },
+		"starts in no year": func(e *ropeline.Event) {
+			e.StartsAt = time.Date(9999, 12, 31, 23, 0, 0, 0, time.FixedZone("", -14*3600))
+		},
+		"closes in no year": func(e *ropeline.Event) {
+			e.ClosesAt = time.Date(9999, 12, 31, 23, 0, 0, 0, time.FixedZone("", -14*3600))
+		},
+		"drops before the years": func(e *ropeline.Event) { e.DropAt = time.Date(1, 1, 1, 0, 0, 0, 0, time.FixedZone("", 14*3600)) },
 		"no currency":            func(e *ropeline.Event) { e.TicketTypes[0].Price.Currency = "euro" },
 		"an unknown currency":    func(e *ropeline.Event) { e.TicketTypes[0].Price.Currency = "ZZZ" },
 		"the code for tests":     func(e *ropeline.Event) { e.TicketTypes[0].Price.Currency = "XTS" },

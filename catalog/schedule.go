@@ -122,7 +122,7 @@ func (t Times) move(to Moves, now time.Time) (Times, error) {
 		next.LobbyAt = &at
 	}
 	for _, at := range []*time.Time{to.LobbyAt, to.DropAt, to.ClosesAt} {
-		if at != nil && (at.Before(now) || at.Year() > 9999) {
+		if at != nil && (at.Before(now) || !tellable(*at)) {
 			return t, ropeline.Errorf(ropeline.CodeInvalidRequest, "A phase moves to a moment that is still to come. To begin it now, take its step.")
 		}
 	}

@@ -32,8 +32,8 @@ func validate(e ropeline.Event) error {
 		return invalid("lobby_at must come before drop_at.")
 	case !e.ClosesAt.After(e.DropAt):
 		return invalid("closes_at must come after drop_at.")
-	case e.DropAt.Year() > 9999 || e.ClosesAt.Year() > 9999:
-		return invalid("A date lies too far ahead.")
+	case !tellable(e.DropAt) || !tellable(e.ClosesAt) || e.LobbyAt != nil && !tellable(*e.LobbyAt):
+		return invalid("A date lies too far away.")
 	case e.OnePer != "" && e.OnePer != ropeline.OnePerFan && e.OnePer != ropeline.OnePerAccount:
 		return invalid("one_per must be \"fan\" or \"account\".")
 	case !e.LimitAcross.Known():
@@ -55,7 +55,7 @@ func validate(e ropeline.Event) error {
 			return invalid("The capacity of %q must be 0 to %d.", t.Name, mostCapacity)
 		case t.SaleFrom != nil && t.SaleUntil != nil && !t.SaleUntil.After(*t.SaleFrom):
 			return invalid("The sale of %q must end after it begins.", t.Name)
-		case t.SaleFrom != nil && (t.SaleFrom.Year() > 9999 || t.SaleFrom.Year() < 1) || t.SaleUntil != nil && (t.SaleUntil.Year() > 9999 || t.SaleUntil.Year() < 1):
+		case t.SaleFrom != nil && !tellable(*t.SaleFrom) || t.SaleUntil != nil && !tellable(*t.SaleUntil):
 			return invalid("A date of %q lies too far away.", t.Name)
 		case t.MaxPerOrder < 1 || t.MaxPerOrder > mostLimit || t.MaxPerFan < 1 || t.MaxPerFan > mostLimit:
 			return invalid("The limits of %q must be 1 to %d.", t.Name, mostLimit)
@@ -85,7 +85,7 @@ func validateDetails(d Details) error {
 		return invalid("The venue's address or city is too long.")
 	case d.StartsAt.IsZero():
 		return invalid("starts_at is required.")
-	case d.StartsAt.Year() > 9999 || d.StartsAt.Year() < 1:
+	case !tellable(d.StartsAt):
 		return invalid("A date lies too far away.")
 	}
 	if _, err := time.LoadLocation(d.Venue.TimeZone); err != nil || d.Venue.TimeZone == "" {
@@ -93,6 +93,10 @@ func validateDetails(d Details) error {
 	}
 	return nil
 }
+
+// tellable tells whether JSON can carry a moment, by whatever clock: a year of
+// 9999 in one zone is 10000 in UTC, which is what Postgres gives back.
+func tellable(t time.Time) bool { y := t.UTC().Year(); return y >= 1 && y < 9999 }
 
 // text tells whether s has the length and is text that Postgres can keep.
 func text(s string, least, most int) bool {

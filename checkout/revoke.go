@@ -74,11 +74,12 @@ func (c *Checkout) Revoke(ctx context.Context, tx pgx.Tx, id ropeline.TicketID, 
 	if err != nil || n > 0 {
 		return asError(err)
 	}
-	var there bool
-	if err := tx.QueryRow(ctx, "select exists (select from tickets where id = $1)", id).Scan(&there); err != nil || there {
-		return asError(err)
+	var next string
+	err = tx.QueryRow(ctx, "select coalesce((select n.id from tickets n where n.given_by = t.id), '') from tickets t where t.id = $1", id).Scan(&next)
+	if err == nil && next != "" {
+		return ropeline.Errorf(ropeline.CodeTicketEnded, "The ticket was given away; name the one that came in its place, %s.", next)
 	}
-	return errNoTicket
+	return asError(noTicket(err))
 }
 
 // Reissue gives a ticket a new code and makes every older one void, as for a
@@ -97,9 +98,15 @@ func (c *Checkout) Reissue(ctx context.Context, tx pgx.Tx, id ropeline.TicketID,
 
 func reissue(ctx context.Context, tx pgx.Tx, id ropeline.TicketID, reason, by string) (revision int, err error) {
 	state, refunded := TicketState(""), false
+	if err = tx.QueryRow(ctx, "select state, revision from tickets where id = $1 for update", id).Scan(&state, &revision); err != nil {
+		return 0, noTicket(err)
+	}
+	// A statement of its own, after the lock: a refund that was waited for is seen.
 	err = tx.QueryRow(ctx, `
-		select state, revision, exists (select from revocations r where r.ticket_id = t.id and r.cause in ('refund', 'canceled'))
-		from tickets t where id = $1 for update`, id).Scan(&state, &revision, &refunded)
+		select t.returned or o.state <> 'paid' or o.cancel_at is not null
+			or exists (select from revocations r where r.ticket_id = t.id and r.cause in ('refund', 'canceled'))
+			or exists (select from refunds f where f.id = t.refund_id and f.state <> 'failed')
+		from tickets t join orders o on o.id = t.order_id where t.id = $1`, id).Scan(&refunded)
 	switch {
 	case err != nil:
 		return 0, noTicket(err)
