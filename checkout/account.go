@@ -67,5 +67,5 @@ const ofAccount = "case when t.email is null then o.account_id else t.account_id
 // AccountTickets lists the tickets of an account's orders and those that were
 // given to it, the newest first.
 func (c *Checkout) AccountTickets(ctx context.Context, account ropeline.AccountID) ([]Ticket, error) {
-	return c.tickets(ctx, "(t.account_id = $1 or t.email is null and t.order_id in (select id from orders where account_id = $1))", account)
+	return c.tickets(ctx, "(t.account_id = $1 or t.email is null and t.order_id in (select id from orders where account_id = $1))", account, mostTickets)
 }

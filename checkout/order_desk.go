@@ -101,7 +101,7 @@ func (c *Checkout) OrderFile(ctx context.Context, id ropeline.OrderID) (f OrderF
 	if f.Order, err = c.Order(ctx, id, fan); err != nil {
 		return f, err
 	}
-	if f.Tickets, err = c.tickets(ctx, "t.order_id = $1", id); err != nil {
+	if f.Tickets, err = c.tickets(ctx, "t.order_id = $1", id, mostOfOrder); err != nil {
 		return f, err
 	}
 	f.History = map[string][]StateAt{}

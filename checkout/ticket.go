@@ -26,17 +26,19 @@ type Ticket struct {
 	Email      string // to whom it was given; "": it is its order's own
 }
 
-// mostTickets bounds what one fan's page shows.
-const mostTickets = 500
+const (
+	mostTickets = 500                      // that one fan's page shows
+	mostOfOrder = mostItems * mostQuantity // an order shows all of its own
+)
 
-// Tickets lists a fan's tickets, the newest first.
+// Tickets lists a fan's newest tickets, the newest first.
 func (c *Checkout) Tickets(ctx context.Context, fan ropeline.FanID) ([]Ticket, error) {
-	return c.tickets(ctx, "t.fan_id = $1", fan)
+	return c.tickets(ctx, "t.fan_id = $1", fan, mostTickets)
 }
 
 // Ticket reads one ticket of a fan; another fan's is ticket_not_found.
 func (c *Checkout) Ticket(ctx context.Context, id ropeline.TicketID, fan ropeline.FanID) (Ticket, error) {
-	tickets, err := c.tickets(ctx, "t.id = $1", id)
+	tickets, err := c.tickets(ctx, "t.id = $1", id, 1)
 	if err != nil {
 		return Ticket{}, err
 	}
@@ -59,15 +61,15 @@ func noTicket(err error) error {
 // ownTickets are those that an order was given. A ticket that came in the place
 // of one that was given away is not its buyer's to see.
 func (c *Checkout) ownTickets(ctx context.Context, order ropeline.OrderID) ([]Ticket, error) {
-	return c.tickets(ctx, "t.order_id = $1 and t.given_by is null", order)
+	return c.tickets(ctx, "t.order_id = $1 and t.given_by is null", order, mostOfOrder)
 }
 
-func (c *Checkout) tickets(ctx context.Context, where string, arg any) ([]Ticket, error) {
+func (c *Checkout) tickets(ctx context.Context, where string, arg any, limit int) ([]Ticket, error) {
 	rows, err := c.pool.Query(ctx, `
 		select t.id, t.order_id, t.event_id, t.ticket_type_id, y.name, t.fan_id, t.revision, t.state, t.issued_at,
 			coalesce(t.email, ''), coalesce((select n.email from tickets n where n.given_by = t.id), '')
 		from tickets t join ticket_types y on y.id = t.ticket_type_id
-		where `+where+" order by t.issued_at desc, t.order_id, t.ordinal limit $2", arg, mostTickets)
+		where `+where+" order by t.issued_at desc, t.order_id, t.ordinal limit $2", arg, limit)
 	if err != nil {
 		return nil, ropeline.Unavailable(err)
 	}

@@ -115,7 +115,7 @@ type HeldTicket struct {
 
 // HeldTicket reads any ticket, for letters: ticket_not_found.
 func (c *Checkout) HeldTicket(ctx context.Context, id ropeline.TicketID) (h HeldTicket, err error) {
-	tickets, err := c.tickets(ctx, "t.id = $1", id)
+	tickets, err := c.tickets(ctx, "t.id = $1", id, 1)
 	if err != nil {
 		return h, err
 	}
