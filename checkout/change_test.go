@@ -65,7 +65,7 @@ func TestChangeReservation(t *testing.T) {
 	h.order(r)
 	_, err = change(newKey(), 0, 1)
 	wantCode(t, err, ropeline.CodeOrderExists)
-	must(t, h.Release(t.Context(), r.ID, r.Fan, 5*time.Second))
+	must(t, h.giveUp(t.Context(), r.ID, r.Fan, 5*time.Second))
 	_, err = change(newKey(), 0, 1)
 	wantCode(t, err, ropeline.CodeReservationEnded)
 	h.audit(e)

@@ -116,7 +116,7 @@ func TestRepeatBetweenTellingAndTrim(t *testing.T) {
 			return r.State, err
 		},
 		held.Event: func() (ReservationState, error) {
-			return ReservationReleased, h.Release(t.Context(), held.ID, held.Fan, 30*time.Second)
+			return ReservationReleased, h.giveUp(t.Context(), held.ID, held.Fan, 30*time.Second)
 		},
 	} {
 		s := h.clerk(ropeline.Event{ID: event}, "clerk")

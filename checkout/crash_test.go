@@ -190,7 +190,7 @@ func TestVoidAnswerLost(t *testing.T) {
 	e := h.event(kind{1, 1, 1, 100})
 	o := h.order(h.hold(e, fan(), 1))
 	s.fail("cancel", unheard)
-	must(t, h.Release(t.Context(), o.Reservation, o.Fan, 5*time.Second))
+	must(t, h.giveUp(t.Context(), o.Reservation, o.Fan, 5*time.Second))
 	h.work("canceled", func() bool { o = h.look(o); return o.State == OrderCanceled && o.Payment.State == PaymentCanceled })
 	h.audit(e)
 }

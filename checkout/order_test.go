@@ -410,7 +410,7 @@ func TestCancelAgainstSuccess(t *testing.T) {
 		h.confirm(o, "approve")
 		var all sync.WaitGroup
 		all.Go(func() { h.deliver(1) })
-		all.Go(func() { _ = h.Release(t.Context(), o.Reservation, o.Fan, 5*time.Second) })
+		all.Go(func() { _ = h.giveUp(t.Context(), o.Reservation, o.Fan, 5*time.Second) })
 		all.Wait()
 		h.work("an end", func() bool {
 			o = h.look(o)

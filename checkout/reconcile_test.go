@@ -119,7 +119,7 @@ func TestReconciliationHeals(t *testing.T) {
 	h.strange("orphan", "0000000000000000000000000p", "requires_capture", 100) // a payment that we never had
 	h.strange("foreign", "", "requires_capture", 100)                          // of another shop on the same account
 	ended := h.order(h.hold(e, fan(), 1))
-	must(t, h.Release(t.Context(), ended.Reservation, ended.Fan, 5*time.Second))
+	must(t, h.giveUp(t.Context(), ended.Reservation, ended.Fan, 5*time.Second))
 	h.work("canceled", func() bool { return h.look(ended).Payment.State == PaymentCanceled })
 	_, err := h.pair.Pool.Exec(t.Context(), "update sandbox_intents set state = 'requires_capture' where ref = $1", ended.Payment.Ref)
 	must(t, err)
@@ -191,7 +191,7 @@ func TestReconciliationIsRepeated(t *testing.T) {
 	h, s := shakyHouse(t, Options{Watch: 100 * time.Hour})
 	e := h.event(kind{4, 2, 2, 100})
 	o := h.order(h.hold(e, fan(), 1))
-	must(t, h.Release(t.Context(), o.Reservation, o.Fan, 5*time.Second))
+	must(t, h.giveUp(t.Context(), o.Reservation, o.Fan, 5*time.Second))
 	h.work("canceled", func() bool { return h.look(o).Payment.State == PaymentCanceled })
 	_, err := h.pair.Pool.Exec(t.Context(), "update sandbox_intents set state = 'requires_capture'")
 	must(t, err)

@@ -96,23 +96,27 @@ func (c *Checkout) Reserve(ctx context.Context, q Request, wait time.Duration) (
 }
 
 // Release gives a held reservation back, through the clerk, and waits up to
-// wait for it. Errors: reservation_not_found, reservation_ended, unavailable.
-func (c *Checkout) Release(ctx context.Context, id ropeline.ReservationID, fan ropeline.FanID, wait time.Duration) error {
+// wait for it; one that comes back as queued or held is given back by the clerk
+// when it comes to it. Errors: reservation_not_found, reservation_ended, unavailable.
+func (c *Checkout) Release(ctx context.Context, id ropeline.ReservationID, fan ropeline.FanID, wait time.Duration) (Reservation, error) {
 	r, err := c.Reservation(ctx, id, fan)
 	if err != nil {
-		return err
+		return r, err
 	}
 	if r.State != ReservationReleased && !r.State.Ended() {
-		r, err = c.send(ctx, letter{Kind: letterRelease, Reservation: id, Fan: fan}, wait)
-		if err != nil {
-			return err
+		asked := r
+		if r, err = c.send(ctx, letter{Kind: letterRelease, Reservation: id, Fan: fan}, wait); err != nil {
+			return r, err
+		}
+		if r.State == ReservationQueued {
+			r = asked
 		}
 	}
 	switch r.State {
-	case ReservationReleased, ReservationQueued, ReservationHeld: // the last two: the clerk has yet to do it
-		return nil
+	case ReservationReleased, ReservationQueued, ReservationHeld:
+		return r, nil
 	}
-	return ropeline.Errorf(ropeline.CodeReservationEnded, "The reservation has ended: it is %s.", r.State)
+	return r, ropeline.Errorf(ropeline.CodeReservationEnded, "The reservation has ended: it is %s.", r.State)
 }
 
 // send pushes a letter and waits for what it leads to.

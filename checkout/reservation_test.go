@@ -169,9 +169,9 @@ func TestReleaseGivesStockBack(t *testing.T) {
 	e := h.event(kind{2, 2, 2, 100})
 	f := fan()
 	r := h.hold(e, f, 2)
-	wantCode(t, h.Release(t.Context(), r.ID, fan(), time.Second), ropeline.CodeReservationNotFound)
-	must(t, h.Release(t.Context(), r.ID, f, 5*time.Second))
-	must(t, h.Release(t.Context(), r.ID, f, 5*time.Second)) // twice is once
+	wantCode(t, h.giveUp(t.Context(), r.ID, fan(), time.Second), ropeline.CodeReservationNotFound)
+	must(t, h.giveUp(t.Context(), r.ID, f, 5*time.Second))
+	must(t, h.giveUp(t.Context(), r.ID, f, 5*time.Second)) // twice is once
 	if got := h.reservationState(r); got != ReservationReleased {
 		t.Fatalf("state %s", got)
 	}
@@ -185,7 +185,11 @@ func TestReleaseWhileQueued(t *testing.T) {
 	e := h.event(kind{2, 2, 2, 100})
 	r, err := h.Reserve(t.Context(), ask(e, fan(), 1), 0)
 	must(t, err)
-	must(t, h.Release(t.Context(), r.ID, r.Fan, 0))
+	still, err := h.Release(t.Context(), r.ID, r.Fan, 0)
+	must(t, err)
+	if still.State.Ended() {
+		t.Errorf("it is %s before the clerk comes", still.State)
+	}
 	must(t, h.Serve(t.Context(), e.ID, nil))
 	if got := h.reservationState(r); got != ReservationReleased {
 		t.Fatalf("state %s", got)
@@ -200,7 +204,7 @@ func TestReleaseAfterPaymentIsRefused(t *testing.T) {
 	h.confirm(o, "approve")
 	h.deliver(1)
 	h.work("paid", func() bool { return h.state(o) == OrderPaid })
-	wantCode(t, h.Release(t.Context(), o.Reservation, o.Fan, time.Second), ropeline.CodeReservationEnded)
+	wantCode(t, h.giveUp(t.Context(), o.Reservation, o.Fan, time.Second), ropeline.CodeReservationEnded)
 	h.audit(e)
 }
 

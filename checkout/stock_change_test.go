@@ -29,7 +29,7 @@ func TestLedgerTellsEveryChange(t *testing.T) {
 	both.Items = append(both.Items, ropeline.Item{TicketType: e.TicketTypes[1].ID, Quantity: 2})
 	r, err := h.Reserve(t.Context(), both, 5*time.Second)
 	must(t, err)
-	must(t, h.Release(t.Context(), r.ID, r.Fan, 5*time.Second))
+	must(t, h.giveUp(t.Context(), r.ID, r.Fan, 5*time.Second))
 	paid := h.order(h.hold(e, fan(), 2))
 	h.confirm(paid, "approve")
 	h.deliver(1)

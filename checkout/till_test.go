@@ -225,7 +225,7 @@ func TestTillsCancelAgainstSuccess(t *testing.T) {
 			o := l.order(l.hold(e, fan(), 1))
 			l.approve(o)
 			released := make(chan error, 1)
-			go func() { released <- l.Release(t.Context(), o.Reservation, o.Fan, 5*time.Second) }()
+			go func() { released <- l.giveUp(t.Context(), o.Reservation, o.Fan, 5*time.Second) }()
 			for _, body := range l.take() {
 				l.post(body)
 			}

@@ -64,7 +64,7 @@ var fanOperations = []section{
 		{route: "GET /reservations/:reservation", says: "Get a reservation", who: byFan, answer: reservationView{}},
 		{route: "PUT /reservations/:reservation", says: "Give a held reservation other items, all or nothing", who: byFan, body: itemsBody{}, needs: "items items.ticket_type items.quantity", answer: reservationView{}, once: true,
 			codes: merge(notHeld, codes(ropeline.CodeReservationEnded, ropeline.CodeReservationExpired, ropeline.CodeOrderExists))},
-		{route: "DELETE /reservations/:reservation", says: "Give the held tickets back", who: byFan, codes: codes(ropeline.CodeReservationEnded, ropeline.CodeOrderExists)},
+		{route: "DELETE /reservations/:reservation", says: "Give the held tickets back; 202 when that is still to be done", who: byFan, also: map[int]any{202: reservationView{}}, codes: codes(ropeline.CodeReservationEnded, ropeline.CodeOrderExists)},
 		{route: "POST /orders", says: "Order what is reserved", who: byFan, body: orderBody{}, needs: "reservation email", status: http.StatusCreated, answer: orderView{}, once: true,
 			codes: codes(ropeline.CodeReservationNotFound, ropeline.CodeInvalidEmail, ropeline.CodeReservationExpired, ropeline.CodeReservationEnded, ropeline.CodeOrderExists, ropeline.CodeSaleClosed, ropeline.CodeLimitExceeded, ropeline.CodePaymentFailed)},
 		{route: "GET /orders/:order", says: "Get an order with its payment and tickets", who: byFan, answer: orderView{}, page: true},

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -117,14 +118,21 @@ func (s *Server) getReservation(c *gin.Context) error {
 	return nil
 }
 
-// releaseReservation: DELETE /reservations/{id} gives held tickets back.
+// releaseReservation: DELETE /reservations/{id} gives held tickets back; 202 where
+// the clerk has not come to it yet.
 func (s *Server) releaseReservation(c *gin.Context) error {
 	fan, id, err := s.reservationOf(c)
 	if err != nil {
 		return err
 	}
-	if err := s.checkout.Release(c.Request.Context(), id, fan, mostWait); err != nil {
+	reservation, err := s.checkout.Release(c.Request.Context(), id, fan, mostWait)
+	if err != nil {
 		return err
+	}
+	c.Header("Cache-Control", "no-store")
+	if !reservation.State.Ended() {
+		c.JSON(http.StatusAccepted, newReservationView(reservation))
+		return nil
 	}
 	c.Status(http.StatusNoContent)
 	return nil
@@ -154,6 +162,9 @@ func preferredWait(prefer string) time.Duration {
 			continue
 		}
 		seconds, err := strconv.ParseUint(value, 10, 16)
+		if errors.Is(err, strconv.ErrRange) {
+			return mostWait
+		}
 		if err != nil {
 			return 0
 		}
