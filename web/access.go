@@ -229,9 +229,17 @@ func (s *Server) recordRequest(c *gin.Context, action identity.Action, body *ove
 	if told == nil && action != identity.Self && body != nil && json.Valid(body.heard.Bytes()) {
 		made.after = json.RawMessage(body.heard.Bytes())
 	}
-	err := s.change(context.WithoutCancel(c.Request.Context()), func(tx pgx.Tx) error {
-		return s.record(c, tx, string(action)+" "+c.Request.Method, objectOf(c), made.before, made.after)
-	})
+	write := func(after any) error {
+		return s.change(context.WithoutCancel(c.Request.Context()), func(tx pgx.Tx) error {
+			return s.record(c, tx, string(action)+" "+c.Request.Method, objectOf(c), made.before, after)
+		})
+	}
+	err := write(made.after)
+	if body, raw := made.after.(json.RawMessage); raw && err != nil {
+		// Postgres keeps not all that JSON may say (zero bytes, numbers without
+		// bounds): then it is kept as text.
+		err = write(string(body))
+	}
 	if err != nil {
 		s.log.Error("a change is not in the audit log", "route", c.FullPath(), "by", account(c).Email, "error", err)
 	}

@@ -246,3 +246,16 @@ func TestCalendarKnowsChanges(t *testing.T) {
 		t.Errorf("%d %s", again.status, again.body)
 	}
 }
+
+// A scan is in the audit log although Postgres keeps no zero bytes.
+func TestScanOfAnythingIsAudited(t *testing.T) {
+	h := openHouse(t)
+	event, session := h.event(t, free), h.organizer(t)
+	if got := h.ask(t, "POST", "/admin/events/"+string(event.ID)+"/checkins", `{"code":"a\u0000b","gate":"North"}`, session); got.status != http.StatusOK {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	got := h.ask(t, "GET", "/admin/audit?object=event/"+string(event.ID), "", session)
+	if log := decode[struct{ Entries []struct{ Object string } }](t, got, http.StatusOK); len(log.Entries) != 1 || !strings.Contains(got.body, "North") {
+		t.Errorf("%s", got.body)
+	}
+}
