@@ -23,6 +23,7 @@ func reached(yes bool) void {
 // TestDeadEndsInTheBrowser goes wherever a person may get stuck between the
 // shop and the tickets: each place says what has happened and leads on.
 func TestDeadEndsInTheBrowser(t *testing.T) {
+	t.Parallel()
 	const hold = 40 * time.Second
 	app := openTest(t, engines.Test(t), func(c *Config) { c.Hold = hold })
 	rules := testRules()

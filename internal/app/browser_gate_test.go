@@ -164,6 +164,7 @@ func (b *browser) counts(what, name, want string) {
 // another kind of trouble each, a network that goes and comes back, and a scan
 // that another gate was first with.
 func TestGateChecksTickets(t *testing.T) {
+	t.Parallel()
 	app, event, tickets, b, line := gateHouse(t, 6, nil)
 	ctx := t.Context()
 
@@ -253,6 +254,7 @@ func flip(letter string) string {
 // TestGateReadsTheCamera holds two tickets before a camera, one after the other
 // and again. One that stays in the picture is one scan.
 func TestGateReadsTheCamera(t *testing.T) {
+	t.Parallel()
 	_, _, _, b, _ := gateHouse(t, 2, func(tickets []checkout.Ticket) chromedp.ExecAllocatorOption {
 		return chromedp.Flag("use-file-for-fake-video-capture", film(t, tickets[0].Code, tickets[1].Code))
 	})

@@ -76,6 +76,7 @@ func linked(state string) void {
 // TestTwoTabsAndOffline: two tabs stand on one number and both live; a reload
 // keeps it; a tab that was offline comes back to the truth.
 func TestTwoTabsAndOffline(t *testing.T) {
+	t.Parallel()
 	app, event, ahead := quietLine(t, 5)
 	leave := func() {
 		t.Helper()
@@ -105,6 +106,7 @@ func TestTwoTabsAndOffline(t *testing.T) {
 // TestEventStreamWhereSocketsAreRefused: the page goes on over an event stream
 // when no WebSocket opens.
 func TestEventStreamWhereSocketsAreRefused(t *testing.T) {
+	t.Parallel()
 	app, event, ahead := quietLine(t, 2)
 	b := openBrowser(t)
 	b.do("refuse sockets", chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {

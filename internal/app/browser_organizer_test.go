@@ -89,6 +89,7 @@ func (b *browser) confirm(step, button string) time.Time {
 // ticket, cancels an order and stops, all through the pages. What the
 // organizer does is seen at the desk and by a fan within two seconds.
 func TestOrganizerRunsADrop(t *testing.T) {
+	t.Parallel()
 	app := openTest(t, engines.Test(t), nil)
 	desk := organizer(t, app)
 

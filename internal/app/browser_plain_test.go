@@ -29,6 +29,7 @@ func (b *browser) press(step, selector string) {
 // TestWaitingWithoutJavaScript: join, a page that refreshes itself, giving up
 // the place after being asked, and entering, all by plain forms.
 func TestWaitingWithoutJavaScript(t *testing.T) {
+	t.Parallel()
 	app, event, ahead := quietLine(t, 3)
 	path := app.URL() + "/events/" + string(event.ID)
 	shown := func(name string) string {
@@ -74,6 +75,7 @@ func lifecycle(state page.SetWebLifecycleStateState) void {
 // TestTabThatSlept: a tab that the browser froze, as phones do, wakes to the
 // truth: first where it stands by then, and after a second sleep its turn.
 func TestTabThatSlept(t *testing.T) {
+	t.Parallel()
 	app, event, ahead := quietLine(t, 4)
 	b := openBrowser(t)
 	b.do("join", chromedp.Navigate(app.URL()+"/events/"+string(event.ID)), chromedp.Click(chromedp.CSS("#join button")), scene("waiting"), shows("4"), linked("live"))

@@ -156,6 +156,7 @@ func scene(name string) void {
 // as a crowd: join, see the position fall, reload, enter, reserve, pay, and
 // hold the ticket with its QR code.
 func TestPersonBuysTicket(t *testing.T) {
+	t.Parallel()
 	app := openTest(t, engines.Test(t), func(c *Config) { c.Hold = time.Minute })
 	event := testEvent(500)
 	event.Name, event.Venue.Name, event.Venue.City = "The Tightrope Sessions", "Old Rope Walk", "Vienna"
@@ -237,6 +238,7 @@ func digits(s string) string {
 // TestPersonWorksToJoin joins an event where that costs work: the browser does
 // it by itself.
 func TestPersonWorksToJoin(t *testing.T) {
+	t.Parallel()
 	app := openTest(t, engines.Test(t), nil)
 	rules := testRules()
 	rules.Work, rules.Paused = 3000, true

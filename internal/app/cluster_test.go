@@ -14,6 +14,7 @@ import (
 // TestDropOnCluster is a small drop with the whole program on a Redis Cluster
 // of three nodes: scripts, feed, mailbox, answers, tasks and limits.
 func TestDropOnCluster(t *testing.T) {
+	t.Parallel()
 	cluster := engines.TestCluster(t)
 	app := openTest(t, engines.Test(t), func(c *Config) { c.RedisURL, c.Hold = cluster.URL(), 3*time.Second })
 	event, err := app.CreateEvent(t.Context(), testEvent(200), testRules(), "test")

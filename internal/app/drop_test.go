@@ -23,6 +23,7 @@ import (
 // invariants are judged from what the fans saw, from the feed, and from
 // Postgres.
 func TestDrop(t *testing.T) {
+	t.Parallel()
 	const fans, tickets = 500, 100
 	pair := engines.Test(t)
 	app := openTest(t, pair, func(c *Config) { c.Hold = 4 * time.Second })

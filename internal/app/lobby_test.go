@@ -13,6 +13,7 @@ import (
 // TestFanChecksTheDraw is a fan's way through the lobby in a browser: in,
 // drawn, and then every number computed again there, within the site's policy.
 func TestFanChecksTheDraw(t *testing.T) {
+	t.Parallel()
 	app := openTest(t, engines.Test(t), nil)
 	planned, rules, lobby := testEvent(50), testRules(), time.Now().Add(-time.Second)
 	planned.LobbyAt, planned.DropAt, rules.Paused = &lobby, time.Now().Add(8*time.Second), true

@@ -21,6 +21,7 @@ import (
 // higher number (I2), nobody twice (I5), nobody is lost (I4), and the pace log,
 // which is what all of this is read from, holds (I3).
 func TestOrder(t *testing.T) {
+	t.Parallel()
 	fans := 103_000
 	if testing.Short() {
 		fans = 10_000

@@ -173,6 +173,7 @@ func stripeHouse(t *testing.T) (*App, *stripefake.Server) {
 // site and sends the browser back, and a paid order. The page asks nobody but
 // its own site and Stripe.
 func TestPersonPaysByStripe(t *testing.T) {
+	t.Parallel()
 	app, fake := stripeHouse(t)
 	event, err := app.CreateEvent(t.Context(), testEvent(50), testRules(), "test")
 	if err != nil {
