@@ -16,7 +16,7 @@ import (
 func trained(t testing.TB) (*Model, Report) {
 	t.Helper()
 	m, report, err := Train(Generate(DefaultOrders, DefaultSeed), Training{
-		Name: "default-1", Source: defaultSource, Seed: DefaultSeed,
+		Name: "default-1", Source: defaultSource, Seed: DefaultSeed, HeldOut: 0.25, L2: 10,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -104,22 +104,44 @@ func TestTrainRefuses(t *testing.T) {
 		flat[i] = Row{Signals: Signals{Declines: 1}, Label: &label}
 	}
 	for _, c := range []struct {
-		name string
-		rows []Row
-		how  Training
-		want string
+		name        string
+		rows        []Row
+		heldOut, l2 float64
+		want        string
 	}{
-		{"nothing", nil, Training{}, "both labels"},
-		{"one label", one, Training{}, "both labels"},
-		{"no label", unlabelled, Training{}, "both labels"},
-		{"too few", rows[:100], Training{}, "fraud"},
-		{"nothing differs", flat, Training{}, "nothing can be learnt"},
-		{"held out too much", rows, Training{HeldOut: 0.99}, "held out"},
-		{"negative penalty", rows, Training{L2: -1}, "L2"},
+		{"nothing", nil, 0.25, 10, "both labels"},
+		{"one label", one, 0.25, 10, "both labels"},
+		{"no label", unlabelled, 0.25, 10, "both labels"},
+		{"too few", rows[:100], 0.25, 10, "fraud"},
+		{"nothing differs", flat, 0.25, 10, "nothing can be learnt"},
+		{"held out too much", rows, 0.99, 10, "held out"},
+		{"nothing held out", rows, 0, 10, "held out 0"},
+		{"a share that is no number", rows, math.NaN(), 10, "held out NaN"},
+		{"negative penalty", rows, 0.25, -1, "L2"},
+		{"a penalty that is no number", rows, 0.25, math.NaN(), "L2 NaN"},
 	} {
-		if _, _, err := Train(c.rows, c.how); err == nil || !strings.Contains(err.Error(), c.want) {
+		how := Training{Name: "n", HeldOut: c.heldOut, L2: c.l2}
+		if _, _, err := Train(c.rows, how); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want something about %q", c.name, err, c.want)
 		}
+	}
+}
+
+// No penalty is a penalty of 0, and not the usual one.
+func TestTrainWithoutAPenalty(t *testing.T) {
+	rows := Generate(2000, 1)
+	weights := func(l2 float64) (sum float64) {
+		m, _, err := Train(rows, Training{Name: "n", HeldOut: 0.25, L2: l2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range m.Features {
+			sum += math.Abs(w.Weight)
+		}
+		return sum
+	}
+	if free, usual := weights(0), weights(10); free <= usual {
+		t.Errorf("weights of %v in all without a penalty, %v with one", free, usual)
 	}
 }
 

@@ -9,13 +9,13 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Training is how a model is fitted. The zero value is the default.
+// Training is how a model is fitted.
 type Training struct {
-	Name    string  // of the model; default "trained"
+	Name    string  // of the model
 	Source  string  // for people
 	Seed    uint64  // of the split
-	HeldOut float64 // share of the rows that the model is judged on, and never sees; default 0.25
-	L2      float64 // penalty on the standardised weights (not on the intercept); default 10
+	HeldOut float64 // share of the rows that the model is judged on, and never sees: 0.05 to 0.9
+	L2      float64 // penalty on the standardised weights (not on the intercept): 0 to 1e6
 }
 
 // The least data that a model is fitted to.
@@ -28,16 +28,7 @@ const (
 // with an L2 penalty, and judges it on rows held out. Rows without a label are
 // left out. It refuses too little data, and data with one label only.
 func Train(rows []Row, t Training) (*Model, Report, error) {
-	if t.Name == "" {
-		t.Name = "trained"
-	}
-	if t.HeldOut == 0 {
-		t.HeldOut = 0.25
-	}
-	if t.L2 == 0 {
-		t.L2 = 10
-	}
-	if t.HeldOut < 0.05 || t.HeldOut > 0.9 || t.L2 < 0 || math.IsNaN(t.L2) || t.L2 > 1e6 {
+	if !(t.HeldOut >= 0.05 && t.HeldOut <= 0.9 && t.L2 >= 0 && t.L2 <= 1e6) { // so that NaN is refused too
 		return nil, Report{}, fmt.Errorf("held out %v, L2 %v: want 0.05 to 0.9, and 0 to 1e6", t.HeldOut, t.L2)
 	}
 	train, held, err := split(rows, t)

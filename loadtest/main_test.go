@@ -54,6 +54,8 @@ func TestCommandLineRefuses(t *testing.T) {
 		"no scenario":      {[]string{"run", "/nonexistent.yaml"}, 2, "nonexistent"},
 		"faults elsewhere": {[]string{"run", "scenarios/chaos.yaml", "--event", "x"}, 2, "--serve"},
 		"no trace":         {[]string{"trace", "stat", "/nonexistent"}, 2, "nonexistent"},
+		"no pace to run":   {[]string{"run", "--event", "00000000000000000000000000", "--pace", "NaN"}, 2, "pace: NaN"},
+		"no pace to plan":  {[]string{"plan", "scenarios/drop-5k.yaml", "--pace", "NaN"}, 2, "--pace: NaN"},
 		"help":             {[]string{"run", "--help"}, 0, "--fans"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -39,6 +39,9 @@ func (p *planCommand) run(stdout io.Writer) error {
 		return errors.New("the scenario has no event to plan")
 	}
 	s.Fans, s.Seed, s.Pace = cmp.Or(p.Fans, s.Fans), cmp.Or(p.Seed, s.Seed, 1), cmp.Or(p.Pace, s.Pace)
+	if !(s.Pace >= 0 && s.Pace <= 100) {
+		return fmt.Errorf("--pace: %v is not in 0 to 100", s.Pace)
+	}
 	rates, err := numbers(p.Rates, s.Event.Rules.RatePerMinute)
 	if err != nil {
 		return fmt.Errorf("--rates: %w", err)

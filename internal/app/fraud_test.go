@@ -36,6 +36,20 @@ func TestFraudCommands(t *testing.T) {
 	if text, err := os.ReadFile(model); err != nil || !strings.Contains(string(text), `"name": "mine"`) {
 		t.Errorf("%v %s", err, text)
 	}
+	for _, c := range []struct{ flag, value, want string }{
+		{"--held-out", "NaN", "held out NaN"}, {"--held-out", "0", "held out 0"}, {"--l2", "NaN", "L2 NaN"}, {"--l2", "+Inf", "L2 +Inf"},
+		{"--review-at", "NaN", "--review-at NaN"}, {"--reject-at", "NaN", "--reject-at NaN"},
+	} {
+		if code, _, err := run("train", data, c.flag, c.value); code != 1 || !strings.Contains(err, c.want) {
+			t.Errorf("%s %s: %d %s, want something about %q", c.flag, c.value, code, err, c.want)
+		}
+	}
+	if code, _, err := run("train", data, "--out", model, "--l2", "0"); code != 0 {
+		t.Errorf("%d %s", code, err)
+	}
+	if text, err := os.ReadFile(model); err != nil || !strings.Contains(string(text), "L2 0\"") {
+		t.Errorf("%v %s", err, text)
+	}
 	for what, text := range map[string]string{
 		"line 2":     orders[:strings.Index(orders, "\n")+1] + "{",
 		"label is 7": `{"signals":{},"label":7}`, "both labels": `{"signals":{"declines":1},"label":1}`, `no signal "x"`: `{"signals":{"x":1},"label":1}`,
