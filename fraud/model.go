@@ -1,6 +1,8 @@
 package fraud
 
 import (
+	"bufio"
+	"bytes"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -69,7 +71,11 @@ const mostModel = 1 << 20 // bytes of a model's file
 // ReadModel reads and validates a model. The error names the first field that
 // cannot be used.
 func ReadModel(r io.Reader) (*Model, error) {
-	decoder := json.NewDecoder(io.LimitReader(r, mostModel))
+	text := bufio.NewReader(io.LimitReader(r, mostModel))
+	if begin, _ := text.Peek(len(mark)); bytes.Equal(begin, mark) {
+		text.Discard(len(mark))
+	}
+	decoder := json.NewDecoder(text)
 	decoder.DisallowUnknownFields()
 	var m Model
 	if err := decoder.Decode(&m); err != nil {

@@ -3,6 +3,7 @@ package fraud
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"math"
 	"os"
 	"slices"
@@ -258,6 +259,35 @@ func TestRowsRoundTrip(t *testing.T) {
 	}
 	if other := Generate(300, 4); *other[0].Label == *rows[0].Label && other[0].Signals[FanAge] == rows[0].Signals[FanAge] {
 		t.Error("another seed makes the same orders")
+	}
+}
+
+// What is null is not known, and nothing is learnt from it as if it were 0.
+func TestNullIsNotKnown(t *testing.T) {
+	rows, err := ReadRows(strings.NewReader(`{"signals":{"card_24h":null,"declines":1},"label":0}
+{"features":{"card_24h":null,"declines":0},"label":null}
+{"signals":{},"features":null,"label":1}`))
+	if err != nil || len(rows) != 3 {
+		t.Fatalf("%v %v", rows, err)
+	}
+	for i, want := range []map[Signal]float64{{Declines: math.Log1p(1)}, {Declines: 0}, {}} {
+		if got := rows[i].vector(); !maps.Equal(got, want) {
+			t.Errorf("row %d: %v, want %v", i, got, want)
+		}
+	}
+	if _, err := ReadRows(strings.NewReader(`{"signals":{"card":null},"label":0}`)); err == nil {
+		t.Error("a signal that there is not is read when it is null")
+	}
+}
+
+// Some editors put a mark before a text.
+func TestFilesMayBeginWithAMark(t *testing.T) {
+	rows, err := ReadRows(strings.NewReader("\ufeff" + `{"signals":{"declines":1},"label":0}`))
+	if err != nil || len(rows) != 1 {
+		t.Errorf("%v %v", rows, err)
+	}
+	if _, err := ReadModel(strings.NewReader("\ufeff" + string(defaultModel))); err != nil {
+		t.Error(err)
 	}
 }
 

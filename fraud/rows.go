@@ -2,7 +2,9 @@ package fraud
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -35,11 +37,15 @@ func ReadRows(r io.Reader) ([]Row, error) {
 	scanner := bufio.NewScanner(r)
 	scanner.Buffer(make([]byte, 64<<10), mostLine)
 	for line := 1; scanner.Scan(); line++ {
-		if len(scanner.Bytes()) == 0 {
+		text := scanner.Bytes()
+		if line == 1 {
+			text = bytes.TrimPrefix(text, mark)
+		}
+		if len(text) == 0 {
 			continue
 		}
-		var row Row
-		if err := json.Unmarshal(scanner.Bytes(), &row); err != nil {
+		row, err := readRow(text)
+		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", line, err)
 		}
 		if err := row.check(); err != nil {
@@ -51,6 +57,42 @@ func ReadRows(r io.Reader) ([]Row, error) {
 		return nil, fmt.Errorf("line %d: %w", len(rows)+1, err)
 	}
 	return rows, nil
+}
+
+// mark is what some editors put before the first line of a text.
+var mark = []byte("\ufeff")
+
+// readRow reads one row. A null among its numbers is what is not known, and
+// left out; to a float64 it would be 0.
+func readRow(text []byte) (Row, error) {
+	var read struct {
+		Row
+		Signals  map[Signal]*float64 `json:"signals"`
+		Features map[Signal]*float64 `json:"features"`
+	}
+	if err := json.Unmarshal(text, &read); err != nil {
+		return Row{}, err
+	}
+	signals, err := numbers(read.Signals)
+	features, other := numbers(read.Features)
+	read.Row.Signals, read.Row.Features = signals, features
+	return read.Row, errors.Join(err, other)
+}
+
+func numbers(read map[Signal]*float64) (map[Signal]float64, error) {
+	if read == nil {
+		return nil, nil
+	}
+	numbers := make(map[Signal]float64, len(read))
+	for name, value := range read {
+		if _, known := featureOf(name); value == nil && !known {
+			return nil, fmt.Errorf("there is no signal %q", name)
+		}
+		if value != nil {
+			numbers[name] = *value
+		}
+	}
+	return numbers, nil
 }
 
 func (r Row) check() error {
