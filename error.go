@@ -74,6 +74,7 @@ const (
 	// Messages to people, and work in the background.
 	CodeInvalidPhone         Code = "invalid_phone"
 	CodeChannelUnavailable   Code = "channel_unavailable"
+	CodeAlreadyTold          Code = "already_told"
 	CodeNotificationNotFound Code = "notification_not_found"
 	CodeNotificationNotDead  Code = "notification_not_dead"
 	CodeTaskNotFound         Code = "task_not_found"

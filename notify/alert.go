@@ -25,8 +25,8 @@ type Alert struct {
 const mostAlerts = 3
 
 // SetAlert keeps a fan's wish; a new address replaces the one before, until
-// the fan has been told. Errors: channel_unavailable, rate_limited for an
-// address that too many fans named.
+// the fan has been told. Errors: channel_unavailable, already_told,
+// rate_limited for an address that too many fans named.
 func (n *Notify) SetAlert(ctx context.Context, a Alert) error {
 	if !n.Offers(a.Channel) {
 		return ropeline.Errorf(ropeline.CodeChannelUnavailable, "Text messages are not sent here. Give an e-mail address.")
@@ -43,10 +43,13 @@ func (n *Notify) SetAlert(ctx context.Context, a Alert) error {
 		if named >= mostAlerts {
 			return ropeline.Errorf(ropeline.CodeRateLimited, "This address is told already for others in the line.")
 		}
-		_, err := tx.Exec(ctx, `
+		kept, err := tx.Exec(ctx, `
 			insert into turn_alerts (event_id, fan_id, channel, recipient, number, epoch) values ($1, $2, $3, $4, $5, $6)
 			on conflict (event_id, fan_id) do update set channel = excluded.channel, recipient = excluded.recipient, number = excluded.number, epoch = excluded.epoch
 			where turn_alerts.told_at is null`, a.Event, a.Fan, a.Channel, a.To, a.Number, a.Epoch)
+		if err == nil && kept.RowsAffected() == 0 {
+			return ropeline.Errorf(ropeline.CodeAlreadyTold, "You were told already that your turn is near. Nobody is told twice: look at the page of the line.")
+		}
 		return err
 	})
 	if err != nil && ropeline.CodeOf(err) == ropeline.CodeInternal {
@@ -91,10 +94,11 @@ func (n *Notify) Numbered(ctx context.Context, a Alert) error {
 }
 
 // Tell posts the messages of alerts whose turn is near, and ends them in the
-// same transaction; ahead is by fan. Alerts in moot end without a message.
+// same transaction; ahead is by fan. Alerts in moot are forgotten: nobody was
+// told, so a fan who comes back may ask again.
 func (n *Notify) Tell(ctx context.Context, event ropeline.EventID, near []Alert, ahead map[ropeline.FanID]int64, moot []ropeline.FanID) error {
 	var notices []Notice
-	ended := moot
+	var ended []ropeline.FanID
 	for _, a := range near {
 		ended = append(ended, a.Fan)
 		notices = append(notices, Notice{
@@ -106,8 +110,10 @@ func (n *Notify) Tell(ctx context.Context, event ropeline.EventID, near []Alert,
 		if _, err := n.Post(ctx, tx, notices...); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, "update turn_alerts set told_at = now() where event_id = $1 and fan_id = any($2)", event, ended)
-		return err
+		batch := &pgx.Batch{}
+		batch.Queue("update turn_alerts set told_at = now() where event_id = $1 and fan_id = any($2)", event, ended)
+		batch.Queue("delete from turn_alerts where event_id = $1 and fan_id = any($2) and told_at is null", event, moot)
+		return tx.SendBatch(ctx, batch).Close()
 	})
 }
 

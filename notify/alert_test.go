@@ -61,6 +61,33 @@ func TestAlertsOfOneAddressAreFew(t *testing.T) {
 	}
 }
 
+// Who was told is told so when asking again, and who could not be told may ask
+// again after coming back.
+func TestAnAlertThatWasToldIsNotSetAnew(t *testing.T) {
+	h := newHouse(t, Options{Senders: map[Channel]Sender{Email: NewLog(nil)}})
+	told := Alert{Event: h.event.ID, Fan: "told", Channel: Email, To: "a@example.com"}
+	left := Alert{Event: h.event.ID, Fan: "left", Channel: Email, To: "b@example.com"}
+	for _, a := range []Alert{told, left} {
+		if err := h.SetAlert(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := h.Tell(t.Context(), h.event.ID, []Alert{told}, nil, []ropeline.FanID{left.Fan}); err != nil {
+		t.Fatal(err)
+	}
+	told.To = "c@example.com"
+	if err := h.SetAlert(t.Context(), told); ropeline.CodeOf(err) != ropeline.CodeAlreadyTold {
+		t.Errorf("once more after the message: %v", err)
+	}
+	if err := h.SetAlert(t.Context(), left); err != nil {
+		t.Errorf("once more without a message: %v", err)
+	}
+	waiting, err := h.Alerts(t.Context(), h.event.ID, "", 10)
+	if err != nil || len(waiting) != 1 || waiting[0].Fan != left.Fan {
+		t.Errorf("%v %v", waiting, err)
+	}
+}
+
 // Tickets are sent again, but not by somebody who only clicks.
 func TestAgain(t *testing.T) {
 	h := newHouse(t, Options{})

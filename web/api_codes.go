@@ -61,6 +61,7 @@ var codeWords = map[ropeline.Code]string{
 
 	ropeline.CodeInvalidPhone:         "This is no telephone number with its country.",
 	ropeline.CodeChannelUnavailable:   "The house does not send messages that way.",
+	ropeline.CodeAlreadyTold:          "Whoever asks was told before, and is told once.",
 	ropeline.CodeNotificationNotFound: "There is no such message.",
 	ropeline.CodeNotificationNotDead:  "The message is still on its way, or was sent.",
 	ropeline.CodeTaskNotFound:         "There is no such queue or task any more.",

@@ -59,6 +59,13 @@ func TestTellMeWhenMyTurnIsNear(t *testing.T) {
 	if gone := f.ask(t, "DELETE", path+"/notify", ""); gone.status != http.StatusNoContent {
 		t.Errorf("%d %s", gone.status, gone.body)
 	}
+	decode[map[string]string](t, f.ask(t, "POST", path+"/notify", `{"email":"fan@example.com"}`), http.StatusOK)
+	if _, err := h.Pool.Exec(t.Context(), "update turn_alerts set told_at = now() where event_id = $1", event.ID); err != nil {
+		t.Fatal(err)
+	}
+	if told := f.ask(t, "POST", path+"/notify", `{"email":"other@example.com"}`); told.status != http.StatusConflict || told.code(t) != string(ropeline.CodeAlreadyTold) || told.header.Get("Set-Cookie") != "" {
+		t.Errorf("%d %s", told.status, told.body)
+	}
 	if stranger := h.ask(t, "POST", path+"/notify", `{"email":"fan@example.com"}`); stranger.status != http.StatusUnauthorized {
 		t.Errorf("somebody who is not in the line: %d", stranger.status)
 	}

@@ -45,8 +45,8 @@ var fanOperations = []section{
 		{route: "POST /events/:event/enter", says: "Redeem the pass", who: byFan, body: enterBody{}, needs: "pass", answer: entered{}, page: true,
 			codes: codes(ropeline.CodePassInvalid, ropeline.CodePassExpired, ropeline.CodePassUsed)},
 		{route: "POST /events/:event/notify", says: "Be told when the turn is near", who: byFan, headers: []param{placeParam}, body: alertBody{}, answer: alertView{}, page: true,
-			more:  "Give an e-mail address or a telephone number. A second call replaces it.",
-			codes: codes(ropeline.CodeNotInLine, ropeline.CodePlaceInvalid, ropeline.CodeInvalidEmail, ropeline.CodeInvalidPhone, ropeline.CodeChannelUnavailable, ropeline.CodeRateLimited)},
+			more:  "Give an e-mail address or a telephone number. A second call replaces it, until the message is on its way.",
+			codes: codes(ropeline.CodeNotInLine, ropeline.CodePlaceInvalid, ropeline.CodeInvalidEmail, ropeline.CodeInvalidPhone, ropeline.CodeChannelUnavailable, ropeline.CodeAlreadyTold, ropeline.CodeRateLimited)},
 		{route: "DELETE /events/:event/notify", says: "Do not be told", who: byFan},
 	}},
 	{"Fairness", "What anybody can check: the draw and the pace. docs/fairness.md tells how.", []operation{

@@ -82,6 +82,7 @@ var statuses = map[ropeline.Code]int{
 
 	ropeline.CodeInvalidPhone:         http.StatusUnprocessableEntity,
 	ropeline.CodeChannelUnavailable:   http.StatusConflict,
+	ropeline.CodeAlreadyTold:          http.StatusConflict,
 	ropeline.CodeNotificationNotFound: http.StatusNotFound,
 	ropeline.CodeNotificationNotDead:  http.StatusConflict,
 	ropeline.CodeTaskNotFound:         http.StatusNotFound,

@@ -290,7 +290,7 @@ func problemTitle(code ropeline.Code) string {
 		return "We are catching our breath"
 	case ropeline.CodeTicketEnded:
 		return "This ticket has ended"
-	case ropeline.CodeOrderEnded, ropeline.CodeOrderExists, ropeline.CodeReservationEnded:
+	case ropeline.CodeOrderEnded, ropeline.CodeOrderExists, ropeline.CodeReservationEnded, ropeline.CodeAlreadyTold:
 		return "This has happened already"
 	case ropeline.CodeReservationExpired:
 		return "The hold ran out"
