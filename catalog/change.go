@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,7 +20,7 @@ type Change struct {
 	Description *string      `json:"description"`
 	StartsAt    *time.Time   `json:"starts_at"`
 	Venue       *VenueChange `json:"venue"`
-	Note        string       `json:"note"`     // to those who are told; counts only where something changes
+	Note        string       `json:"note"`     // to those who are told; beside what is so already it tells nobody
 	Sequence    *int         `json:"sequence"` // of the event that was looked at; nil: whatever it is
 }
 
@@ -29,6 +30,11 @@ type VenueChange struct {
 	Address  *string `json:"address"`
 	City     *string `json:"city"`
 	TimeZone *string `json:"time_zone"`
+}
+
+// wordAlone tells whether a change is a note and nothing else.
+func (c Change) wordAlone() bool {
+	return strings.TrimSpace(c.Note) != "" && c.Name == nil && c.Description == nil && c.StartsAt == nil && (c.Venue == nil || *c.Venue == VenueChange{})
 }
 
 // Details are what a Change may change.
@@ -43,7 +49,8 @@ const mostNote = 2000 // characters of a Change's note
 
 // Change changes an event in the caller's transaction and tells the domain
 // events what is different; fields names it, and is empty when nothing is, and
-// then nothing was written. Codes: invalid_request, by the rules of Create;
+// then nothing was written. A note alone changes nothing and is told, as the
+// field "note"; it raises the sequence, so that a form sent twice tells it once. Codes: invalid_request, by the rules of Create;
 // phase_conflict for an event that is canceled; event_conflict for one that
 // has changed since it was looked at.
 func (c *Catalog) Change(ctx context.Context, tx pgx.Tx, event ropeline.EventID, to Change) (before, after Details, fields []string, err error) {
@@ -69,23 +76,31 @@ func (c *Catalog) Change(ctx context.Context, tx pgx.Tx, event ropeline.EventID,
 	if !text(to.Note, 0, mostNote) {
 		return before, before, nil, ropeline.Errorf(ropeline.CodeInvalidRequest, "The note is longer than 2,000 characters.")
 	}
-	if len(fields) == 0 {
+	told := outbox.Change{Fields: fields, Note: to.Note}
+	switch {
+	case to.wordAlone():
+		fields = []string{"note"}
+	case len(fields) == 0:
 		return before, before, nil, nil
 	}
 	if to.Sequence != nil && *to.Sequence != sequence {
 		return before, before, nil, ropeline.Errorf(ropeline.CodeEventConflict, "The event was changed meanwhile. Look at it again.")
 	}
-	told, err := outbox.New(outbox.EventChanged, event, string(event), outbox.Change{Fields: fields, Note: to.Note})
+	news, err := outbox.New(outbox.EventChanged, event, string(event), told)
 	if err != nil {
 		return before, before, nil, err
 	}
 	batch := &pgx.Batch{}
-	batch.Queue("update events set name = $2, description = $3, starts_at = $4 where id = $1", event, after.Name, after.Description, after.StartsAt)
+	if to.wordAlone() {
+		batch.Queue("update events set sequence = sequence + 1, changed_at = clock_timestamp() where id = $1", event)
+	} else {
+		batch.Queue("update events set name = $2, description = $3, starts_at = $4 where id = $1", event, after.Name, after.Description, after.StartsAt)
+	}
 	if slices.Contains(fields, "venue") {
 		batch.Queue("update venues set name = $2, address = $3, city = $4, time_zone = $5 where id = $1",
 			after.Venue.ID, after.Venue.Name, after.Venue.Address, after.Venue.City, after.Venue.TimeZone)
 	}
-	told.Queue(batch)
+	news.Queue(batch)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return before, before, nil, ropeline.Unavailable(err)
 	}

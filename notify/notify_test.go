@@ -93,6 +93,25 @@ func TestEveryKindIsWritten(t *testing.T) {
 	}
 }
 
+// A word of the organizer's alone does not say that anything has changed.
+func TestAWordAloneIsNoChange(t *testing.T) {
+	h := newHouse(t, Options{})
+	n := h.notice(EventChanged, "k")
+	for _, fields := range [][]string{nil, {"starts_at"}} {
+		n.Data.Fields, n.Data.Note = fields, "Bring a coat."
+		m, err := Write(n, h.usual())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range []string{m.Subject + m.Text, m.HTML} {
+			changed := strings.Contains(text, "has changed") && strings.Contains(text, "It is now")
+			if changed != (fields != nil) || strings.Contains(text, "word ") == changed || !strings.Contains(text, "Bring a coat.") {
+				t.Errorf("%v: %s", fields, text)
+			}
+		}
+	}
+}
+
 // What is told to somebody is told once, however often it is heard.
 func TestPostIsOnce(t *testing.T) {
 	h := newHouse(t, Options{})

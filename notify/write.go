@@ -105,7 +105,11 @@ const qrPixels = 320
 // Write writes a notice out for its channel.
 func Write(n Notice, f Facts) (Message, error) {
 	f.PublicURL = strings.TrimRight(f.PublicURL, "/")
-	p := page{Facts: f, Data: n.Data, Kind: n.Kind, Title: strings.Replace(words[n.Kind], "%s", oneLine(f.Event.Name), 1)}
+	title := words[n.Kind]
+	if n.Kind == EventChanged && len(n.Data.Fields) == 0 {
+		title = "A word about %s" // the organizer's, and nothing has changed
+	}
+	p := page{Facts: f, Data: n.Data, Kind: n.Kind, Title: strings.Replace(title, "%s", oneLine(f.Event.Name), 1)}
 	m := Message{ID: n.ID, To: n.To}
 	if n.Channel == SMS {
 		var b bytes.Buffer

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,8 +33,8 @@ func (s *Server) changeEvent(c *gin.Context) error {
 	if err := readExactly(c, &to); err != nil {
 		return err
 	}
-	if to.Name == nil && to.Description == nil && to.StartsAt == nil && (to.Venue == nil || *to.Venue == catalog.VenueChange{}) {
-		return ropeline.Errorf(ropeline.CodeInvalidRequest, "Give name, description, starts_at or venue.")
+	if to.Name == nil && to.Description == nil && to.StartsAt == nil && (to.Venue == nil || *to.Venue == catalog.VenueChange{}) && strings.TrimSpace(to.Note) == "" {
+		return ropeline.Errorf(ropeline.CodeInvalidRequest, "Give name, description, starts_at, venue or note.")
 	}
 	after, fields, err := s.changeDetails(c, event.ID, to)
 	if err != nil {
@@ -103,9 +104,12 @@ func (s *Server) changeDetails(c *gin.Context, event ropeline.EventID, to catalo
 		if before, after, fields, err = s.catalog.Change(ctx, tx, event, to); err != nil {
 			return err
 		}
-		if len(fields) == 0 {
+		switch {
+		case len(fields) == 0:
 			recorded(c)
 			return nil
+		case slices.Equal(fields, []string{"note"}):
+			return s.record(c, tx, "event.note", "event/"+string(event), nil, gin.H{"note": to.Note})
 		}
 		return s.record(c, tx, "event.change", "event/"+string(event), before, after)
 	})

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/ropeline/ropeline"
 )
 
@@ -77,7 +79,8 @@ func TestEventIsChanged(t *testing.T) {
 		t.Error("the page has no form")
 	}
 	fields := url.Values{"sequence": {"2"}, "name": {"Another Name"}, "description": {event.Description}, "starts": {starts.In(vienna).Format("2006-01-02T15:04:05")},
-		"time_zone": {event.Venue.TimeZone}, "venue": {"The Other Hall"}, "address": {event.Venue.Address}, "city": {event.Venue.City}, "note": {"Nothing."}}
+		"time_zone": {event.Venue.TimeZone}, "venue": {"The Other Hall"}, "address": {event.Venue.Address}, "city": {event.Venue.City}}
+	fields.Set("note", " ")
 	if got := h.ask(t, "POST", desk, fields.Encode(), session, browser, form); got.status != http.StatusSeeOther || told() != 1 {
 		t.Errorf("a form as it was: %d %s, told %d times", got.status, got.body, told())
 	}
@@ -107,5 +110,55 @@ func TestEventIsChanged(t *testing.T) {
 	}
 	if got := h.ask(t, "PATCH", desk, `{"name":"x"}`, session); got.code(t) != string(ropeline.CodePhaseConflict) {
 		t.Error(got.body)
+	}
+}
+
+// A word alone is told and written down, once, and changes nothing.
+func TestAWordToThoseWhoAreTold(t *testing.T) {
+	h := openHouse(t)
+	session, event := h.signIn(t), h.event(t, nil)
+	desk := "/admin/events/" + string(event.ID)
+	notes := func() (notes []string) {
+		t.Helper()
+		rows, err := h.Pool.Query(t.Context(), "select payload->>'note' from outbox where kind = 'EventChanged' and event_id = $1 and not payload ? 'fields' order by seq", event.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if notes, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
+			t.Fatal(err)
+		}
+		return notes
+	}
+	type answer struct {
+		Name    string
+		Changed []string
+	}
+	for _, body := range []string{`{"note":"Bring a coat."}`, `{"note":"And a hat.","venue":{}}`} {
+		if got := decode[answer](t, h.ask(t, "PATCH", desk, body, session), http.StatusOK); got.Name != event.Name || strings.Join(got.Changed, " ") != "note" {
+			t.Errorf("%+v", got)
+		}
+	}
+	if got := h.ask(t, "PATCH", desk, `{"note":" "}`, session); got.code(t) != string(ropeline.CodeInvalidRequest) {
+		t.Error(got.body)
+	}
+	vienna, err := time.LoadLocation(event.Venue.TimeZone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := url.Values{"sequence": {"2"}, "name": {event.Name}, "description": {event.Description}, "starts": {event.StartsAt.In(vienna).Format("2006-01-02T15:04:05")},
+		"time_zone": {event.Venue.TimeZone}, "venue": {event.Venue.Name}, "address": {event.Venue.Address}, "city": {event.Venue.City}, "note": {"The doors open\r\nat six."}}
+	const browser, form = "Accept: text/html", "Content-Type: application/x-www-form-urlencoded"
+	if got := h.ask(t, "POST", desk, fields.Encode(), session, browser, form); got.status != http.StatusSeeOther || got.header.Get("Location") != desk+"?changed=1#h-change" {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	if got := h.ask(t, "POST", desk, fields.Encode(), session, browser, form); got.status != http.StatusConflict {
+		t.Errorf("the same form again: %d", got.status)
+	}
+	if got := strings.Join(notes(), "|"); got != "Bring a coat.|And a hat.|The doors open\nat six." {
+		t.Error(got)
+	}
+	entries, err := h.accounts.Audit(t.Context(), identityFilter(event.ID), 10)
+	if err != nil || len(entries) != 3 || entries[0].Action != "event.note" || !strings.Contains(string(entries[0].After), "at six.") {
+		t.Errorf("%+v %v", entries, err)
 	}
 }

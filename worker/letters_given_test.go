@@ -62,7 +62,7 @@ func TestBothSidesHearOfATicketGivenAway(t *testing.T) {
 		n.Queue(batch)
 		return tx.SendBatch(t.Context(), batch).Close()
 	})
-	within(t, 20*time.Second, "the change is told to both", func() bool { return len(p.about("e has changed")) == 2 })
+	within(t, 20*time.Second, "the word is told to both", func() bool { return len(p.about("A word about e")) == 2 })
 	in(func(tx pgx.Tx) error {
 		_, _, err := o.AskRefund(t.Context(), tx, checkout.Refunding{Order: order.ID, Tickets: []ropeline.TicketID{given.To}, Reason: "a test", By: "olga@example.org"})
 		return err
