@@ -74,7 +74,7 @@ func (c *Catalog) Change(ctx context.Context, tx pgx.Tx, event ropeline.EventID,
 		return before, before, nil, err
 	}
 	if !text(to.Note, 0, mostNote) {
-		return before, before, nil, ropeline.Errorf(ropeline.CodeInvalidRequest, "The note is longer than 2,000 characters.")
+		return before, before, nil, ropeline.Errorf(ropeline.CodeInvalidRequest, "The note must be text of at most 2,000 characters.")
 	}
 	told := outbox.Change{Fields: fields, Note: to.Note}
 	switch {

@@ -3,6 +3,7 @@ package catalog
 import (
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/currency"
@@ -43,8 +44,8 @@ func validate(e ropeline.Event) error {
 	}
 	for _, t := range e.TicketTypes {
 		switch {
-		case !text(t.Name, 1, 100):
-			return invalid("A ticket type needs a name of 1 to 100 characters.")
+		case !line(t.Name, 1, 100):
+			return invalid("A ticket type needs a name of 1 to 100 characters, on one line.")
 		case t.Price.Minor < 0 || t.Price.Minor > mostPrice:
 			return invalid("The price of %q is out of range.", t.Name)
 		case !isCurrency(t.Price.Currency):
@@ -75,14 +76,14 @@ func isCurrency(code string) bool {
 func validateDetails(d Details) error {
 	invalid := func(words string) error { return ropeline.Errorf(ropeline.CodeInvalidRequest, "%s", words) }
 	switch {
-	case !text(d.Name, 1, 200):
-		return invalid("The event needs a name of 1 to 200 characters.")
+	case !line(d.Name, 1, 200):
+		return invalid("The event needs a name of 1 to 200 characters, on one line.")
 	case !text(d.Description, 0, 10_000):
-		return invalid("The description is longer than 10,000 characters.")
-	case !text(d.Venue.Name, 1, 200):
-		return invalid("The venue needs a name of 1 to 200 characters.")
-	case !text(d.Venue.Address, 0, 500) || !text(d.Venue.City, 0, 200):
-		return invalid("The venue's address or city is too long.")
+		return invalid("The description must be text of at most 10,000 characters.")
+	case !line(d.Venue.Name, 1, 200):
+		return invalid("The venue needs a name of 1 to 200 characters, on one line.")
+	case !line(d.Venue.Address, 0, 500) || !line(d.Venue.City, 0, 200):
+		return invalid("The venue's address and city must be one line each, of at most 500 and 200 characters.")
 	case d.StartsAt.IsZero():
 		return invalid("starts_at is required.")
 	case !tellable(d.StartsAt):
@@ -97,6 +98,13 @@ func validateDetails(d Details) error {
 // tellable tells whether JSON can carry a moment, by whatever clock: a year of
 // 9999 in one zone is 10000 in UTC, which is what Postgres gives back.
 func tellable(t time.Time) bool { y := t.UTC().Year(); return y >= 1 && y < 9999 }
+
+// line tells whether s is text of the length without a line break or another
+// control character: names go into subjects, calendars and tables.
+func line(s string, least, most int) bool {
+	breaks := func(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp) }
+	return text(s, least, most) && !strings.ContainsFunc(s, breaks)
+}
 
 // text tells whether s has the length and is text that Postgres can keep.
 func text(s string, least, most int) bool {

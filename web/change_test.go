@@ -53,7 +53,7 @@ func TestEventIsChanged(t *testing.T) {
 		code ropeline.Code
 	}{
 		{`{}`, ropeline.CodeInvalidRequest}, {`null`, ropeline.CodeInvalidRequest}, {`[]`, ropeline.CodeInvalidRequest}, {`{"venue":{}}`, ropeline.CodeInvalidRequest},
-		{`{"name":" "}`, ropeline.CodeInvalidRequest}, {`{"name":"a\u0000"}`, ropeline.CodeInvalidRequest}, {`{"name":5}`, ropeline.CodeInvalidRequest},
+		{`{"name":" "}`, ropeline.CodeInvalidRequest}, {`{"name":"a\u0000"}`, ropeline.CodeInvalidRequest}, {`{"name":"Evil\r\nBcc: a@b.example"}`, ropeline.CodeInvalidRequest}, {`{"venue":{"name":"a\nb"}}`, ropeline.CodeInvalidRequest}, {`{"name":5}`, ropeline.CodeInvalidRequest},
 		{`{"name":"x","drop_at":"2030-01-01T00:00:00Z"}`, ropeline.CodeInvalidRequest}, {`{"venue":{"name":"x","id":"y"}}`, ropeline.CodeInvalidRequest},
 		{`{"venue":{"time_zone":"Nowhere"}}`, ropeline.CodeInvalidRequest}, {`{"starts_at":"0001-01-01T00:00:00Z"}`, ropeline.CodeInvalidRequest},
 		{`{"description":"` + strings.Repeat("x", 10_001) + `"}`, ropeline.CodeInvalidRequest}, {`{"name":"x","note":"` + strings.Repeat("x", 2001) + `"}`, ropeline.CodeInvalidRequest},
@@ -138,8 +138,10 @@ func TestAWordToThoseWhoAreTold(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 	}
-	if got := h.ask(t, "PATCH", desk, `{"note":" "}`, session); got.code(t) != string(ropeline.CodeInvalidRequest) {
-		t.Error(got.body)
+	for body, want := range map[string]string{`{"note":" "}`: "Give name", `{"note":"a\u0000b"}`: "must be text"} {
+		if got := h.ask(t, "PATCH", desk, body, session); got.code(t) != string(ropeline.CodeInvalidRequest) || !strings.Contains(got.body, want) {
+			t.Error(got.body)
+		}
 	}
 	vienna, err := time.LoadLocation(event.Venue.TimeZone)
 	if err != nil {
