@@ -93,6 +93,32 @@ func TestEveryKindIsWritten(t *testing.T) {
 	}
 }
 
+// Who paid nothing reads nothing of money.
+func TestFreeOrdersAreNotPaid(t *testing.T) {
+	h := newHouse(t, Options{})
+	for _, kind := range []Kind{Tickets, PaymentRefused, EventCanceled} {
+		for _, minor := range []int64{0, 9000} {
+			facts := h.usual()
+			facts.Total.Minor, facts.Money.Minor = minor, minor
+			m, err := Write(h.notice(kind, "k"), facts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, text := range []string{m.Text, m.HTML} {
+				var found []string
+				for _, word := range []string{", paid", "payment", "you paid", "money", "banks"} {
+					if strings.Contains(text, word) {
+						found = append(found, word)
+					}
+				}
+				if (minor == 0) != (found == nil) {
+					t.Errorf("%s of %d: %q in\n%s", kind, minor, found, text)
+				}
+			}
+		}
+	}
+}
+
 // A word of the organizer's alone does not say that anything has changed.
 func TestAWordAloneIsNoChange(t *testing.T) {
 	h := newHouse(t, Options{})

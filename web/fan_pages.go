@@ -245,6 +245,7 @@ func (s *Server) sandboxPage(c *gin.Context) error {
 	return s.pages.SandboxPay(pages.Zip(c.Writer, c.Request), pages.SandboxView{
 		Ref: c.Param("ref"), ClientSecret: order.Payment.ClientSecret, Order: order.ID, EventName: event.Name,
 		Items: bill(event, order.Items), Total: order.Total, State: string(order.Payment.State), Deadline: order.Deadline, Cards: cards,
+		Ended: order.State == checkout.OrderExpired || order.State == checkout.OrderCanceled,
 	})
 }
 

@@ -82,7 +82,7 @@ func TestReviewQueue(t *testing.T) {
 		return fans[0].seen(t, orders[0].ID).Review == "waiting" && fans[1].seen(t, orders[1].ID).Review == "waiting"
 	})
 	page := fans[0].ask(t, "GET", "/orders/"+orders[0].ID, "", "Accept: text/html")
-	if !strings.Contains(page.body, "being checked") || !strings.Contains(page.body, "not charged yet") {
+	if !strings.Contains(page.body, "being checked") || !strings.Contains(page.body, "Nothing to pay") {
 		t.Errorf("the fan's page: %s", page.body)
 	}
 	queue := decode[struct {

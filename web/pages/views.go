@@ -153,6 +153,7 @@ type SandboxView struct {
 	EventName    string
 	Items        []Item
 	Total        ropeline.Money
+	Ended        bool   // the order: it has run out or was canceled
 	State        string // of the payment, as in Payment
 	Deadline     time.Time
 	Cards        []SandboxCard // test cards to choose from, the usual one first
@@ -362,30 +363,4 @@ func (o Offer) OpensAt() time.Time {
 		return *o.LobbyAt
 	}
 	return o.DropAt
-}
-
-// Over tells whether the payment can no longer be made here.
-func (v SandboxView) Over() bool {
-	return v.State != "created" && v.State != "pending"
-}
-
-// Settled tells whether waiting will not change the order any more.
-func (v OrderView) Settled() bool {
-	return v.State != "pending" && (v.State != "paid" || len(v.Tickets) > 0)
-}
-
-// Live counts the tickets that let somebody in, or have done so.
-func (v OrderView) Live() int {
-	n := 0
-	for _, t := range v.Tickets {
-		if t.State == "issued" || t.State == "checked_in" {
-			n++
-		}
-	}
-	return n
-}
-
-// Payable tells whether the fan may still go and pay.
-func (v OrderView) Payable() bool {
-	return v.State == "pending" && v.Payment.Page != "" && (v.Payment.State == "created" || v.Payment.State == "pending")
 }
