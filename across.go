@@ -1,5 +1,7 @@
 package ropeline
 
+import "strings"
+
 // Across says whether identities that share something count as one fan for
 // the limits of an event.
 type Across string
@@ -23,3 +25,20 @@ func (a Across) Address() bool { return a == AcrossAddress || a == AcrossBoth }
 
 // Card tells whether those who share a card count as one.
 func (a Across) Card() bool { return a == AcrossCard || a == AcrossBoth }
+
+// AddressKey is the same for the spellings of one mailbox that cost nothing to
+// make up: letter case, a tag after "+", and at Google the dots and the second
+// name of the domain. It is for counting only; mail goes to what was written.
+func AddressKey(email string) string {
+	local, domain, _ := strings.Cut(strings.ToLower(email), "@")
+	if name, _, tagged := strings.Cut(local, "+"); tagged && name != "" {
+		local = name
+	}
+	if domain == "googlemail.com" {
+		domain = "gmail.com"
+	}
+	if domain == "gmail.com" {
+		local = strings.ReplaceAll(local, ".", "")
+	}
+	return local + "@" + domain
+}

@@ -2,29 +2,11 @@ package checkout
 
 import (
 	"context"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/ropeline/ropeline"
 )
-
-// AddressKey is the same for the spellings of one mailbox that cost nothing to
-// make up: letter case, a tag after "+", and at Google the dots and the second
-// name of the domain. It is for counting only; mail goes to what was written.
-func AddressKey(email string) string {
-	local, domain, _ := strings.Cut(strings.ToLower(email), "@")
-	if name, _, tagged := strings.Cut(local, "+"); tagged && name != "" {
-		local = name
-	}
-	if domain == "googlemail.com" {
-		domain = "gmail.com"
-	}
-	if domain == "gmail.com" {
-		local = strings.ReplaceAll(local, ".", "")
-	}
-	return local + "@" + domain
-}
 
 // identity is something that several fans may share.
 type identity struct{ kind, key string } // "address" or "card"

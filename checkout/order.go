@@ -137,7 +137,7 @@ func (c *Checkout) place(ctx context.Context, tx pgx.Tx, p Placing) (*placing, e
 		return o, err
 	}
 	if o.across.Address() {
-		if err := c.checkAddress(ctx, tx, o.reservation, AddressKey(p.Email)); err != nil {
+		if err := c.checkAddress(ctx, tx, o.reservation, ropeline.AddressKey(p.Email)); err != nil {
 			return nil, err
 		}
 	}

@@ -163,7 +163,7 @@ func (c *Checkout) queuePlacings(batch *pgx.Batch, parts []*placing) {
 		of[o.order] = o
 		orders[i], events[i], reservations[i], fans[i], emails[i] = string(o.order), string(o.reservation.Event), string(o.reservation.ID), string(o.reservation.Fan), o.asked.Email
 		totals[i], currencies[i], keys[i], hashes[i] = o.total.Minor, o.total.Currency, o.asked.Key, o.hash
-		scores[i], reasons[i], addresses[i] = o.verdict.score, encodeReasons(o.verdict.reasons), AddressKey(o.asked.Email)
+		scores[i], reasons[i], addresses[i] = o.verdict.score, encodeReasons(o.verdict.reasons), ropeline.AddressKey(o.asked.Email)
 		payments[i], providers[i], duties[i], grips[i], attempts[i] = string(o.payment), o.provider, string(DutyCreate), o.grip, 1
 		if o.free {
 			providers[i], duties[i], grips[i], attempts[i] = NoProvider, string(DutySettle), 0, 0

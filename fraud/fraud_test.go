@@ -29,6 +29,7 @@ func TestSignalsOfOrders(t *testing.T) {
 		{"the device", func(v *Visit) { v.Device, v.Browser = base.Device, base.Browser }, []Signal{Device10m, Device24h}},
 		{"the mailbox and its domain", func(v *Visit) { v.Email = "Ann+tickets@Rare.example" }, []Signal{Mailbox10m, Mailbox24h, Domain10m, Domain24h}},
 		{"the domain", func(v *Visit) { v.Email = "zoe@rare.example" }, []Signal{Domain10m, Domain24h}},
+		{"a name below the domain", func(v *Visit) { v.Email = "zoe@mail.rare.example" }, []Signal{Domain10m, Domain24h}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			event := o.event()

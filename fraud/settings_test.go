@@ -120,7 +120,21 @@ func TestNormalise(t *testing.T) {
 			t.Errorf("%q: %q, want %q", email, got, want)
 		}
 	}
-	if !everybodys("yahoo.co.uk") || everybodys("gmailx.com") {
-		t.Error("providers")
+}
+
+// A name below a domain of one's own is neither a provider's nor another domain.
+func TestDomainsAreThoseThatAreRegistered(t *testing.T) {
+	for domain, want := range map[string]struct {
+		registered string
+		everybodys bool
+	}{
+		"yahoo.co.uk": {"yahoo.co.uk", true}, "gmx.at": {"gmx.at", true}, "gmailx.com": {"gmailx.com", false}, "co.uk": {"co.uk", false},
+		"mail.evil.example": {"evil.example", false}, "me.botfarm.xyz": {"botfarm.xyz", false}, "gmail.evil.example": {"evil.example", false},
+		"a7.botfarm.co.uk": {"botfarm.co.uk", false}, "eu.gmx.net": {"gmx.net", true}, "x..y": {"x..y", false},
+	} {
+		_, registered := normalise("ann@" + domain)
+		if registered != want.registered || everybodys(registered) != want.everybodys {
+			t.Errorf("%s: %s, everybody's: %v", domain, registered, everybodys(registered))
+		}
 	}
 }

@@ -25,7 +25,7 @@ const (
 	Device24h     Signal = "device_24h"
 	Card10m       Signal = "card_10m"
 	Card24h       Signal = "card_24h"
-	Domain10m     Signal = "domain_10m" // of the e-mail address; providers that everybody uses count as unknown
+	Domain10m     Signal = "domain_10m" // of the e-mail address, as it is registered; providers that everybody uses count as unknown
 	Domain24h     Signal = "domain_24h"
 	Mailbox10m    Signal = "mailbox_10m" // the e-mail address without +tags and case
 	Mailbox24h    Signal = "mailbox_24h"

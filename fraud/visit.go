@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/net/publicsuffix"
+
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/internal/keyring"
 )
@@ -84,23 +86,19 @@ func (f *Fraud) trace(event ropeline.EventID, kind, value string) string {
 	return base64.RawURLEncoding.EncodeToString(mac[:12])
 }
 
-// normalise makes one mailbox of its spellings: case, +tags, and the dots that
-// Gmail ignores.
+// normalise makes one mailbox of its spellings, and one domain of the names
+// that its owner can make up below the one that is registered; both are empty
+// for what is no address.
 func normalise(email string) (mailbox, domain string) {
-	local, domain, found := strings.Cut(strings.ToLower(strings.TrimSpace(email)), "@")
-	if !found || local == "" || domain == "" {
+	mailbox = ropeline.AddressKey(strings.TrimSpace(email))
+	local, domain, _ := strings.Cut(mailbox, "@")
+	if local == "" || domain == "" {
 		return "", ""
 	}
-	if tagged, _, _ := strings.Cut(local, "+"); tagged != "" {
-		local = tagged
+	if registered, err := publicsuffix.EffectiveTLDPlusOne(domain); err == nil {
+		domain = registered
 	}
-	if domain == "googlemail.com" {
-		domain = "gmail.com"
-	}
-	if domain == "gmail.com" {
-		local = strings.ReplaceAll(local, ".", "")
-	}
-	return local + "@" + domain, domain
+	return mailbox, domain
 }
 
 // providers are mailbox providers whose domain says nothing, without their
@@ -112,7 +110,8 @@ var providers = []string{
 	"tutanota", "uol", "verizon", "virgilio", "wanadoo", "web", "wp", "yahoo", "yandex", "ymail", "zoho",
 }
 
-// everybodys tells a provider's domain by its first label: gmx.at, yahoo.co.uk.
+// everybodys tells a provider's domain, as it is registered, by its first
+// label: gmx.at, yahoo.co.uk.
 func everybodys(domain string) bool {
 	name, _, _ := strings.Cut(domain, ".")
 	return slices.Contains(providers, name)
