@@ -20,8 +20,8 @@ type Alert struct {
 	Epoch   int64  // in which the number was looked up
 }
 
-// mostAlerts is how many fans of one event may name the same address: a
-// family does, and somebody who wants to flood another's mailbox.
+// mostAlerts is how many fans of one event may name the same address, in any
+// spelling: a family does, and somebody who wants to flood another's mailbox.
 const mostAlerts = 3
 
 // SetAlert keeps a fan's wish; a new address replaces the one before, until
@@ -31,22 +31,27 @@ func (n *Notify) SetAlert(ctx context.Context, a Alert) error {
 	if !n.Offers(a.Channel) {
 		return ropeline.Errorf(ropeline.CodeChannelUnavailable, "Text messages are not sent here. Give an e-mail address.")
 	}
+	mailbox := a.To // for counting only; the message goes to what was written
+	if a.Channel == Email {
+		mailbox = ropeline.AddressKey(a.To)
+	}
 	err := pgx.BeginFunc(ctx, n.pool, func(tx pgx.Tx) error {
 		// Those who name the same address wait for each other, so that they are counted.
-		if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock(hashtextextended($1, 0))", string(a.Event)+a.To); err != nil {
+		if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock(hashtextextended($1, 0))", string(a.Event)+mailbox); err != nil {
 			return err
 		}
 		var named int
-		if err := tx.QueryRow(ctx, "select count(*) from turn_alerts where event_id = $1 and recipient = $2 and fan_id <> $3", a.Event, a.To, a.Fan).Scan(&named); err != nil {
+		if err := tx.QueryRow(ctx, "select count(*) from turn_alerts where event_id = $1 and mailbox = $2 and fan_id <> $3", a.Event, mailbox, a.Fan).Scan(&named); err != nil {
 			return err
 		}
 		if named >= mostAlerts {
 			return ropeline.Errorf(ropeline.CodeRateLimited, "This address is told already for others in the line.")
 		}
 		kept, err := tx.Exec(ctx, `
-			insert into turn_alerts (event_id, fan_id, channel, recipient, number, epoch) values ($1, $2, $3, $4, $5, $6)
-			on conflict (event_id, fan_id) do update set channel = excluded.channel, recipient = excluded.recipient, number = excluded.number, epoch = excluded.epoch
-			where turn_alerts.told_at is null`, a.Event, a.Fan, a.Channel, a.To, a.Number, a.Epoch)
+			insert into turn_alerts (event_id, fan_id, channel, recipient, number, epoch, mailbox) values ($1, $2, $3, $4, $5, $6, $7)
+			on conflict (event_id, fan_id) do update set channel = excluded.channel, recipient = excluded.recipient, number = excluded.number, epoch = excluded.epoch,
+				mailbox = excluded.mailbox
+			where turn_alerts.told_at is null`, a.Event, a.Fan, a.Channel, a.To, a.Number, a.Epoch, mailbox)
 		if err == nil && kept.RowsAffected() == 0 {
 			return ropeline.Errorf(ropeline.CodeAlreadyTold, "You were told already that your turn is near. Nobody is told twice: look at the page of the line.")
 		}

@@ -2,6 +2,9 @@ package notify
 
 import (
 	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -58,6 +61,41 @@ func TestAlertsOfOneAddressAreFew(t *testing.T) {
 	}
 	if err := h.SetAlert(t.Context(), Alert{Event: h.event.ID, Fan: "f", Channel: SMS, To: "+1"}); ropeline.CodeOf(err) != ropeline.CodeChannelUnavailable {
 		t.Errorf("a channel without sender: %v", err)
+	}
+}
+
+// The spellings of one mailbox are one address, also when they come at once,
+// and each message goes to the spelling that was given.
+func TestAnAddressIsCountedInAnySpelling(t *testing.T) {
+	h := newHouse(t, Options{Senders: map[Channel]Sender{Email: NewLog(nil), SMS: NewLog(nil)}})
+	spellings := []string{"ann@gmail.com", "Ann@gmail.com", "ann+1@gmail.com", "a.nn@gmail.com", "ANN+2@googlemail.com", "an.n@gmail.com"}
+	var all sync.WaitGroup
+	refused := atomic.Int32{}
+	for i, to := range spellings {
+		all.Go(func() {
+			err := h.SetAlert(t.Context(), Alert{Event: h.event.ID, Fan: ropeline.FanID(fmt.Sprint("f", i)), Channel: Email, To: to})
+			if ropeline.CodeOf(err) == ropeline.CodeRateLimited {
+				refused.Add(1)
+			} else if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if got := int(refused.Load()); got != len(spellings)-mostAlerts {
+		t.Errorf("%d of %d were refused", got, len(spellings))
+	}
+	waiting, err := h.Alerts(t.Context(), h.event.ID, "", 10)
+	if err != nil || len(waiting) != mostAlerts {
+		t.Errorf("%v %v", waiting, err)
+	}
+	for _, a := range waiting {
+		if !slices.Contains(spellings, a.To) {
+			t.Errorf("the message goes to %s", a.To)
+		}
+	}
+	if err := h.SetAlert(t.Context(), Alert{Event: h.event.ID, Fan: "phone", Channel: SMS, To: "+436641234567"}); err != nil {
+		t.Error(err)
 	}
 }
 
