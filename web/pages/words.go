@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"html/template"
@@ -32,6 +33,7 @@ var words = template.FuncMap{
 	"minutes": func(d time.Duration) string { return span(int64(d / time.Second)) },
 	"span":    func(seconds int) string { return span(int64(seconds)) },
 	"payment": paymentWords,
+	"message": messageWords,
 	"times":   func(m ropeline.Money, n int) ropeline.Money { return m.Times(n) },
 	"json":    func(v any) (string, error) { b, err := json.Marshal(v); return string(b), err },
 	// dataURL lets a picture of ours stand in the page; html/template refuses the scheme.
@@ -254,6 +256,16 @@ func paymentWords(state string) string {
 		return "The payment was canceled; no money was taken"
 	}
 	return state
+}
+
+// messageWords names a message to people by its kind.
+func messageWords(kind string) string {
+	words := map[string]string{
+		"tickets": "Tickets", "payment_failed": "Payment failed", "payment_refused": "Order not filled", "refunded": "Refund",
+		"ticket_given": "Ticket given", "ticket_passed": "Ticket passed on", "ticket_void": "Ticket not valid any more", "turn_near": "Turn is near",
+		"event_changed": "Event changed", "event_canceled": "Event canceled", "verify": "Confirm the address", "reset": "New password", "invite": "Invitation",
+	}[kind]
+	return cmp.Or(words, kind)
 }
 
 // problemTitle is the heading of a problem that came without one.

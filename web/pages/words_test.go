@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ropeline/ropeline"
+	"github.com/ropeline/ropeline/notify"
 )
 
 func TestWords(t *testing.T) {
@@ -29,6 +30,18 @@ func TestWords(t *testing.T) {
 		if test.got != test.want {
 			t.Errorf("%q, want %q", test.got, test.want)
 		}
+	}
+}
+
+// Every kind of message has words of its own.
+func TestMessagesAreNamed(t *testing.T) {
+	seen := map[string]bool{}
+	for _, kind := range notify.Kinds() {
+		name := messageWords(string(kind))
+		if name == string(kind) || strings.Contains(name, "_") || seen[name] {
+			t.Errorf("%s is shown as %q", kind, name)
+		}
+		seen[name] = true
 	}
 }
 
