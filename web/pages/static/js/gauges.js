@@ -72,7 +72,7 @@ function bars(box, stock) {
     const [sold, held] = box.children[i].querySelectorAll('rect');
     const share = (n) => `${type.capacity ? (n / type.capacity) * 100 : 0}%`;
     name.textContent = type.name;
-    numbers.textContent = `${count(type.sold)} sold for ${price(type.value)}, ${count(type.held)} held, ${count(type.capacity - type.sold - type.held)} left`;
+    numbers.textContent = `${count(type.sold)} sold, worth ${price(type.value)}, ${count(type.held)} held, ${count(type.capacity - type.sold - type.held)} left`;
     sold.setAttribute('width', share(type.sold));
     held.setAttribute('x', share(type.sold));
     held.setAttribute('width', share(type.held));
