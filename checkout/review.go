@@ -132,7 +132,7 @@ func decideReview(r Reviewed, duty Duty, decision RiskDecision) (Duty, error) {
 	case r.Decision == decision:
 		return DutyNone, nil
 	case r.Decision != RiskReview:
-		return DutyNone, ropeline.Errorf(ropeline.CodeReviewDecided, "%s has decided already: %s.", r.By, r.Decision)
+		return DutyNone, ropeline.Errorf(ropeline.CodeReviewDecided, "%s already.", r.decided())
 	case duty != DutyReview:
 		return DutyNone, ropeline.Errorf(ropeline.CodeReviewDecided, "The order has ended meanwhile.")
 	}
@@ -143,6 +143,18 @@ func decideReview(r Reviewed, duty Duty, decision RiskDecision) (Duty, error) {
 		return DutyUnwind, nil
 	}
 	return DutyCapture, nil
+}
+
+// decided says who has decided, and how.
+func (r Reviewed) decided() string {
+	who, how := r.By, "approved"
+	if who == AtDeadline {
+		who = "The deadline"
+	}
+	if r.Decision == RiskReject {
+		how = "rejected"
+	}
+	return who + " has " + how + " this order"
 }
 
 // ReviewDone hurries what a decision has made due; without it a sweep finds it

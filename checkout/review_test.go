@@ -2,6 +2,7 @@ package checkout
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -292,5 +293,23 @@ func TestAuditFindsForgottenReviews(t *testing.T) {
 			t.Errorf("not found: %s", change)
 		}
 		must(t, tx.Rollback(t.Context()))
+	}
+}
+
+// Who comes too late hears what was decided in the words of the desk.
+func TestADecisionIsToldInWords(t *testing.T) {
+	for _, c := range []struct {
+		before Reviewed
+		asked  RiskDecision
+		want   string
+	}{
+		{Reviewed{Decision: RiskAllow, By: "olga@example.org"}, RiskReject, "olga@example.org has approved this order already."},
+		{Reviewed{Decision: RiskReject, By: AtDeadline}, RiskAllow, "The deadline has rejected this order already."},
+	} {
+		_, err := decideReview(c.before, DutyNone, c.asked)
+		wantCode(t, err, ropeline.CodeReviewDecided)
+		if known, ok := errors.AsType[*ropeline.Error](err); !ok || known.Message != c.want {
+			t.Errorf("%v, want %q", err, c.want)
+		}
 	}
 }

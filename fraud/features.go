@@ -69,7 +69,10 @@ func others(did, within string) func(float64) string {
 
 func joined(from string) func(float64) string {
 	return func(n float64) string {
-		if n = math.Round(n); n == 1 {
+		switch n = math.Round(n); n {
+		case 0:
+			return "nobody else joined the line from the " + from
+		case 1:
 			return "about one more identity joined the line from the " + from
 		}
 		return fmt.Sprintf("about %.0f more identities joined the line from the %s", n, from)
@@ -79,10 +82,14 @@ func joined(from string) func(float64) string {
 func after(did, what string) func(float64) string {
 	return func(seconds float64) string {
 		d := time.Duration(min(seconds, 1e8) * float64(time.Second)).Round(time.Second)
-		if d >= time.Hour {
-			return fmt.Sprintf("%s %.0f hours %s", did, d.Hours(), what)
+		switch hours := math.Round(d.Hours()); {
+		case d < time.Hour:
+			return fmt.Sprintf("%s %s %s", did, d, what)
+		case hours == 1:
+			return fmt.Sprintf("%s an hour %s", did, what)
+		default:
+			return fmt.Sprintf("%s %.0f hours %s", did, hours, what)
 		}
-		return fmt.Sprintf("%s %s %s", did, d, what)
 	}
 }
 

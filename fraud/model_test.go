@@ -240,6 +240,24 @@ func TestWords(t *testing.T) {
 	}
 }
 
+// One and none are said as people say them.
+func TestWordsOfFew(t *testing.T) {
+	for _, c := range []struct {
+		signal Signal
+		value  float64
+		want   string
+	}{
+		{JoinedAddress, 0.4, "nobody else joined the line from the address"}, {JoinedDevice, 1.4, "about one more identity joined the line from the device"},
+		{JoinedDevice, 1.6, "about 2 more identities joined the line from the device"}, {SinceAdmitted, 3599, "ordered 59m59s after being let in"},
+		{SinceAdmitted, 3700, "ordered an hour after being let in"}, {FanAge, 5500, "the identity was first seen 2 hours before the order"},
+	} {
+		f, _ := featureOf(c.signal)
+		if got := f.words(c.value); got != c.want {
+			t.Errorf("%s of %v: %q, want %q", c.signal, c.value, got, c.want)
+		}
+	}
+}
+
 func TestRowsRoundTrip(t *testing.T) {
 	rows := Generate(300, 3)
 	var file bytes.Buffer

@@ -38,7 +38,7 @@ func timeline(f checkout.OrderFile, messages []notify.Row, changes []identity.En
 			add(&s.At, "money", "Payment "+s.State, p.Amount.String(), p.Provider, detail)
 		}
 	}
-	add(f.Scoring.ReviewedAt, "fraud", "Review decided", string(f.Risk), by(f.Scoring.ReviewedBy), f.Scoring.Note)
+	add(f.Scoring.ReviewedAt, "fraud", "Review decided", decisions[f.Risk], by(f.Scoring.ReviewedBy), f.Scoring.Note)
 	for _, r := range f.Refunds {
 		for i, s := range f.History[string(r.ID)] {
 			what := "Refund " + map[string]string{"created": "asked for", "transit": "on its way", "done": "given back", "failed": "refused by the bank"}[s.State]

@@ -113,7 +113,7 @@ func TestReviewQueue(t *testing.T) {
 	if first.status != http.StatusOK || again.body != first.body || !strings.Contains(first.body, `"decision":"approve"`) {
 		t.Errorf("%d %s, and again %d %s", first.status, first.body, again.status, again.body)
 	}
-	if other := h.ask(t, "POST", path, `{"decision":"reject"}`, desk...); other.status != http.StatusConflict || other.code(t) != "review_decided" {
+	if other := h.ask(t, "POST", path, `{"decision":"reject"}`, desk...); other.status != http.StatusConflict || other.code(t) != "review_decided" || !strings.Contains(other.body, "has approved this order already.") {
 		t.Errorf("%d %s", other.status, other.body)
 	}
 	form := h.ask(t, "POST", "/admin/reviews/"+orders[1].ID, "decision=reject&note=", append(desk, "Accept: text/html", "Content-Type: application/x-www-form-urlencoded")...)
