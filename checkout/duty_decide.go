@@ -109,7 +109,7 @@ func decidePaid(state PaymentState, duty Duty, accepted bool, order OrderState) 
 	switch {
 	case state == PaymentConfirmed:
 		return false, nil
-	case duty != DutyCapture && !(duty == DutySettle && accepted):
+	case !state.open(), duty != DutyCapture && !(duty == DutySettle && accepted):
 		return false, errors.New("its duty has changed while it was captured")
 	}
 	err = errors.Join(paymentMoves.move(state, PaymentConfirmed), orderMoves.move(order, OrderPaid))

@@ -20,7 +20,7 @@ func orderAfter(s ReservationState) (order OrderState, ends bool) {
 // letsGo tells whether the end of an order lets its payment go. That of an
 // expired one is left open: the money may come yet.
 func letsGo(order OrderState, state PaymentState) bool {
-	return order == OrderCanceled && len(paymentMoves[state]) > 0
+	return order == OrderCanceled && state.open()
 }
 
 // owing is what a payment is owed next, and from when.

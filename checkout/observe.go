@@ -184,8 +184,8 @@ func (s *sight) take(watch time.Duration) error {
 	switch {
 	case s.state == PaymentConfirmed:
 	case s.state == PaymentCanceled, s.state == PaymentFailed:
-		if captured {
-			s.refund = "captured after its end"
+		if captured && s.news.object.Kept() > 0 {
+			s.moves, s.refund = append(s.moves, PaymentConfirmed), "captured after its end"
 		}
 	case s.duty == DutyVoid && captured:
 		// Nobody gets tickets for this money any more.

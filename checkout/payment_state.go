@@ -19,14 +19,20 @@ const (
 )
 
 // Created leads to authorized directly when the webhook overtakes the answer
-// to our own call, and for an order that costs nothing.
+// to our own call, and for an order that costs nothing. A payment that has ended
+// is confirmed when its money was taken all the same, to be given back.
 var paymentMoves = moves[PaymentState]{
 	PaymentCreated:    {PaymentPending, PaymentAuthorized, PaymentFailed, PaymentCanceled},
 	PaymentPending:    {PaymentAuthorized, PaymentFailed, PaymentCanceled},
 	PaymentAuthorized: {PaymentConfirmed, PaymentFailed, PaymentCanceled},
 	PaymentConfirmed:  {},
-	PaymentFailed:     {},
-	PaymentCanceled:   {},
+	PaymentFailed:     {PaymentConfirmed},
+	PaymentCanceled:   {PaymentConfirmed},
+}
+
+// open tells that the payment is not at its end.
+func (s PaymentState) open() bool {
+	return s == PaymentCreated || s == PaymentPending || s == PaymentAuthorized
 }
 
 // paymentStateOf is the state that the gateway's status speaks for. Captured

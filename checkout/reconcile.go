@@ -37,6 +37,7 @@ const (
 	OtherAmount     DifferenceKind = "other_amount"
 	UnknownRefund   DifferenceKind = "unknown_refund"  // more went back there than here, or less
 	UnknownPayments DifferenceKind = "unknown_payment" // money for a payment that we never had
+	RefusedRefund   DifferenceKind = "refused_refund"  // money that is to go back stays there
 )
 
 // Difference is one of them, and what was done about it.
@@ -70,7 +71,8 @@ const (
 	mostOpen    = 48 * time.Hour   // how far back ScopeOpen lists; what is older is asked for one by one
 	listMargin  = 10 * time.Minute // of clocks that differ
 	compareSize = 100
-	mostAsked   = 1000 // payments asked for one by one in a run
+	mostAsked   = 1000             // payments asked for one by one in a run
+	mostFresh   = 10 * time.Minute // what ScopeOpen looks at of refunds and disputes
 )
 
 // Reconcile compares our payments with each gateway's books, heals what can be
@@ -135,7 +137,7 @@ func (r *reconciling) run(ctx context.Context, window time.Duration) error {
 	if err := r.askForRest(ctx); err != nil {
 		return err
 	}
-	return errors.Join(r.doubles(ctx), r.trouble)
+	return errors.Join(r.doubles(ctx), r.refusals(ctx), r.trouble)
 }
 
 // booked is a payment of ours beside what the gateway says.
@@ -285,12 +287,13 @@ func (r *reconciling) askForRest(ctx context.Context) error {
 	return nil
 }
 
-// doubles finds orders with two confirmed payments; the later one goes back.
+// doubles finds orders with two confirmed payments; the later one goes back,
+// unless that was tried.
 func (r *reconciling) doubles(ctx context.Context) error {
 	rows, err := r.pool.Query(ctx, `
 		select b.id, coalesce(b.provider_ref, '') from payments a join payments b on b.order_id = a.order_id and (b.created_at, b.id) > (a.created_at, a.id)
 		where b.provider = $1 and a.state = 'confirmed' and b.state = 'confirmed' and b.amount_minor > 0 and b.created_at >= $2
-			and not exists (select from refunds f where f.payment_id = b.id and f.state <> 'failed')`, r.report.Provider, r.report.Since)
+			and not exists (select from refunds f where f.payment_id = b.id)`, r.report.Provider, r.report.Since)
 	if err != nil {
 		return err
 	}

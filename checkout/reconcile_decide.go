@@ -67,7 +67,7 @@ func (b booked) differs(object payment.Object) finding {
 		return finding{}
 	case b.state == PaymentCanceled || b.state == PaymentFailed:
 		switch {
-		case captured && object.Refunded < object.Amount.Minor && b.refunds == 0 && b.refunded == 0:
+		case captured && object.Kept() > 0:
 			return finding{kind: UnknownCapture, remedy: remedyLearn, detail: detail}
 		case authorized:
 			return finding{kind: OrphanIntent, remedy: remedyCancel, detail: detail, key: b.key + ":cancel"}
@@ -97,8 +97,8 @@ func strays(object payment.Object, kind DifferenceKind) finding {
 	case payment.StatusCanceled, payment.StatusFailed:
 		return finding{}
 	case payment.StatusCaptured:
-		rest := object.Amount
-		if rest.Minor -= object.Refunded; rest.Minor <= 0 {
+		rest := ropeline.Money{Minor: object.Kept(), Currency: object.Amount.Currency}
+		if rest.Minor <= 0 {
 			return finding{}
 		}
 		if kind == UnknownPayments {

@@ -152,7 +152,7 @@ func (w *world) lying() []string {
 		}
 	}
 	for _, p := range w.payments {
-		if len(paymentMoves[p.state]) > 0 || p.duty != DutyNone || p.lookAt != nil {
+		if p.state.open() || p.duty != DutyNone || p.lookAt != nil {
 			add(p.id, "is "+string(p.state)+", owed "+string(p.duty))
 		}
 	}

@@ -99,6 +99,9 @@ type Object struct {
 	Created      time.Time
 }
 
+// Kept is what was not given back of the amount, in minor units.
+func (o Object) Kept() int64 { return o.Amount.Minor - o.Refunded }
+
 // Query is what a list shall hold. The zero value asks for everything.
 type Query struct {
 	Since  time.Time // created then or later; zero: from the beginning
