@@ -43,10 +43,11 @@ func (c *Checkout) DueEvents(ctx context.Context) ([]ropeline.EventID, error) {
 		union select p.event_id from payments p join orders o on o.id = p.order_id where `+owedToClerk+` and p.duty_at <= now() and `+notHanded("$1"), c.options.Grip)
 }
 
-// OwedRefunds lists refunds that are not at their end, the longest waiting first.
+// OwedRefunds lists refunds that are to be made or asked after, the longest
+// waiting first.
 func (c *Checkout) OwedRefunds(ctx context.Context, limit int) ([]ropeline.RefundID, error) {
 	return collect[ropeline.RefundID](ctx, c, `
-		select id from refunds where state in ('created', 'transit') and due_at <= now() order by due_at limit $1`, limit)
+		select id from refunds where state <> 'failed' and due_at <= now() order by due_at limit $1`, limit)
 }
 
 func collect[T any](ctx context.Context, c *Checkout, sql string, args ...any) ([]T, error) {

@@ -251,7 +251,8 @@ func (s *sight) showsCard() bool {
 // rare.
 func queueSights(batch *pgx.Batch, sights []*sight) {
 	var tell tidings
-	var refunded []string
+	var asked []string // payments whose refunds the news may be of
+	var refunded []int64
 	var changed []*sight
 	for _, s := range sights {
 		for i, next := range s.moves {
@@ -266,13 +267,13 @@ func queueSights(batch *pgx.Batch, sights []*sight) {
 			changed = append(changed, s)
 		}
 		if s.state == PaymentConfirmed && s.attempt {
-			refunded = append(refunded, string(s.payment)) // the news may be of a refund under way
+			asked, refunded = append(asked, string(s.payment)), append(refunded, s.news.object.Refunded)
 		}
 	}
 	queueSeen(batch, changed)
 	tell.queue(batch)
-	if len(refunded) > 0 {
-		batch.Queue("update refunds set due_at = least(due_at, now()) where payment_id = any($1) and state = 'transit'", refunded)
+	if len(asked) > 0 {
+		queueAskAfter(batch, asked, refunded)
 	}
 	for _, s := range sights {
 		if s.news.looks != nil {
@@ -288,6 +289,16 @@ func queueSights(batch *pgx.Batch, sights []*sight) {
 				on conflict (idempotency_key) do nothing`, s.payment, ropeline.NewID[ropeline.RefundID](), s.refund)
 		}
 	}
+}
+
+// queueAskAfter hurries the question after refunds that are on their way; after
+// those that are done too, where another sum went back than by our books: a bank
+// may have sent one back.
+func queueAskAfter(batch *pgx.Batch, payments []string, refunded []int64) {
+	batch.Queue(`
+		update refunds f set due_at = least(f.due_at, now()) from unnest($1::text[], $2::bigint[]) as u(id, refunded)
+		where f.payment_id = u.id and (f.state = 'transit' or f.state = 'done' and u.refunded <> (
+			select sum(g.amount_minor) from refunds g where g.payment_id = f.payment_id and g.state in ('transit', 'done')))`, payments, refunded)
 }
 
 // queueSeen writes the payments' rows.

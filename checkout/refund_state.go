@@ -8,12 +8,12 @@ const (
 	RefundCreated RefundState = "created"
 	RefundTransit RefundState = "transit" // the gateway has it
 	RefundDone    RefundState = "done"
-	RefundFailed  RefundState = "failed" // refused for good: a person must look
+	RefundFailed  RefundState = "failed" // refused for good, or sent back: a person must look
 )
 
 var refundMoves = moves[RefundState]{
 	RefundCreated: {RefundTransit, RefundFailed},
 	RefundTransit: {RefundDone, RefundFailed},
-	RefundDone:    {},
+	RefundDone:    {RefundFailed},
 	RefundFailed:  {},
 }

@@ -2,6 +2,7 @@ package checkout
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -297,4 +298,71 @@ func TestOrderDesk(t *testing.T) {
 	}
 	_, err = h.OrderFile(t.Context(), "nothing")
 	wantCode(t, err, ropeline.CodeOrderNotFound)
+}
+
+// A bank sends a refund back that was told as done: it does not count any more,
+// the order and its tickets stay as they are, and it is asked for again.
+func TestRefundSentBack(t *testing.T) {
+	l, fake := stripeTillOver(t, Options{})
+	e := l.event(kind{10, 4, 4, 4250})
+	o := l.order(l.hold(e, fan(), 1))
+	l.approve(o)
+	l.settle("paid", func() bool { return l.state(o) == OrderPaid })
+	must(t, l.cancelOrder(o, false))
+	first := func() RefundState { return l.look(o).Refunds[0].State }
+	l.settle("refunded", func() bool { return l.state(o) == OrderCanceled && first() == RefundDone })
+	for l.take() != nil { // what has been told of it is not of its end
+	}
+	calls := fake.Calls("GET /v1/refunds/:id")
+	must(t, fake.FailRefund(texts(t, l.house, "select provider_ref from refunds")[0]))
+	l.settle("sent back", func() bool { return first() == RefundFailed })
+	if n := fake.Calls("GET /v1/refunds/:id") - calls; n != 1 {
+		t.Errorf("asked %d times", n)
+	}
+	if now := l.look(o); now.State != OrderCanceled || l.revokedTickets(o) != 1 || !slices.Equal(l.broken(e), []string{"I6"}) {
+		t.Errorf("%+v, the audit says %v", now, l.broken(e))
+	}
+	if report, kinds := l.house.reconcile(ScopeOpen); kinds[RefusedRefund] != 1 || report.Alerts != 1 {
+		t.Errorf("%+v", report)
+	}
+	if _, tickets, err := l.house.refund(Refunding{Order: o.ID}); err != nil || len(tickets) != 1 {
+		t.Fatal(tickets, err)
+	}
+	l.settle("refunded again", func() bool { return l.look(o).Refunds[1].State == RefundDone })
+	if left := l.left(o); left != 0 {
+		t.Errorf("%d is kept", left)
+	}
+	l.audit(e)
+}
+
+// A refund that is on its way for days is asked after less and less often, until
+// the gateway has news.
+func TestRefundOnItsWay(t *testing.T) {
+	h, b := bankHouse(t, Options{})
+	b.slow.Store(true)
+	e := h.event(kind{10, 4, 4, 1000})
+	o := h.paid(e, 1)
+	r, _, err := h.refund(Refunding{Order: o.ID})
+	must(t, err)
+	pause := func() time.Duration {
+		return time.Duration(count(t, h.pair.Pool, "select round(extract(epoch from due_at - changed_at))::int from refunds")) * time.Second
+	}
+	for n := range 12 {
+		_, err := h.pair.Pool.Exec(t.Context(), "update refunds set due_at = now(), changed_at = now()")
+		must(t, err)
+		must(t, h.PerformRefund(t.Context(), r.ID))
+		want := min(15*time.Second<<n, time.Hour)
+		if got := pause(); got < want || got > want+5*time.Second {
+			t.Errorf("after %d questions: %v, want %v", n, got, want)
+		}
+	}
+	b.slow.Store(false)
+	if n := h.deliver(1); n == 0 {
+		t.Error("no news")
+	}
+	h.work("done", func() bool { return h.look(o).Refunds[0].State == RefundDone })
+	if due := texts(t, h, "select due_at::text from refunds"); due[0] != "infinity" {
+		t.Errorf("asked after %s", due)
+	}
+	h.audit(e)
 }

@@ -261,7 +261,7 @@ func (a *actor) work() {
 			}
 		}
 		for _, f := range slices.Clone(a.books.refunds) {
-			if len(refundMoves[f.state]) > 0 && !f.dueAt.After(a.now) {
+			if f.state != RefundFailed && !f.dueAt.After(a.now) {
 				a.performRefund(f)
 			}
 		}
@@ -380,7 +380,8 @@ func (a *actor) do(p *simPayment, o owed) error {
 // performRefund is Checkout.PerformRefund.
 func (a *actor) performRefund(f *simRefunding) {
 	f.attempts++
-	f.dueAt = a.now.Add(simOptions.Grip)
+	grip := a.now.Add(simOptions.Grip)
+	f.dueAt = grip
 	from := f.state
 	a.step()
 	var told payment.Refund
@@ -410,7 +411,15 @@ func (a *actor) performRefund(f *simRefunding) {
 	if f.ref == "" {
 		f.ref = told.Ref
 	}
+	if f.state == from && f.dueAt.Equal(grip) {
+		f.dueAt = a.now.Add(never)
+		if from == RefundTransit {
+			f.dueAt = a.now.Add(min(simOptions.Grip<<min(f.attempts-1, 20), mostTransit))
+		}
+	}
 }
+
+const never = 1000 * time.Hour
 
 // webhook is Checkout.Webhook, after the signature.
 func (a *actor) webhook(e payment.Event) {

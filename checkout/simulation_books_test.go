@@ -188,11 +188,7 @@ func (a *actor) learn(id ropeline.PaymentID, n news) error {
 		p.lookAt = nil
 	}
 	if s.state == PaymentConfirmed && s.attempt {
-		for _, f := range a.books.refunds {
-			if f.pay == p && f.state == RefundTransit && f.dueAt.After(a.now) {
-				f.dueAt = a.now
-			}
-		}
+		a.askAfter(p, n.object.Refunded)
 	}
 	if s.refund != "" && a.without != takenMoneyGoesBack {
 		a.refund(p, p.key+":refund", p.amount)
@@ -201,6 +197,21 @@ func (a *actor) learn(id ropeline.PaymentID, n news) error {
 		a.push(letter{Kind: letterDue})
 	}
 	return nil
+}
+
+// askAfter is queueAskAfter.
+func (w *world) askAfter(p *simPayment, refunded int64) {
+	var back int64
+	for _, f := range w.books.refunds {
+		if f.pay == p && (f.state == RefundTransit || f.state == RefundDone) {
+			back += f.amount.Minor
+		}
+	}
+	for _, f := range w.books.refunds {
+		if f.pay == p && (f.state == RefundTransit || f.state == RefundDone && refunded != back) && f.dueAt.After(w.now) {
+			f.dueAt = w.now
+		}
+	}
 }
 
 // assess is somebody's verdict on a payment, the same each time.

@@ -127,7 +127,7 @@ func (w *world) nextDue() time.Time {
 		}
 	}
 	for _, f := range w.books.refunds {
-		if len(refundMoves[f.state]) > 0 {
+		if f.state != RefundFailed {
 			sooner(f.dueAt)
 		}
 	}
@@ -157,7 +157,7 @@ func (w *world) lying() []string {
 		}
 	}
 	for _, f := range w.books.refunds {
-		if len(refundMoves[f.state]) > 0 {
+		if f.state == RefundCreated || f.state == RefundTransit {
 			add(f.id, "is "+string(f.state))
 		}
 	}

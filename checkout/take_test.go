@@ -112,7 +112,7 @@ func TestEveryWordOfTheClerk(t *testing.T) {
 }
 
 // What the gateway says of a refund leads from every state along the table, or
-// is refused when the refund is at its end.
+// is refused when the refund has failed. One that is done is not on its way again.
 func TestEveryWordAboutARefund(t *testing.T) {
 	for from := range refundMoves {
 		for _, told := range []payment.RefundStatus{payment.RefundTransit, payment.RefundDone, payment.RefundFailed} {
@@ -133,7 +133,7 @@ func TestEveryWordAboutARefund(t *testing.T) {
 				}
 				at = next
 			}
-			if string(at) != string(told) {
+			if string(at) != string(told) && !(from == RefundDone && told == payment.RefundTransit && at == from) {
 				t.Errorf("%s hears %s, and is %s", from, told, at)
 			}
 		}

@@ -72,7 +72,7 @@ func (b backlog) rows(ctx context.Context, c chan<- prometheus.Metric) error {
 				union all select p.attempts, p.duty_at from payments p join orders o on o.id = p.order_id
 					where p.duty in ('settle', 'unwind') and p.duty_at <= now() and (p.duty = 'unwind' or o.accepted_at is null)) owed
 		union all select 'refunds', count(*) filter (where attempts <= 1), count(*) filter (where attempts > 1), coalesce(extract(epoch from now() - min(due_at)), 0)::float8
-			from refunds where state in ('created', 'transit') and due_at <= now()`)
+			from refunds where state <> 'failed' and due_at <= now()`)
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,7 @@ import "context"
 // sweepLimit bounds what one sweep enqueues; the rest is due the next time.
 const sweepLimit = 1000
 
-// sweepRefunds enqueues each refund that is not at its end.
+// sweepRefunds enqueues each refund that is to be made or asked after.
 func (w *Worker) sweepRefunds(ctx context.Context) (int, error) {
 	ids, err := w.checkout.OwedRefunds(ctx, sweepLimit)
 	if err != nil {
