@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,8 +17,9 @@ import (
 type Scope string
 
 // The scopes. ScopeOpen is quick and often: payments that are not at their
-// end, and what the gateway has beside them. ScopeAll compares everything of a
-// window of time.
+// end, what the gateway has beside them, and fresh refunds and disputes. ScopeAll
+// compares everything of a window of time, and refunds and disputes for as long as
+// they may change.
 const (
 	ScopeOpen Scope = "open"
 	ScopeAll  Scope = "all"
@@ -71,8 +73,7 @@ const (
 	mostOpen    = 48 * time.Hour   // how far back ScopeOpen lists; what is older is asked for one by one
 	listMargin  = 10 * time.Minute // of clocks that differ
 	compareSize = 100
-	mostAsked   = 1000             // payments asked for one by one in a run
-	mostFresh   = 10 * time.Minute // what ScopeOpen looks at of refunds and disputes
+	mostAsked   = 1000 // payments asked for one by one in a run
 )
 
 // Reconcile compares our payments with each gateway's books, heals what can be
@@ -100,6 +101,8 @@ type reconciling struct {
 	gateway payment.Provider
 	report  Reconciliation
 	seen    map[string]bool // refs
+	asked   int             // how often the gateway was asked for one payment
+	given   []given         // what went back without us
 	trouble error           // what could not be healed this time
 }
 
@@ -117,27 +120,43 @@ func (r *reconciling) run(ctx context.Context, window time.Duration) error {
 	if err != nil {
 		return err
 	}
-	var page []payment.Object
-	for object, err := range r.gateway.Intents(ctx, payment.Query{Since: r.report.Since.Add(-listMargin)}) {
+	failed := r.refunds(ctx) // first: what is right by then is no difference of its payment
+	if err := inPages(r.gateway.Intents(ctx, payment.Query{Since: r.report.Since.Add(-listMargin)}), func(page []payment.Object) error {
+		r.report.Seen += len(page)
+		return r.compare(ctx, page)
+	}); err != nil {
+		return errors.Join(failed, err)
+	}
+	if err := r.askForRest(ctx); err != nil {
+		return errors.Join(failed, err)
+	}
+	return errors.Join(failed, r.judgeGiven(ctx), r.doubles(ctx), r.disputes(ctx), r.refusals(ctx), r.trouble)
+}
+
+// inPages cuts a gateway's list into pages, for one look into our books each.
+func inPages[T any](list iter.Seq2[T, error], look func(page []T) error) error {
+	var page []T
+	for one, err := range list {
 		if err != nil {
 			return err
 		}
-		r.report.Seen++
-		r.seen[object.Ref] = true
-		if page = append(page, object); len(page) == compareSize {
-			if err := r.compare(ctx, page); err != nil {
+		if page = append(page, one); len(page) == compareSize {
+			if err := look(page); err != nil {
 				return err
 			}
 			page = page[:0]
 		}
 	}
-	if err := r.compare(ctx, page); err != nil {
-		return err
+	if len(page) == 0 {
+		return nil
 	}
-	if err := r.askForRest(ctx); err != nil {
-		return err
-	}
-	return errors.Join(r.doubles(ctx), r.refusals(ctx), r.trouble)
+	return look(page)
+}
+
+// given is a payment of ours of which money went back that our books do not count.
+type given struct {
+	payment ropeline.PaymentID
+	ref     string
 }
 
 // booked is a payment of ours beside what the gateway says.
@@ -162,12 +181,10 @@ func scanBooked(row pgx.CollectableRow) (b booked, err error) {
 
 // compare looks at a page of the gateway's intents.
 func (r *reconciling) compare(ctx context.Context, page []payment.Object) error {
-	if len(page) == 0 {
-		return nil
-	}
 	ids, refs := make([]string, len(page)), make([]string, len(page))
 	for i, object := range page {
 		ids[i], refs[i] = string(object.PaymentID), object.Ref
+		r.seen[object.Ref] = true
 	}
 	rows, err := r.pool.Query(ctx, "select "+bookedColumns+` from payments p join orders o on o.id = p.order_id
 		where p.provider = $1 and (p.id = any($2) or p.provider_ref = any($3))`, r.report.Provider, ids, refs)
@@ -262,18 +279,11 @@ func (r *reconciling) askForRest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	asked := 0
 	for _, b := range all {
 		if r.seen[b.ref] {
 			continue
 		}
-		if asked++; asked > mostAsked {
-			return fmt.Errorf("more than %d payments are not in the gateway's list", mostAsked)
-		}
-		call, cancel := context.WithTimeout(ctx, gatewayTime)
-		object, err := r.gateway.Get(call, b.ref)
-		cancel()
-		r.report.Ours++
+		object, err := r.ask(ctx, b.ref)
 		switch {
 		case payment.Permanent(err):
 			err = r.alert(ctx, UnknownToThem, string(b.id), b.ref, fmt.Sprintf("here %s", b.state), "the gateway has no such intent")
@@ -283,6 +293,26 @@ func (r *reconciling) askForRest(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// ask asks for one payment's intent.
+func (r *reconciling) ask(ctx context.Context, ref string) (payment.Object, error) {
+	if err := r.mayAsk(); err != nil {
+		return payment.Object{}, err
+	}
+	r.report.Ours++
+	r.seen[ref] = true
+	call, cancel := context.WithTimeout(ctx, gatewayTime)
+	defer cancel()
+	return r.gateway.Get(call, ref)
+}
+
+// mayAsk bounds what a run asks the gateway one by one.
+func (r *reconciling) mayAsk() error {
+	if r.asked++; r.asked > mostAsked {
+		return fmt.Errorf("more than %d payments are to be asked for one by one", mostAsked)
 	}
 	return nil
 }

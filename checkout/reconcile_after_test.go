@@ -141,3 +141,97 @@ func TestDoubleChargeThatStays(t *testing.T) {
 		t.Errorf("told %d times", h.alerts())
 	}
 }
+
+// A dispute whose webhooks are lost is learnt with each of its states, also when
+// it began long ago.
+func TestLostDisputes(t *testing.T) {
+	tills(t, Options{}, func(t *testing.T, l *till) {
+		e := l.event(kind{10, 1, 1, 100})
+		o := l.order(l.hold(e, fan(), 1))
+		l.approve(o)
+		l.settle("paid", l.is(o, OrderPaid, PaymentConfirmed))
+		for _, scope := range []Scope{ScopeOpen, ScopeAll} {
+			state := map[Scope]string{ScopeOpen: "needs_response", ScopeAll: "lost"}[scope]
+			l.dispute(o, state)
+			l.take()
+			if scope == ScopeAll {
+				_, err := l.pair.Pool.Exec(t.Context(), "update sandbox_disputes set created_at = created_at - interval '100 days'")
+				must(t, err)
+			}
+			report, kinds := l.reconcile(scope)
+			if d := l.look(o).Payment.Disputes; kinds[MissingWebhook] != 1 || report.Healed != 1 || report.Alerts != 0 || len(d) != 1 || d[0].State != state {
+				t.Errorf("%+v, known: %+v", report, d)
+			}
+			if report, _ := l.reconcile(scope); len(report.Differences) != 0 {
+				t.Errorf("%+v", report)
+			}
+		}
+		if l.state(o) != OrderPaid {
+			t.Error("the order has changed")
+		}
+		l.audit(e)
+	})
+}
+
+// Somebody gives the money of an old payment back at the gateway itself: a person
+// is told, once.
+func TestOldPaymentRefundedThere(t *testing.T) {
+	h := newHouse(t, Options{}, false)
+	e := h.event(kind{10, 4, 4, 1000})
+	o := h.paid(e, 1)
+	h.deliver(1)
+	for range 4 {
+		h.aDayPasses()
+	}
+	_, err := h.sandbox.Refund(t.Context(), o.Payment.Ref, o.Total, "by hand")
+	must(t, err)
+	h.deliver(1)
+	for _, scope := range []Scope{ScopeOpen, ScopeAll} {
+		if report, kinds := h.reconcile(scope); kinds[UnknownRefund] != 1 || len(report.Differences) != 1 || report.Alerts != 1 || report.Ours != 1 {
+			t.Errorf("%+v", report)
+		}
+	}
+	if h.alerts() != 1 || h.state(o) != OrderPaid {
+		t.Errorf("told %d times, the order is %s", h.alerts(), h.state(o))
+	}
+}
+
+// What the gateway tells of a refund in its list alone is asked after.
+func TestLostNewsOfRefunds(t *testing.T) {
+	l, fake := stripeTillOver(t, Options{})
+	e := l.event(kind{10, 4, 4, 4250})
+	o := l.order(l.hold(e, fan(), 1))
+	l.approve(o)
+	l.settle("paid", l.is(o, OrderPaid, PaymentConfirmed))
+	must(t, l.cancelOrder(o, false))
+	state := func() RefundState { return l.look(o).Refunds[0].State }
+	l.settle("refunded", func() bool { return l.state(o) == OrderCanceled && state() == RefundDone })
+	if report, _ := l.reconcile(ScopeAll); len(report.Differences) != 0 {
+		t.Errorf("%+v", report)
+	}
+	must(t, fake.FailRefund(texts(t, l.house, "select provider_ref from refunds")[0]))
+	l.take()
+	if report, kinds := l.reconcile(ScopeAll); kinds[MissingWebhook] != 1 || kinds[RefusedRefund] != 1 || len(report.Differences) != 2 || state() != RefundFailed {
+		t.Errorf("%+v, the refund is %s", report, state())
+	}
+	if report, kinds := l.reconcile(ScopeOpen); kinds[RefusedRefund] != 1 || len(report.Differences) != 1 {
+		t.Errorf("%+v", report)
+	}
+}
+
+// Every state of a refund with everything that a list says of it.
+func TestEveryRefundInAList(t *testing.T) {
+	for known, told := range map[RefundState]map[payment.RefundStatus]remedy{
+		"":            {payment.RefundTransit: remedyPerson, payment.RefundDone: remedyPerson, payment.RefundFailed: remedyNone},
+		RefundCreated: {payment.RefundTransit: remedyNone, payment.RefundDone: remedyNone, payment.RefundFailed: remedyNone},
+		RefundTransit: {payment.RefundTransit: remedyNone, payment.RefundDone: remedyLearn, payment.RefundFailed: remedyLearn},
+		RefundDone:    {payment.RefundTransit: remedyNone, payment.RefundDone: remedyNone, payment.RefundFailed: remedyLearn},
+		RefundFailed:  {payment.RefundTransit: remedyPerson, payment.RefundDone: remedyPerson, payment.RefundFailed: remedyNone},
+	} {
+		for status, want := range told {
+			if got := refundDiffers(known, status); got != want {
+				t.Errorf("%q here, %s there: %q, want %q", known, status, got, want)
+			}
+		}
+	}
+}

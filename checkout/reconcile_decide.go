@@ -90,6 +90,26 @@ func (b booked) differs(object payment.Object) finding {
 	return finding{}
 }
 
+// refundDiffers compares a refund of ours with what a list says of it; known is
+// empty for one that is not ours. What the gateway has brought to another end is
+// asked after, which is the refund's own duty. Where money went back that our books do not
+// count, the payment is looked at as a whole.
+func refundDiffers(known RefundState, told payment.RefundStatus) remedy {
+	switch known {
+	case RefundCreated: // being asked for
+		return remedyNone
+	case RefundTransit, RefundDone:
+		if steps, err := refundSteps(known, told); err != nil || len(steps) == 0 {
+			return remedyNone
+		}
+		return remedyLearn
+	}
+	if told == payment.RefundFailed {
+		return remedyNone
+	}
+	return remedyPerson
+}
+
 // strays says what is done with an intent that is not the one in our books:
 // money that was taken goes back, what was only authorized is let go.
 func strays(object payment.Object, kind DifferenceKind) finding {
