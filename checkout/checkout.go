@@ -68,6 +68,7 @@ type Checkout struct {
 	pool     *pgxpool.Pool
 	keys     *keyring.Keyring
 	gateways []payment.Provider // the first opens new payments
+	called   string             // the house, at its gateways
 	log      *slog.Logger
 	options  Options
 	node     string // this process, among those that tell answers
@@ -92,7 +93,7 @@ func New(r *redisdb.Clients, pool *pgxpool.Pool, k *keyring.Keyring, provider pa
 	options = options.withDefaults()
 	c := &Checkout{
 		mailbox: newMailbox(r, options.MailboxLimit), pool: pool, keys: k, log: log, options: options, node: rand.Text(),
-		gateways: append([]payment.Provider{provider}, options.Others...), waiters: newWaiters(), sales: newSales(pool),
+		gateways: append([]payment.Provider{provider}, options.Others...), called: k.House(), waiters: newWaiters(), sales: newSales(pool),
 	}
 	c.posts = batch.New(batch.Options{Size: batchSize, Wait: time.Millisecond, Calls: 4, Alone: pushAlone, Timeout: 2 * time.Second}, c.pushBatch)
 	c.nudges = batch.Open(batch.Options{Size: batchSize, Wait: time.Millisecond, Calls: 1, Pace: batch.Steady(lonePace), Timeout: time.Second}, c.nudgeAll)

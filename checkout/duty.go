@@ -27,6 +27,7 @@ type owed struct {
 	payment    ropeline.PaymentID
 	provider   string
 	gateway    payment.Provider // nil for NoProvider
+	house      string           // as it is called there
 	ref, key   string
 	state      PaymentState
 	duty       Duty
@@ -62,6 +63,7 @@ func (c *Checkout) Perform(ctx context.Context, taken Taken) (Performed, error) 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), gatewayTime+5*time.Second)
 	defer cancel()
 	if o.provider != NoProvider {
+		o.house = c.called
 		o.gateway, err = c.gateway(o.provider)
 	}
 	if err == nil && o.looks != nil {
@@ -158,6 +160,7 @@ func (c *Checkout) openNew(ctx context.Context, p *placing) (*sight, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), gatewayTime+5*time.Second)
 	defer cancel()
 	o, err := p.owed(), error(nil)
+	o.house = c.called
 	if o.gateway, err = c.gateway(o.provider); err != nil {
 		return nil, err
 	}

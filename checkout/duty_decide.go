@@ -17,7 +17,7 @@ func (o owed) askCreate(ctx context.Context) (payment.Object, error) {
 	ctx, cancel := context.WithTimeout(ctx, gatewayTime)
 	defer cancel()
 	object, err := o.gateway.Create(ctx, payment.Intent{
-		PaymentID: o.payment, OrderID: o.order, EventID: o.event, Amount: o.amount, Email: o.email, IdempotencyKey: o.key,
+		House: o.house, PaymentID: o.payment, OrderID: o.order, EventID: o.event, Amount: o.amount, Email: o.email, IdempotencyKey: o.key,
 	})
 	if payment.Permanent(err) {
 		return payment.Object{Status: payment.StatusFailed, Decline: reason(err)}, nil

@@ -206,12 +206,13 @@ func (r *reconciling) compare(ctx context.Context, page []payment.Object) error 
 		b, ours := known[object.Ref]
 		if !ours && object.PaymentID != "" {
 			b, ours = known[string(object.PaymentID)]
+			ours = ours && b.id == object.PaymentID
 		}
 		switch {
 		case ours:
 			r.report.Ours++
 			err = r.judge(ctx, b, object)
-		case object.PaymentID != "":
+		case object.PaymentID != "" && object.House == r.called: // others, on the same account, have payments too
 			err = r.stray(ctx, string(object.PaymentID), object, UnknownPayments)
 		}
 		if err != nil {

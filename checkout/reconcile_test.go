@@ -94,12 +94,13 @@ func TestDayOfLostWebhooks(t *testing.T) {
 	}
 }
 
-// strange writes an intent into the gateway's books that is not in ours.
+// strange writes an intent of ours into the gateway's books that is not in our own.
 func (h *house) strange(ref string, p ropeline.PaymentID, state string, amount int64) {
 	h.t.Helper()
 	_, err := h.pair.Pool.Exec(h.t.Context(), `
 		insert into sandbox_intents (ref, idempotency_key, state, amount_minor, currency, client_secret, metadata)
-		values ($1, $1, $2, $3, 'EUR', $1, case when $4 = '' then '{}'::jsonb else jsonb_build_object('payment', $4::text) end)`, ref, state, amount, string(p))
+		values ($1, $1, $2, $3, 'EUR', $1, case when $4 = '' then '{}'::jsonb else jsonb_build_object('house', $5::text, 'payment', $4::text) end)`,
+		ref, state, amount, string(p), h.called)
 	must(h.t, err)
 }
 
@@ -148,6 +149,35 @@ func TestReconciliationHeals(t *testing.T) {
 	}
 	if got := h.look(o); got.State != OrderPaid || len(got.Refunds) != 0 {
 		t.Errorf("the first charge was touched: %+v", got)
+	}
+	h.audit(e)
+}
+
+// Others on the same account may call their own things payments: they are left alone.
+func TestReconciliationLeavesOthersAlone(t *testing.T) {
+	h := newHouse(t, Options{}, false)
+	e := h.event(kind{40, 2, 2, 100})
+	o := h.paid(e, 1)
+	h.strange("program", "invoice 2026-17", "requires_capture", 500)
+	h.strange("another house", "0000000000000000000000000p", "requires_capture", 500)
+	h.strange("its money", "0000000000000000000000000q", "succeeded", 500)
+	h.strange("about ours", ropeline.PaymentID(o.Payment.Ref), "requires_capture", 500)
+	for ref, house := range map[string]string{"program": "", "another house": "0123", "its money": "0123", "about ours": ""} {
+		_, err := h.pair.Pool.Exec(t.Context(), "update sandbox_intents set metadata = metadata || jsonb_build_object('house', $2::text) where ref = $1", ref, house)
+		must(t, err)
+	}
+	for _, scope := range []Scope{ScopeOpen, ScopeAll} {
+		if report, _ := h.reconcile(scope); report.Seen != 5 || len(report.Differences) != 0 {
+			t.Errorf("%+v", report)
+		}
+	}
+	for _, ref := range []string{"program", "another house", "about ours"} {
+		if got := h.intent(ref).Status; got != payment.StatusAuthorized {
+			t.Errorf("%s is %s", ref, got)
+		}
+	}
+	if got := h.intent(o.Payment.Ref).House; got != h.called || got == "" {
+		t.Errorf("our own names %q", got)
 	}
 	h.audit(e)
 }

@@ -61,6 +61,7 @@ type Provider interface {
 
 // Intent is what a Provider is asked to open.
 type Intent struct {
+	House          string // who asks; others may use the same account
 	PaymentID      ropeline.PaymentID
 	OrderID        ropeline.OrderID
 	EventID        ropeline.EventID
@@ -87,7 +88,8 @@ const (
 // Object is an intent as the gateway tells it.
 type Object struct {
 	Ref          string
-	PaymentID    ropeline.PaymentID // from the intent's metadata; empty when it is not ours
+	House        string             // from the intent's metadata: who opened it; may be empty
+	PaymentID    ropeline.PaymentID // from the intent's metadata, whatever another program has put there; may be empty
 	Status       Status
 	Amount       ropeline.Money
 	ClientSecret string

@@ -17,6 +17,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"hash"
 	"sync"
@@ -46,10 +47,11 @@ const (
 	PurposeAccount  Purpose = "account"
 	PurposeFraud    Purpose = "fraud"
 	PurposeAddress  Purpose = "address" // network addresses in the audit log
+	PurposeHouse    Purpose = "house"   // its name
 )
 
 var macPurposes = []Purpose{PurposeFan, PurposePlace, PurposeRecovery, PurposeShopper, PurposeSandbox, PurposeWork,
-	PurposeSession, PurposeLink, PurposeAccount, PurposeAddress, PurposeFraud}
+	PurposeSession, PurposeLink, PurposeAccount, PurposeAddress, PurposeFraud, PurposeHouse}
 var signPurposes = []Purpose{PurposePass, PurposeTicket, PurposePace}
 
 const lockNumber = 0x726f7065 // pg_advisory_xact_lock, "rope"
@@ -104,6 +106,10 @@ func (k *Keyring) loadSecrets(ctx context.Context, tx pgx.Tx) error {
 
 // Secret is the 32-byte MAC key of a purpose.
 func (k *Keyring) Secret(purpose Purpose) []byte { return k.secrets[purpose] }
+
+// House names the house to others, as among those that share an account at a
+// gateway: 32 hex digits, always the same, and no secret.
+func (k *Keyring) House() string { return hex.EncodeToString(k.MAC(PurposeHouse, nil)) }
 
 // keyed is a keyed hash with what would be allocated for each MAC.
 type keyed struct {

@@ -34,6 +34,9 @@ func TestNodesShareKeys(t *testing.T) {
 		if !ring.CheckMAC(keyring.PurposePlace, message, mac) || !ring.Verify(keyring.PurposePass, id, message, signature) {
 			t.Errorf("node %d does not know what node 0 signed", i)
 		}
+		if ring.House() != rings[0].House() || len(ring.House()) != 32 {
+			t.Errorf("node %d is of the house %q", i, ring.House())
+		}
 	}
 	if !ed25519.Verify(rings[7].Public(keyring.PurposePass)[id], message, signature) {
 		t.Error("the public key alone does not verify")

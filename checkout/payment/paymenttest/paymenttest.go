@@ -68,7 +68,7 @@ func Run(t *testing.T, open func(t *testing.T) Gateway) {
 func intent() payment.Intent {
 	id := ropeline.NewID[ropeline.PaymentID]()
 	return payment.Intent{
-		PaymentID: id, OrderID: ropeline.NewID[ropeline.OrderID](), EventID: ropeline.NewID[ropeline.EventID](),
+		House: "house", PaymentID: id, OrderID: ropeline.NewID[ropeline.OrderID](), EventID: ropeline.NewID[ropeline.EventID](),
 		Amount: price, Email: "fan@example.com", IdempotencyKey: string(id),
 	}
 }
@@ -304,8 +304,8 @@ func metadata(t *testing.T, g Gateway) {
 	i := intent()
 	o, err := g.Provider.Create(t.Context(), i)
 	must(t, err)
-	if got := want(t, g, o.Ref, payment.StatusPending); got.PaymentID != i.PaymentID {
-		t.Errorf("payment %q, want %q", got.PaymentID, i.PaymentID)
+	if got := want(t, g, o.Ref, payment.StatusPending); got.PaymentID != i.PaymentID || got.House != i.House {
+		t.Errorf("payment %q of %q, want %q of %q", got.PaymentID, got.House, i.PaymentID, i.House)
 	}
 }
 

@@ -227,13 +227,13 @@ func scanBook(row pgx.CollectableRow) (*book, error) {
 }
 
 const columns = `ref, case when state = 'processing' and ready_at <= now() then 'requires_capture' else state end,
-	amount_minor, currency, refunded_minor, client_secret, decline, capture_fails, coalesce(metadata->>'payment', ''),
+	amount_minor, currency, refunded_minor, client_secret, decline, capture_fails, coalesce(metadata->>'house', ''), coalesce(metadata->>'payment', ''),
 	card_fingerprint, card_brand, card_last4, card_country, risk_score, risk_level,
 	exists (select from sandbox_disputes d where d.intent = sandbox_intents.ref), created_at`
 
 func (b *book) scan(row pgx.Row) error {
 	o := &b.object
-	err := row.Scan(&o.Ref, &b.state, &o.Amount.Minor, &o.Amount.Currency, &o.Refunded, &o.ClientSecret, &o.Decline, &b.captureFails, &o.PaymentID,
+	err := row.Scan(&o.Ref, &b.state, &o.Amount.Minor, &o.Amount.Currency, &o.Refunded, &o.ClientSecret, &o.Decline, &b.captureFails, &o.House, &o.PaymentID,
 		&o.Card.Fingerprint, &o.Card.Brand, &o.Card.Last4, &o.Card.Country, &o.Risk.Score, &o.Risk.Level, &o.Disputed, &o.Created)
 	o.Status, o.Created = statuses[b.state], o.Created.UTC()
 	return err

@@ -76,7 +76,7 @@ func (g *Gateway) Create(ctx context.Context, intent payment.Intent) (payment.Ob
 		return payment.Object{}, &payment.Error{Permanent: true, Reason: "amount_or_key_missing"}
 	}
 	made := payment.Object{
-		Ref: "sbx_" + token(), PaymentID: intent.PaymentID, Status: payment.StatusPending, Amount: intent.Amount, Risk: payment.Risk{Score: -1},
+		Ref: "sbx_" + token(), House: intent.House, PaymentID: intent.PaymentID, Status: payment.StatusPending, Amount: intent.Amount, Risk: payment.Risk{Score: -1},
 	}
 	made.ClientSecret = made.Ref + "_secret_" + token()
 	o := &opening{intent: intent, made: made}
@@ -108,18 +108,19 @@ func insertIntents(batch *pgx.Batch, parts []*opening) {
 	n := len(parts)
 	of := make(map[string]*opening, n)
 	refs, keys, amounts, currencies := make([]string, n), make([]string, n), make([]int64, n), make([]string, n)
-	secrets, payments, orders := make([]string, n), make([]string, n), make([]string, n)
+	secrets, houses, payments, orders := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	for i, o := range parts {
 		o.fresh = false
 		of[o.made.Ref] = o
 		refs[i], keys[i], amounts[i], currencies[i] = o.made.Ref, o.intent.IdempotencyKey, o.intent.Amount.Minor, o.intent.Amount.Currency
-		secrets[i], payments[i], orders[i] = o.made.ClientSecret, string(o.intent.PaymentID), string(o.intent.OrderID)
+		secrets[i], houses[i], payments[i], orders[i] = o.made.ClientSecret, o.intent.House, string(o.intent.PaymentID), string(o.intent.OrderID)
 	}
 	batch.Queue(`
 		insert into sandbox_intents (ref, idempotency_key, state, amount_minor, currency, client_secret, metadata)
-		select ref, key, 'requires_confirmation', amount, currency, secret, jsonb_build_object('payment', payment, 'order', o)
-		from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[]) as u(ref, key, amount, currency, secret, payment, o)
-		on conflict (idempotency_key) do nothing returning ref, created_at`, refs, keys, amounts, currencies, secrets, payments, orders).
+		select ref, key, 'requires_confirmation', amount, currency, secret, jsonb_build_object('house', house, 'payment', payment, 'order', o)
+		from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
+			as u(ref, key, amount, currency, secret, house, payment, o)
+		on conflict (idempotency_key) do nothing returning ref, created_at`, refs, keys, amounts, currencies, secrets, houses, payments, orders).
 		Query(func(rows pgx.Rows) error {
 			var ref string
 			var at time.Time

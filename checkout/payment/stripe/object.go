@@ -21,7 +21,7 @@ var statuses = map[api.PaymentIntentStatus]payment.Status{
 
 func objectOf(pi *api.PaymentIntent) payment.Object {
 	o := payment.Object{
-		Ref: pi.ID, PaymentID: ropeline.PaymentID(pi.Metadata["payment"]), Status: statuses[pi.Status],
+		Ref: pi.ID, House: pi.Metadata["house"], PaymentID: ropeline.PaymentID(pi.Metadata["payment"]), Status: statuses[pi.Status],
 		Amount: money(pi.Amount, pi.Currency), ClientSecret: pi.ClientSecret, Risk: payment.UnknownRisk,
 		Created: time.Unix(pi.Created, 0).UTC(),
 	}

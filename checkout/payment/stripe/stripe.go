@@ -99,7 +99,7 @@ func (g *Gateway) Create(ctx context.Context, intent payment.Intent) (payment.Ob
 			Description:             api.String("Order " + string(intent.OrderID)),
 			ReceiptEmail:            text(intent.Email),
 			Metadata: map[string]string{
-				"payment": string(intent.PaymentID), "order": string(intent.OrderID), "event": string(intent.EventID),
+				"house": intent.House, "payment": string(intent.PaymentID), "order": string(intent.OrderID), "event": string(intent.EventID),
 			},
 		})
 	}))
