@@ -26,7 +26,8 @@ const (
 	Tickets        Kind = "tickets"         // the order is confirmed, here are the tickets
 	PaymentFailed  Kind = "payment_failed"  // no money was taken, the order has ended
 	PaymentRefused Kind = "payment_refused" // the money came, and no tickets could be given for it
-	Refunded       Kind = "refunded"        // money went back
+	OrderCanceled  Kind = "order_canceled"  // an organizer has ended the order
+	Refunded       Kind = "refunded"        // money went back; Note says why when that is the end of an order
 	TurnNear       Kind = "turn_near"       // come back to the line, it is near
 	TicketGiven    Kind = "ticket_given"    // somebody gave you a ticket, here it is
 	TicketPassed   Kind = "ticket_passed"   // you gave a ticket away, its code is void
@@ -40,7 +41,7 @@ const (
 
 // Kinds lists all kinds.
 func Kinds() []Kind {
-	return []Kind{Tickets, PaymentFailed, PaymentRefused, Refunded, TicketGiven, TicketPassed, TicketVoid, TurnNear, EventChanged, EventCanceled, Verify, Reset, Invite}
+	return []Kind{Tickets, PaymentFailed, PaymentRefused, OrderCanceled, Refunded, TicketGiven, TicketPassed, TicketVoid, TurnNear, EventChanged, EventCanceled, Verify, Reset, Invite}
 }
 
 // Notice is a message to be sent: to whom, and about what. What it says is

@@ -22,6 +22,7 @@ var words = map[Kind]string{
 	Tickets:        "Your tickets for %s",
 	PaymentFailed:  "Your payment for %s did not go through",
 	PaymentRefused: "Your order for %s could not be filled",
+	OrderCanceled:  "Your order for %s was canceled",
 	Refunded:       "Your refund for %s",
 	TicketGiven:    "You were given a ticket for %s",
 	TicketPassed:   "You gave away a ticket for %s",

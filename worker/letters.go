@@ -31,7 +31,7 @@ type Letters struct {
 // letterKinds are the domain events that lead to messages.
 var letterKinds = []outbox.Kind{
 	outbox.TicketIssued, outbox.TicketTransferred, outbox.TicketRevoked, outbox.PaymentFailed, outbox.PaymentRefused, outbox.Refunded,
-	outbox.EventChanged, outbox.EventCanceled,
+	outbox.FraudReviewed, outbox.OrderCanceled, outbox.OrderExpired, outbox.EventChanged, outbox.EventCanceled,
 }
 
 // letters turns domain events into messages. An event that tells of nobody is
@@ -64,7 +64,7 @@ func (w *Worker) letters(ctx context.Context, events []outbox.Event) error {
 func (w *Worker) contactsOf(ctx context.Context, events []outbox.Event) (map[ropeline.OrderID]checkout.Contact, error) {
 	var orders []ropeline.OrderID
 	for _, e := range events {
-		if order, _, _, err := ofOrder(e); err == nil && order != "" {
+		if order, err := orderOf(e); err == nil && order != "" {
 			orders = append(orders, order)
 		}
 	}
@@ -74,35 +74,62 @@ func (w *Worker) contactsOf(ctx context.Context, events []outbox.Event) (map[rop
 	return w.checkout.ContactsOfOrders(ctx, orders)
 }
 
-// ofOrder is the message that an event about one order leads to; no order: it
-// is about something else.
-func ofOrder(e outbox.Event) (order ropeline.OrderID, kind notify.Kind, key string, err error) {
+// orderOf is the order that an event may lead to a message about; none: it is
+// about something else, or leads to none.
+func orderOf(e outbox.Event) (ropeline.OrderID, error) {
 	switch e.Kind {
-	case outbox.TicketIssued:
-		return ropeline.OrderID(e.Subject), notify.Tickets, "tickets:" + e.Subject, nil
+	case outbox.TicketIssued, outbox.OrderCanceled, outbox.OrderExpired:
+		return ropeline.OrderID(e.Subject), nil
 	case outbox.PaymentFailed, outbox.PaymentRefused:
-		kind = notify.PaymentFailed
-		if e.Kind == outbox.PaymentRefused {
-			kind = notify.PaymentRefused
-		}
 		p, err := outbox.Decode[outbox.Payment](e)
-		return p.Order, kind, "payment:" + string(p.Payment), err
+		return p.Order, err
+	case outbox.FraudReviewed:
+		if r, err := outbox.Decode[outbox.Review](e); err != nil || r.Decision == string(checkout.RiskReject) {
+			return r.Order, err
+		}
 	}
-	return "", "", "", nil
+	return "", nil
+}
+
+// noticeOfOrder is what an event tells about an order. Several events may tell
+// of one order's end, and one message does; none where a message to all, or
+// that of the refund, says it.
+func noticeOfOrder(e outbox.Event, c checkout.Contact) []notify.Notice {
+	ended := "ended:" + string(c.Order)
+	switch {
+	case e.Kind == outbox.TicketIssued:
+		return one(c, notify.Tickets, "tickets:"+string(c.Order))
+	case c.ByEvent, c.Refund:
+		return nil
+	case c.Reason != "":
+		return one(c, notify.OrderCanceled, ended)
+	case e.Kind == outbox.OrderCanceled: // its fan gave it back, or another event says why
+		return nil
+	case e.Kind == outbox.OrderExpired && !c.Declined: // nobody tried to pay
+		return nil
+	case e.Kind == outbox.PaymentRefused, e.Kind == outbox.FraudReviewed:
+		return one(c, notify.PaymentRefused, ended)
+	}
+	return one(c, notify.PaymentFailed, ended)
 }
 
 func (w *Worker) noticesOf(ctx context.Context, e outbox.Event, contacts map[ropeline.OrderID]checkout.Contact) ([]notify.Notice, error) {
-	if order, kind, key, err := ofOrder(e); err != nil || order != "" {
+	if order, err := orderOf(e); err != nil || order != "" {
 		contact, known := contacts[order]
 		if err == nil && !known {
 			err = ropeline.Errorf(ropeline.CodeOrderNotFound, "There is no such order.")
 		}
-		return one(contact, kind, key), err
+		if err != nil {
+			return nil, err
+		}
+		return noticeOfOrder(e, contact), nil
 	}
 	switch e.Kind {
 	case outbox.Refunded:
 		contact, err := w.checkout.ContactOfRefund(ctx, ropeline.RefundID(e.Subject))
-		return one(contact, notify.Refunded, "refund:"+e.Subject), err
+		notices := one(contact, notify.Refunded, "refund:"+e.Subject)
+		notices[0].Data.Note = contact.Reason
+		return notices, err
 	case outbox.TicketTransferred, outbox.TicketRevoked:
 		return w.noticesOfTicket(ctx, e)
 	case outbox.EventChanged:
@@ -189,7 +216,9 @@ func Facts(c *checkout.Checkout, events *catalog.Catalog, publicURL string) func
 		if n.Data.Ticket != "" && n.Kind != notify.EventChanged && n.Kind != notify.EventCanceled {
 			return factsOfTicket(ctx, c, n, facts)
 		}
-		if n.Kind != notify.Tickets && n.Kind != notify.PaymentRefused {
+		switch n.Kind {
+		case notify.Tickets, notify.PaymentFailed, notify.PaymentRefused, notify.OrderCanceled:
+		default:
 			return facts, nil
 		}
 		contact, err := c.ContactOfOrder(ctx, n.Data.Order)
@@ -201,7 +230,10 @@ func Facts(c *checkout.Checkout, events *catalog.Catalog, publicURL string) func
 			return facts, err
 		}
 		facts.Total, facts.Reason = order.Total, order.Message
-		if n.Kind == notify.PaymentRefused {
+		if n.Kind == notify.PaymentFailed && order.State == checkout.OrderPaid { // with another card, late
+			return facts, notify.ErrMoot
+		}
+		if n.Kind != notify.Tickets {
 			return facts, nil
 		}
 		names := map[ropeline.TicketTypeID]string{}

@@ -83,6 +83,7 @@ func TestPeopleAreTold(t *testing.T) {
 			t.Errorf("%+v", m.Text)
 		}
 	}
+	failed := o.order(o.reserve(e, 5*time.Second))
 	must(t, pgx.BeginFunc(t.Context(), o.pair.Pool, func(tx pgx.Tx) error {
 		batch := &pgx.Batch{}
 		for _, of := range []struct {
@@ -93,8 +94,8 @@ func TestPeopleAreTold(t *testing.T) {
 			{outbox.EventChanged, outbox.Change{Fields: []string{"drop_at"}}}, // nothing to those who have tickets
 			{outbox.EventCanceled, outbox.Cancellation{Reason: "The hall is flooded."}},
 			{outbox.TicketIssued, outbox.Issued{Order: "nobody's", Tickets: []ropeline.TicketID{"t"}}}, // holds nobody up
-			{outbox.PaymentFailed, outbox.Payment{Payment: "p", Order: paid[0].ID}},
-			{outbox.PaymentFailed, outbox.Payment{Payment: "p", Order: paid[0].ID}}, // told once
+			{outbox.PaymentFailed, outbox.Payment{Payment: "p", Order: failed.ID}},
+			{outbox.PaymentFailed, outbox.Payment{Payment: "p", Order: failed.ID}}, // told once
 		} {
 			n, err := outbox.New(of.kind, e.ID, "subject", of.payload)
 			if err != nil {
