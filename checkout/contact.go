@@ -86,10 +86,11 @@ func (c *Checkout) Concerned(ctx context.Context, event ropeline.EventID, after 
 	return c.contacts(ctx, "o.state = 'pending' or exists (select from tickets t where t.order_id = o.id and t.state in ('issued', 'checked_in'))", event, after, limit)
 }
 
-// TicketHolders lists the orders of an event that have got tickets, in the
-// order of their ids; after is the last one of the page before.
+// TicketHolders lists the orders of an event that have got tickets, or that the
+// event's cancellation ends before they have, in the order of their ids; after
+// is the last one of the page before.
 func (c *Checkout) TicketHolders(ctx context.Context, event ropeline.EventID, after ropeline.OrderID, limit int) ([]Contact, error) {
-	return c.contacts(ctx, "exists (select from tickets t where t.order_id = o.id)", event, after, limit)
+	return c.contacts(ctx, "o.cancel_cause = 'event' or exists (select from tickets t where t.order_id = o.id)", event, after, limit)
 }
 
 func (c *Checkout) contacts(ctx context.Context, which string, event ropeline.EventID, after ropeline.OrderID, limit int) ([]Contact, error) {

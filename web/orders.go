@@ -92,7 +92,7 @@ func (s *Server) viewOrder(o checkout.Order) orderView {
 	switch {
 	case o.UnderReview():
 		view.Review = "waiting"
-	case o.Risk == checkout.RiskReject:
+	case o.Risk == checkout.RiskReject && o.Message == "": // a message says what else has ended it
 		view.Review = "rejected"
 	}
 	open := o.Payment.State == checkout.PaymentCreated || o.Payment.State == checkout.PaymentPending

@@ -138,6 +138,33 @@ func TestReviewQueue(t *testing.T) {
 	}
 }
 
+// An order that ends with its event was not rejected by anybody, and its page
+// says what has ended it.
+func TestOrderUnderReviewOfACanceledEvent(t *testing.T) {
+	h, event, desk := scoring(t)
+	h.thresholds(t, event.ID, desk, `{"enabled":true,"review_at":0,"reject_at":1,"review_hours":5,"at_deadline":"approve"}`)
+	f := h.join(t, event.ID).enter(t)
+	order := f.orders(t, event, "fan@example.com")
+	eventually(t, "it waits", func() bool { h.work(t); return f.seen(t, order.ID).Review == "waiting" })
+	if got := h.ask(t, "POST", "/admin/events/"+string(event.ID)+"/cancel", `{"reason":"The hall is flooded."}`, desk...); got.status != http.StatusAccepted {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	eventually(t, "it is canceled", func() bool {
+		if _, err := h.checkout.CancelDue(t.Context(), 10); err != nil {
+			t.Fatal(err)
+		}
+		h.work(t)
+		return f.seen(t, order.ID).State == "canceled"
+	})
+	if end := f.seen(t, order.ID); end.Review != "" {
+		t.Errorf("%+v", end)
+	}
+	page := html.UnescapeString(f.ask(t, "GET", "/orders/"+order.ID, "", "Accept: text/html").body)
+	if !strings.Contains(page, "The event is canceled") || !strings.Contains(page, "The hall is flooded.") || strings.Contains(page, "could not accept") || strings.Contains(page, "back on sale") {
+		t.Error(page)
+	}
+}
+
 func TestOrdersAreScoredAndAllowedByDefault(t *testing.T) {
 	h, event, _ := scoring(t)
 	f := h.join(t, event.ID).enter(t)

@@ -165,7 +165,7 @@ func TicketNotice(c checkout.Contact, kind notify.Kind, key string) notify.Notic
 
 const holdersAtOnce = 1000
 
-// toHolders posts a message to everybody who has tickets, in pages: there may
+// toHolders posts a message to everybody who has or wanted tickets, in pages: there may
 // be fifty thousand. Begun again, it posts nothing twice.
 func (w *Worker) toHolders(ctx context.Context, e outbox.Event, kind notify.Kind, data notify.Data) error {
 	post := func(holders []checkout.Contact) error {

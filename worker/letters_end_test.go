@@ -85,7 +85,7 @@ func (o *office) told(p *postman, address string) string {
 	o.t.Helper()
 	within(o.t, 20*time.Second, "all is told", func() (over bool) {
 		must(o.t, o.pair.Pool.QueryRow(o.t.Context(), `
-			select (select seq from outbox_cursors where consumer = $1) >= (select max(seq) from outbox)
+			select coalesce((select seq from outbox_cursors where consumer = $1) >= (select max(seq) from outbox), false)
 				and not exists (select from notifications where due_at is not null)`, consumerLetters).Scan(&over))
 		return over
 	})
@@ -182,6 +182,42 @@ func TestOrdersThatEndAreTold(t *testing.T) {
 		}
 		if c.says != "" && !p.says(email, c.says) {
 			t.Errorf("%s: not told %q", c.name, c.says)
+		}
+	}
+}
+
+// That an event is canceled ends its orders, also those that have no tickets
+// yet; each hears of it once, with the reason, and of money that goes back.
+func TestOrdersOfACanceledEventAreTold(t *testing.T) {
+	o, judge := judging(t)
+	p := &postman{}
+	o.work(Options{Letters: o.letters(p)})
+	e, suspect := o.event(20), o.event(20)
+	judge(suspect, checkout.Verdict{Decision: checkout.RiskReview, ReviewSeconds: 3600, AtDeadline: checkout.RiskReject})
+	paid, open, checked := o.orderAs(e, "paid@example.com"), o.orderAs(e, "open@example.com"), o.reviewed(suspect, "checked@example.com")
+	o.confirm(paid, "approve")
+	given := o.orderAs(e, "given@example.com")
+	_, err := o.Release(t.Context(), given.Reservation, given.Fan, 5*time.Second)
+	must(t, err)
+	o.ends(paid, checkout.OrderPaid)
+	o.ends(given, checkout.OrderCanceled)
+	o.told(p, "")
+	for _, event := range []ropeline.Event{e, suspect} {
+		must(t, pgx.BeginFunc(t.Context(), o.pair.Pool, func(tx pgx.Tx) error {
+			return o.CancelEvent(t.Context(), tx, event.ID, "The hall is flooded.", "desk@example.com")
+		}))
+	}
+	for _, order := range []checkout.Order{paid, open, checked} {
+		o.ends(order, checkout.OrderCanceled)
+	}
+	within(t, 20*time.Second, "given back", func() bool { return len(p.to("paid@example.com")) == 3 })
+	for email, want := range map[string]string{"paid": "Your tickets for e | e is canceled | Your refund for e", "open": "e is canceled", "checked": "e is canceled", "given": ""} {
+		email += "@example.com"
+		if got := o.told(p, email); got != want {
+			t.Errorf("%s was told %q, want %q", email, got, want)
+		}
+		if want != "" && !p.says(email, "The hall is flooded.") {
+			t.Errorf("%s was not told why", email)
 		}
 	}
 }
