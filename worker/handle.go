@@ -12,6 +12,20 @@ import (
 	"github.com/ropeline/ropeline/checkout"
 )
 
+// handler does tasks until a worker that is to stop has ended them: a short one
+// is finished, one that may last for minutes hears of it.
+func (w *Worker) handler(stopping context.Context) asynq.Handler {
+	return asynq.HandlerFunc(func(ctx context.Context, task *asynq.Task) error {
+		if kind := task.Type(); kind == taskClerk || kind == taskReconcile {
+			lasting, end := context.WithCancel(ctx)
+			defer end()
+			defer context.AfterFunc(stopping, end)()
+			ctx = lasting
+		}
+		return w.handle(ctx, task)
+	})
+}
+
 // handle does a task. It never gives an error back to asynq, which would keep
 // the task and its id: the rows know what is still to be done.
 func (w *Worker) handle(ctx context.Context, task *asynq.Task) error {

@@ -110,7 +110,8 @@ const (
 const refundCalls = 64
 
 // graceful is how long tasks may take to end when the worker stops. A clerk
-// finishes its batch, a payment its call to the gateway.
+// finishes its batch, a refund its call to the gateway, a message that to its
+// server; comparisons with a gateway's books break off.
 const graceful = 15 * time.Second
 
 // Worker is one process' worker.
@@ -154,8 +155,9 @@ func New(c *checkout.Checkout, r *redisdb.Clients, pool *pgxpool.Pool, client *C
 //  1. the sweeps, the relay and the deliveries stop looking for work;
 //  2. the asynq servers take no new tasks; each clerk finishes its batch, gives
 //     its lease back and wakes a successor; each refund finishes its call, each
-//     message is handed over; each payment, also those that the last batches
-//     have handed over, finishes its call;
+//     message is handed over; a comparison with a gateway's books breaks off, and
+//     is due again; each payment, also those that the last batches have handed
+//     over, finishes its call;
 //  3. the last stock is told to admission;
 //  4. Run returns, and the caller closes the client, Redis and Postgres.
 func (w *Worker) Run(ctx context.Context) error {
@@ -164,7 +166,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	letters := w.server(ctx, queueLetters, w.options.Letters.Sending, slowCheck)
 	servers := []*asynq.Server{clerks, payments, letters}
 	for i, server := range servers {
-		if err := server.Start(asynq.HandlerFunc(w.handle)); err != nil {
+		if err := server.Start(w.handler(ctx)); err != nil {
 			for _, started := range servers[:i] {
 				started.Shutdown()
 			}
@@ -195,8 +197,10 @@ func (w *Worker) Run(ctx context.Context) error {
 		g.Go(func() error { return w.every(loops, each) })
 	}
 	err := g.Wait()
+	for _, server := range servers {
+		server.Stop() // a clerk who comes now would only wake the next one
+	}
 	w.posting.Wait()
-
 	for _, server := range servers {
 		server.Shutdown()
 	}
@@ -208,6 +212,7 @@ func (w *Worker) Run(ctx context.Context) error {
 }
 
 func (w *Worker) server(ctx context.Context, queue string, concurrency int, check time.Duration) *asynq.Server {
+	ctx = context.WithoutCancel(ctx) // asynq archives a task whose context ends, and does not wait for it
 	return asynq.NewServer(w.redis.Asynq(), asynq.Config{
 		Concurrency:       concurrency,
 		Queues:            map[string]int{queue: 1},

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/checkout"
+	"github.com/ropeline/ropeline/notify"
 )
 
 // The whole way with every misbehaviour of the gateway, over two workers.
@@ -154,6 +156,59 @@ func TestStopHandsOver(t *testing.T) {
 		t.Errorf("a reservation took %d ms: that is a lease that ran out", slowest.Load())
 	}
 	o.audit(e)
+}
+
+// slowPostman is a postman who is on the way until it may arrive.
+type slowPostman struct {
+	postman
+	left, arrive chan struct{}
+}
+
+func (p *slowPostman) Send(ctx context.Context, m notify.Message) error {
+	p.left <- struct{}{}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-p.arrive:
+	}
+	return p.postman.Send(ctx, m)
+}
+
+// Stopping finishes the message in hand: it is handed over, written down, and
+// its task is done.
+func TestStopFinishesMessages(t *testing.T) {
+	o := newOffice(t, checkout.Options{})
+	p := &slowPostman{left: make(chan struct{}), arrive: make(chan struct{})}
+	l := o.letters(&p.postman)
+	l.Notify = notify.New(o.pair.Pool, slog.New(slog.DiscardHandler), notify.Options{
+		Senders: map[notify.Channel]notify.Sender{notify.Email: p}, Facts: func(context.Context, notify.Notice) (notify.Facts, error) { return notify.Facts{}, nil },
+	})
+	stop := o.work(Options{Letters: l})
+	_, err := l.Notify.Post(t.Context(), nil, notify.Notice{Dedupe: "a", Kind: notify.Reset, Channel: notify.Email, To: "fan@example.com", Subject: "account"})
+	must(t, err)
+	<-p.left
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		stop()
+	}()
+	select {
+	case <-stopped:
+		t.Error("nobody waits for the message")
+	case <-time.After(time.Second):
+	}
+	close(p.arrive)
+	<-stopped
+	sent, err := l.Notify.List(t.Context(), notify.StateSent, 10)
+	must(t, err)
+	if len(sent) != 1 || sent[0].Attempts != 1 || len(p.about("")) != 1 {
+		t.Errorf("%+v", sent)
+	}
+	info, err := o.client.Inspector().GetQueueInfo(queueLetters)
+	must(t, err)
+	if info.Archived != 0 || info.Active != 0 || info.Pending != 0 {
+		t.Errorf("%+v", info)
+	}
 }
 
 // A webhook that is refused comes again.
