@@ -108,7 +108,8 @@ func NewSMTP(o SMTPOptions) (*SMTP, error) {
 func (s *SMTP) Name() string { return "smtp" }
 
 // Send hands one message over. What the server refuses with 5xx is permanent,
-// but for 53x: then it is we who are not let in.
+// but for 53x, by which we are not let in, and 503, by which it was asked in the
+// wrong order.
 func (s *SMTP) Send(ctx context.Context, m Message) error {
 	letter, err := s.letter(m)
 	if err != nil {
@@ -140,13 +141,15 @@ func (s *SMTP) Send(ctx context.Context, m Message) error {
 // refused tells a no to this message from every other trouble.
 func refused(err error) bool {
 	failed, ok := errors.AsType[*mail.SendError](err)
-	return ok && failed.ErrorCode()/100 == 5 && failed.ErrorCode()/10 != 53
+	return ok && failed.ErrorCode()/100 == 5 && failed.ErrorCode()/10 != 53 && failed.ErrorCode() != 503
 }
 
-// answered tells whether the server said no in so many words, and listens on.
+// answered tells whether the server said no in so many words, and listens on
+// for the next message. After a no to DATA some keep the one before, and the
+// library does not take it back.
 func answered(err error) bool {
 	failed, ok := errors.AsType[*mail.SendError](err)
-	return ok && failed.ErrorCode() != 0 && failed.ErrorCode() != 421
+	return ok && failed.ErrorCode() != 0 && failed.ErrorCode() != 421 && failed.Reason != mail.ErrSMTPData
 }
 
 // letter writes a message as mail. The same message always has the same
