@@ -50,9 +50,9 @@ func (n *Notify) begin(ctx context.Context, r Released) (notice Notice, attempts
 	batch.Queue(`
 		update notifications set state = $3, attempts = attempts + 1, due_at = clock_timestamp() + $4::interval, changed_at = now()
 		where id = $1 and lease = $2 and state = any($5)
-		returning id, dedupe, kind, channel, recipient, coalesce(event_id, ''), subject, data, bulk, attempts`,
+		returning id, dedupe, kind, channel, recipient, coalesce(event_id, ''), subject, data, bulk, created_at, attempts`,
 		r.ID, r.Lease, StateSending, n.options.Grip, before(StateSending)).Query(func(rows pgx.Rows) error {
-		_, err := pgx.ForEachRow(rows, []any{&notice.ID, &notice.Dedupe, &notice.Kind, &notice.Channel, &notice.To, &notice.Event, &notice.Subject, &data, &notice.Bulk, &attempts},
+		_, err := pgx.ForEachRow(rows, []any{&notice.ID, &notice.Dedupe, &notice.Kind, &notice.Channel, &notice.To, &notice.Event, &notice.Subject, &data, &notice.Bulk, &notice.Posted, &attempts},
 			func() error { found = true; return nil })
 		return err
 	})

@@ -15,6 +15,7 @@ type Facts struct {
 	Total     ropeline.Money
 	Tickets   []Ticket
 	Money     ropeline.Money // that goes back
+	Ahead     int64          // fans before one in the line
 	Wait      time.Duration  // estimated; 0: not known
 	Reason    string         // why an order was not filled; "": not known
 	From, To  string         // addresses, of a ticket that was given away

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"strings"
+	"time"
 
 	"github.com/ropeline/ropeline"
 )
@@ -55,7 +56,8 @@ type Notice struct {
 	Event   ropeline.EventID
 	Subject string // the id of the order, refund or fan that it is about
 	Data    Data
-	Bulk    bool // one of many alike: waits behind the others
+	Bulk    bool      // one of many alike: waits behind the others
+	Posted  time.Time // told to Options.Facts
 }
 
 // Data is the part of a notice that cannot be looked up later.
@@ -64,7 +66,7 @@ type Data struct {
 	Order  ropeline.OrderID  `json:"order,omitempty"`
 	Ticket ropeline.TicketID `json:"ticket,omitempty"` // that was given away, or to them
 	Money  *ropeline.Money   `json:"money,omitempty"`
-	Ahead  int64             `json:"ahead,omitempty"` // fans before this one
+	Ahead  int64             `json:"ahead,omitempty"` // fans before this one, when it was posted
 	Fields []string          `json:"fields,omitempty"`
 	Note   string            `json:"note,omitempty"`
 	// URL is a link that lets whoever has it in; it is forgotten when the

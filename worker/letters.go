@@ -197,8 +197,9 @@ func (w *Worker) toHolders(ctx context.Context, e outbox.Event, kind notify.Kind
 	}
 }
 
-// Facts looks up what messages say; it fits notify.Options.Facts.
-func Facts(c *checkout.Checkout, events *catalog.Catalog, publicURL string) func(context.Context, notify.Notice) (notify.Facts, error) {
+// Facts looks up what messages say; it fits notify.Options.Facts. line may be
+// nil where nobody is told of a turn.
+func Facts(c *checkout.Checkout, events *catalog.Catalog, line *queue.Line, publicURL string) func(context.Context, notify.Notice) (notify.Facts, error) {
 	return func(ctx context.Context, n notify.Notice) (facts notify.Facts, err error) {
 		facts.PublicURL = publicURL
 		if n.Data.Money != nil {
@@ -212,6 +213,12 @@ func Facts(c *checkout.Checkout, events *catalog.Catalog, publicURL string) func
 			if facts.Event, err = read(ctx, n.Event); err != nil {
 				return facts, err
 			}
+		}
+		if outdated(n.Kind, facts.Event) {
+			return facts, notify.ErrMoot
+		}
+		if n.Kind == notify.TurnNear {
+			return factsOfTurn(ctx, line, n, facts)
 		}
 		if n.Data.Ticket != "" && n.Kind != notify.EventChanged && n.Kind != notify.EventCanceled {
 			return factsOfTicket(ctx, c, n, facts)
@@ -253,4 +260,16 @@ func Facts(c *checkout.Checkout, events *catalog.Catalog, publicURL string) func
 		}
 		return facts, nil
 	}
+}
+
+// outdated tells that a message says what is not so any more. An event that is
+// canceled has a message of its own.
+func outdated(kind notify.Kind, event ropeline.Event) bool {
+	switch kind {
+	case notify.TurnNear:
+		return event.CanceledAt != nil || !time.Now().Before(event.ClosesAt)
+	case notify.EventChanged, notify.Tickets, notify.TicketGiven:
+		return event.CanceledAt != nil
+	}
+	return false
 }

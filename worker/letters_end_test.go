@@ -228,7 +228,7 @@ func TestFailureIsNotToldOfAnOrderThatIsPaid(t *testing.T) {
 	o.work(Options{})
 	order := o.orderAs(o.event(1), "fan@example.com")
 	n := notify.Notice{Kind: notify.PaymentFailed, Event: order.Event, Data: notify.Data{Order: order.ID}}
-	facts := Facts(o.Checkout, catalog.New(o.pair.Pool), "https://house.example")
+	facts := Facts(o.Checkout, catalog.New(o.pair.Pool), nil, "https://house.example")
 	if _, err := facts(t.Context(), n); err != nil {
 		t.Error(err)
 	}

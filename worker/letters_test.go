@@ -57,7 +57,7 @@ func (p *postman) about(subject string) []notify.Message {
 func (o *office) letters(p *postman) Letters {
 	events := catalog.New(o.pair.Pool)
 	return Letters{Catalog: events, Notify: notify.New(o.pair.Pool, slog.New(slog.DiscardHandler), notify.Options{
-		Senders: map[notify.Channel]notify.Sender{notify.Email: p}, Facts: Facts(o.Checkout, events, "https://house.example"),
+		Senders: map[notify.Channel]notify.Sender{notify.Email: p}, Facts: Facts(o.Checkout, events, nil, "https://house.example"),
 		Rate: 500, Pause: time.Millisecond,
 	})}
 }
@@ -123,27 +123,35 @@ func TestPeopleAreTold(t *testing.T) {
 	}
 }
 
-// Who asked is told once when few are ahead, and not while many are.
-func TestTurnsThatAreNearAreTold(t *testing.T) {
-	o := newOffice(t, checkout.Options{})
-	e := o.event(10)
-	k, err := keyring.Load(t.Context(), o.pair.Pool)
-	must(t, err)
+// line opens an event's line, with an admission that is paused.
+func (o *office) line(e ropeline.Event) (*queue.Line, *admission.Admission) {
+	o.t.Helper()
+	k, err := keyring.Load(o.t.Context(), o.pair.Pool)
+	must(o.t, err)
 	log := slog.New(slog.DiscardHandler)
 	line := queue.New(o.redis, o.pair.Pool, k, log)
 	adm := admission.New(o.redis, o.pair.Pool, k, line, log)
-	must(t, pgx.BeginFunc(t.Context(), o.pair.Pool, func(tx pgx.Tx) error {
-		if err := line.Open(t.Context(), tx, e.ID); err != nil {
+	must(o.t, pgx.BeginFunc(o.t.Context(), o.pair.Pool, func(tx pgx.Tx) error {
+		if err := line.Open(o.t.Context(), tx, e.ID); err != nil {
 			return err
 		}
 		rules := admission.DefaultRules()
 		rules.RatePerMinute, rules.Paused = 60, true
-		return adm.CreateRules(t.Context(), tx, e.ID, rules, "test")
+		return adm.CreateRules(o.t.Context(), tx, e.ID, rules, "test")
 	}))
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- line.Run(ctx) }()
-	t.Cleanup(func() { stop(); <-done })
+	o.t.Cleanup(func() { stop(); <-done })
+	return line, adm
+}
+
+// Who asked is told once when few are ahead, and not while many are.
+func TestTurnsThatAreNearAreTold(t *testing.T) {
+	o := newOffice(t, checkout.Options{})
+	e := o.event(10)
+	line, adm := o.line(e)
+	log := slog.New(slog.DiscardHandler)
 	p := &postman{}
 	l := o.letters(p)
 	l.Line, l.Admission, l.NearAhead, l.NearWait = line, adm, 2, time.Second
@@ -176,7 +184,7 @@ func TestTurnsThatAreNearAreTold(t *testing.T) {
 	told(1) // and now the last
 	late := ropeline.NewID[ropeline.FanID]()
 	must(t, l.Notify.SetAlert(t.Context(), notify.Alert{Event: e.ID, Fan: late, Channel: notify.Email, To: "late@example.com"}))
-	_, err = o.pair.Pool.Exec(t.Context(), "update events set closes_at = now() where id = $1", e.ID)
+	_, err := o.pair.Pool.Exec(t.Context(), "update events set closes_at = now() where id = $1", e.ID)
 	must(t, err)
 	told(0) // it is over
 	var waiting int

@@ -77,6 +77,35 @@ func (w *Worker) tellNear(ctx context.Context, id ropeline.EventID) (told int, e
 	}
 }
 
+// nearKnown is how long the position of a message is taken for that of its fan:
+// a look at the line costs more than the rest of the message.
+const nearKnown = time.Minute
+
+// factsOfTurn are what a message that waited says of a turn that is near.
+// Nothing is said to a fan who has been called or has left.
+func factsOfTurn(ctx context.Context, line *queue.Line, n notify.Notice, facts notify.Facts) (notify.Facts, error) {
+	place, found, err := line.Number(ctx, n.Event, n.Data.Fan)
+	if err != nil {
+		return facts, err
+	}
+	if !found {
+		return facts, notify.ErrMoot
+	}
+	facts.Ahead = n.Data.Ahead
+	if time.Since(n.Posted) < nearKnown {
+		return facts, nil
+	}
+	snapshot, err := line.Snapshot(ctx, n.Event)
+	if err != nil {
+		return facts, err
+	}
+	if place.InLobby() || place.Epoch != snapshot.Epoch {
+		return facts, errors.New("the line has just begun anew")
+	}
+	facts.Ahead = snapshot.Position(place.Number)
+	return facts, nil
+}
+
 // turns is one look at an event's line.
 type turns struct {
 	*Worker

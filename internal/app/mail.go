@@ -46,7 +46,7 @@ func (a *App) openNotify() error {
 		a.senders = append(a.senders, sender)
 	}
 	a.Notify = notify.New(a.pool, a.log, notify.Options{
-		Senders: senders, Facts: worker.Facts(a.Checkout, a.Catalog, a.url), PublicURL: a.url, Rate: a.config.NotifyRate,
+		Senders: senders, Facts: worker.Facts(a.Checkout, a.Catalog, a.Line, a.url), PublicURL: a.url, Rate: a.config.NotifyRate,
 	})
 	return nil
 }
