@@ -73,7 +73,7 @@ func (n *Notify) send(ctx context.Context, notice Notice) error {
 	}
 	facts, err := n.options.Facts(ctx, notice)
 	if errors.Is(err, ErrMoot) {
-		return refuse(err)
+		return err
 	}
 	if err != nil {
 		return fmt.Errorf("what to say is not known: %w", err)
@@ -92,6 +92,8 @@ func (n *Notify) end(ctx context.Context, r Released, notice Notice, attempts in
 	var pause *time.Duration
 	switch {
 	case sent == nil:
+	case errors.Is(sent, ErrMoot):
+		next = StateMoot
 	case Permanent(sent), attempts >= n.options.Tries:
 		next, why = StateDead, describe(sent, notice.To)
 	default:
@@ -105,7 +107,7 @@ func (n *Notify) end(ctx context.Context, r Released, notice Notice, attempts in
 	// Forgotten by a machine that crashes, the message goes out twice, as it does
 	// when the crash comes a moment before.
 	tag, err := groupcommit.Exec(ctx, n.pool, `
-		update notifications set state = $3::text, last_error = $4, lease = null, data = case when $3::text = 'sent' then data - 'url' else data end, changed_at = now(), due_at = clock_timestamp() + $5::interval
+		update notifications set state = $3::text, last_error = $4, lease = null, data = case when $3::text in ('sent', 'moot') then data - 'url' else data end, changed_at = now(), due_at = clock_timestamp() + $5::interval
 		where id = $1 and lease = $2 and state = 'sending'`, r.ID, r.Lease, next, why, pause)
 	if err != nil {
 		return "", err
@@ -118,6 +120,8 @@ func (n *Notify) end(ctx context.Context, r Released, notice Notice, attempts in
 	switch next {
 	case StateFailed:
 		n.log.WarnContext(ctx, "message not sent yet", "id", r.ID, "kind", notice.Kind, "to", Mask(notice.To), "attempts", attempts, "err", why)
+	case StateMoot:
+		n.log.InfoContext(ctx, "message has lost its sense, it is not sent", "id", r.ID, "kind", notice.Kind, "to", Mask(notice.To))
 	case StateDead:
 		n.log.ErrorContext(ctx, "message given up", "id", r.ID, "kind", notice.Kind, "to", Mask(notice.To), "attempts", attempts, "err", why)
 	}

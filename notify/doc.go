@@ -4,7 +4,8 @@
 // # The way of a message
 //
 //	Post ─► queued ─► Release (paced) ─► a task ─► Deliver ─► sending ─► sent
-//	          ▲                                                  ├─► failed ─► (later) sending
+//	          ▲                                                  ├─► moot
+//	          │                                                  ├─► failed ─► (later) sending
 //	          └──────────── Resend ◄───────────────────────────── dead
 //
 // Post inserts a row once for each Dedupe key, however often what it tells of
@@ -26,6 +27,7 @@
 //     tried again after a growing pause with jitter, about a day in all.
 //   - The server says no (5xx), or the last try failed: the row is dead. It stays
 //     to be seen and sent again by an operator.
+//   - What it tells is not so any more: the row is moot, and nobody looks at it.
 //   - Two tasks for one row: the lease that each carries lets only the newest
 //     deliver.
 //   - The server is slow: at most InFlight messages are let go and not done.

@@ -15,7 +15,7 @@ type metrics struct {
 func newMetrics() metrics {
 	return metrics{
 		ended: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ropeline_notifications_total",
-			Help: "Tries to send a message by this node, by what became of them: sent, failed (tried again), dead."}, []string{"kind", "channel", "state"}),
+			Help: "Tries to send a message by this node, by what became of them: sent, failed (tried again), dead, moot (it has lost its sense)."}, []string{"kind", "channel", "state"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ropeline_notification_send_seconds",
 			Help:    "Time to write a message and hand it over, taken or not.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}}, []string{"channel"}),
@@ -29,7 +29,7 @@ func (n *Notify) Collectors() []prometheus.Collector {
 }
 
 var (
-	rowsDesc = prometheus.NewDesc("ropeline_notifications", "Messages that are not sent, by state; the same on every node.", []string{"state"}, nil)
+	rowsDesc = prometheus.NewDesc("ropeline_notifications", "Messages that are to be sent or were given up, by state; the same on every node.", []string{"state"}, nil)
 	ageDesc  = prometheus.NewDesc("ropeline_notifications_oldest_seconds", "How long the longest due message has been waiting; 0 for none.", nil, nil)
 )
 
@@ -46,7 +46,7 @@ func (r rows) Collect(c chan<- prometheus.Metric) {
 		return
 	}
 	for state := range moves {
-		if state != StateSent {
+		if state != StateSent && state != StateMoot {
 			c <- prometheus.MustNewConstMetric(rowsDesc, prometheus.GaugeValue, float64(counts[state]), string(state))
 		}
 	}

@@ -26,7 +26,7 @@ type Row struct {
 	ChangedAt time.Time        `json:"changed_at"`
 }
 
-// Counts counts the messages that are not sent, by state.
+// Counts counts the messages that are to be sent or were given up, by state.
 func (n *Notify) Counts(ctx context.Context) (map[State]int64, error) {
 	rows, err := n.pool.Query(ctx, "select state, count(*) from notifications where state in ('queued', 'sending', 'failed', 'dead') group by 1")
 	if err != nil {
@@ -74,7 +74,7 @@ func (n *Notify) list(ctx context.Context, where string, args ...any) ([]Row, er
 
 // Resend queues a dead message again, in a transaction in which the caller
 // writes down who asked for it. Errors: notification_not_found;
-// notification_not_dead for one that is sent or still tried.
+// notification_not_dead for one that is sent, moot or still tried.
 func (n *Notify) Resend(ctx context.Context, tx pgx.Tx, id ID) error {
 	var state State
 	err := tx.QueryRow(ctx, "select state from notifications where id = $1 for update", id).Scan(&state)

@@ -15,15 +15,17 @@ const (
 	StateSent    State = "sent"    // the server has taken it
 	StateFailed  State = "failed"  // to be tried again
 	StateDead    State = "dead"    // given up; an operator may send it again
+	StateMoot    State = "moot"    // it has lost its sense before it was sent
 )
 
 // Sending leads to itself when nobody knows what became of a try.
 var moves = map[State][]State{
 	StateQueued:  {StateSending},
-	StateSending: {StateSending, StateSent, StateFailed, StateDead},
+	StateSending: {StateSending, StateSent, StateFailed, StateDead, StateMoot},
 	StateSent:    {},
 	StateFailed:  {StateSending},
 	StateDead:    {StateQueued},
+	StateMoot:    {},
 }
 
 // move checks one transition; a forbidden one is a bug of ours.

@@ -111,12 +111,9 @@ func TestGivesUp(t *testing.T) {
 	if dead, _ := h.List(t.Context(), StateDead, 1); len(dead) != 1 || strings.Contains(dead[0].LastError, "fan@") {
 		t.Errorf("%+v", dead)
 	}
-	h.facts = func(Notice) (Facts, error) { return Facts{}, ErrMoot }
-	h.post(h.notice(TurnNear, "b"))
-	h.only(h.deliver(), StateDead)
 	err := pgx.BeginFunc(t.Context(), h.pool, func(tx pgx.Tx) error {
 		n, err := h.ResendDead(t.Context(), tx)
-		if n != 2 {
+		if n != 1 {
 			t.Errorf("%d sent again", n)
 		}
 		return err
@@ -126,6 +123,44 @@ func TestGivesUp(t *testing.T) {
 	}
 	if _, err := h.List(t.Context(), "odd", 1); ropeline.CodeOf(err) != ropeline.CodeInvalidRequest {
 		t.Error(err)
+	}
+}
+
+// What has lost its sense is no trouble: not counted, not shown among the dead,
+// and not sent again with them.
+func TestWhatIsMootIsOver(t *testing.T) {
+	m := newMailServer(t)
+	h := newHouse(t, viaSMTP(m.sender()))
+	h.post(h.notice(Tickets, "a"))
+	m.set(func() { m.atRcpt = []error{notNow} })
+	h.only(h.deliver(), StateFailed)
+	h.facts = func(Notice) (Facts, error) { return Facts{}, fmt.Errorf("tickets: %w", ErrMoot) }
+	h.only(h.again(), StateMoot)
+	if more := h.again(); len(more) != 0 {
+		t.Errorf("tried again: %v", more)
+	}
+	if counts, err := h.Counts(t.Context()); err != nil || len(counts) != 0 {
+		t.Errorf("%v %v", counts, err)
+	}
+	if strings.Contains(h.log.String(), "level=ERROR") {
+		t.Errorf("the log: %s", h.log)
+	}
+	moot, err := h.List(t.Context(), StateMoot, 10)
+	if err != nil || len(moot) != 1 || moot[0].NextAt != nil {
+		t.Fatalf("%+v %v", moot, err)
+	}
+	if err := h.resend(moot[0].ID); ropeline.CodeOf(err) != ropeline.CodeNotificationNotDead {
+		t.Error(err)
+	}
+	err = pgx.BeginFunc(t.Context(), h.pool, func(tx pgx.Tx) error {
+		n, err := h.ResendDead(t.Context(), tx)
+		if n != 0 {
+			t.Errorf("%d sent again", n)
+		}
+		return err
+	})
+	if err != nil || len(m.messages()) != 0 {
+		t.Error(err, m.messages())
 	}
 }
 

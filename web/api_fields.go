@@ -63,7 +63,7 @@ var fieldWords = map[string]string{
 	"root":            "Merkle root of the entrants.",
 	"path":            "RFC 6962, section 2.1.1, from the leaf up.",
 	"resend":          "The id of a dead message, or dead for all.",
-	"counts":          "Messages that are not sent, by state.",
+	"counts":          "Messages that are to be sent or were given up, by state.",
 	"via":             "The sender of each channel.",
 	"progress":        "Where to look how far it has come.",
 	"sequence":        "Of the event that was looked at: a change in between is a conflict.",

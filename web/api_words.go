@@ -98,7 +98,7 @@ var typeValues = map[reflect.Type][]any{
 	reflect.TypeFor[checkout.Cause]():            values(checkout.CauseTransfer, checkout.CauseOrganizer, checkout.CauseRefund, checkout.CauseCanceled, checkout.CauseReissue),
 	reflect.TypeFor[checkout.Duty]():             values(checkout.DutyNone, checkout.DutyCreate, checkout.DutyWatch, checkout.DutySettle, checkout.DutyReview, checkout.DutyCapture, checkout.DutyVoid, checkout.DutyUnwind),
 	reflect.TypeFor[checkout.Scope]():            values(checkout.ScopeOpen, checkout.ScopeAll),
-	reflect.TypeFor[notify.State]():              values(notify.StateDead, notify.StateFailed, notify.StateQueued, notify.StateSending, notify.StateSent),
+	reflect.TypeFor[notify.State]():              values(notify.StateDead, notify.StateFailed, notify.StateQueued, notify.StateSending, notify.StateSent, notify.StateMoot),
 	reflect.TypeFor[notify.Channel]():            values(notify.Email, notify.SMS),
 	reflect.TypeFor[notify.Kind]():               values(notify.Kinds()...),
 }

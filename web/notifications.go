@@ -30,7 +30,7 @@ type queuedView struct {
 }
 
 // notifications: GET /admin/notifications?state=dead lists messages of a state,
-// the last changed first, and counts those that are not sent.
+// the last changed first, and counts those that are to be sent or were given up.
 func (s *Server) notifications(c *gin.Context) error {
 	state := notify.State(c.DefaultQuery("state", string(notify.StateDead)))
 	rows, err := s.notify.List(c.Request.Context(), state, messagesShown)
@@ -50,7 +50,7 @@ func (s *Server) notifications(c *gin.Context) error {
 	}
 	page := pages.NotificationsView{Frame: pages.Frame{Organizer: account(c).Email}, State: string(state),
 		Mail: s.notify.Via(notify.Email), SMS: s.notify.Via(notify.SMS)}
-	for _, each := range []notify.State{notify.StateDead, notify.StateFailed, notify.StateQueued, notify.StateSending, notify.StateSent} {
+	for _, each := range []notify.State{notify.StateDead, notify.StateFailed, notify.StateQueued, notify.StateSending, notify.StateSent, notify.StateMoot} {
 		page.States = append(page.States, pages.StateCount{State: string(each), Count: counts[each]})
 	}
 	for _, r := range rows {

@@ -275,7 +275,7 @@ func scenes(s sayings) []scene {
 			Draw:       &draw.Record{State: "closed", Source: draw.Public, Promise: s.text},
 			Thresholds: &Thresholds{Version: 2, Enabled: true, ReviewAt: "50", RejectAt: "97.5", ReviewHours: 24, AtDeadline: "approve", ChangedBy: s.name, ChangedAt: noon}, ThresholdsChanged: true})
 	})
-	for _, state := range []string{"dead", "queued"} {
+	for _, state := range []string{"dead", "queued", "moot"} {
 		add("notifications "+state, 200, func(r *Renderer, w http.ResponseWriter) error {
 			return r.Notifications(w, NotificationsView{Frame: desk, State: state, Mail: "log", States: []StateCount{{"dead", 3}, {"queued", 70000}},
 				Rows: []NotificationRow{{ID: s.token, Kind: "tickets", To: s.name, Attempts: 3, NextAt: &noon, LastError: s.text, ChangedAt: noon}}})
