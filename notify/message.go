@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -73,6 +74,21 @@ type Data struct {
 	// message is sent.
 	URL     string `json:"url,omitempty"`
 	Minutes int    `json:"minutes,omitempty"` // that the link works
+}
+
+// after is what tells also of what was to be told before.
+func (d Data) after(before Data) Data {
+	fields := slices.Clone(before.Fields)
+	for _, field := range d.Fields {
+		if !slices.Contains(fields, field) {
+			fields = append(fields, field)
+		}
+	}
+	d.Fields = fields
+	if before.Note != "" && before.Note != d.Note {
+		d.Note = strings.TrimSpace(before.Note + "\n\n" + d.Note)
+	}
+	return d
 }
 
 // Message is a notice written out, for a Sender.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -118,6 +119,48 @@ func (n *Notify) Post(ctx context.Context, tx db, notices ...Notice) (posted int
 			as u(id, dedupe, kind, channel, recipient, event_id, subject, data, bulk)
 		on conflict (dedupe) do nothing`, ids, keys, kinds, channels, to, events, subjects, data, bulk)
 	return int(tag.RowsAffected()), err
+}
+
+// PostInstead is Post for notices that say all that was said before by those of
+// their kind, about the same to the same address: the ones that still wait are
+// moot, and what they would have told of is told with the new ones.
+func (n *Notify) PostInstead(ctx context.Context, notices ...Notice) error {
+	keys, kinds, channels := make([]string, len(notices)), make([]string, len(notices)), make([]string, len(notices))
+	to, events, subjects := make([]string, len(notices)), make([]string, len(notices)), make([]string, len(notices))
+	for i, notice := range notices {
+		keys[i], kinds[i], channels[i] = notice.Dedupe, string(notice.Kind), string(notice.Channel)
+		to[i], events[i], subjects[i] = notice.To, string(notice.Event), notice.Subject
+	}
+	return pgx.BeginFunc(ctx, n.pool, func(tx pgx.Tx) error {
+		// A notice that was posted before takes nobody's place: newer ones may have come.
+		rows, err := tx.Query(ctx, `
+			with old as (
+				update notifications n set state = $1, due_at = null, lease = null, changed_at = now()
+				from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) with ordinality
+					as u(dedupe, kind, channel, recipient, event_id, subject, place)
+				where n.subject = u.subject and n.event_id = u.event_id and n.kind = u.kind and n.channel = u.channel and lower(n.recipient) = lower(u.recipient)
+					and n.state in ('queued', 'failed') and not exists (select from notifications x where x.dedupe = u.dedupe)
+				returning u.place - 1 as place, n.data, n.created_at
+			)
+			select place, data from old order by created_at desc`, StateMoot, keys, kinds, channels, to, events, subjects)
+		if err != nil {
+			return err
+		}
+		posted := slices.Clone(notices)
+		var place int64
+		var data []byte
+		_, err = pgx.ForEachRow(rows, []any{&place, &data}, func() error {
+			var before Data
+			err := json.Unmarshal(data, &before)
+			posted[place].Data = posted[place].Data.after(before)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		_, err = n.Post(ctx, tx, posted...)
+		return err
+	})
 }
 
 // Released is a message that may be delivered by whoever holds its lease.

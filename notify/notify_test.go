@@ -157,6 +157,48 @@ func TestPostIsOnce(t *testing.T) {
 	}
 }
 
+// Of several that wait to be sent to one person about the same, the newest says
+// it all; one that is being sent is left alone.
+func TestNewestIsSentInstead(t *testing.T) {
+	m := newMailServer(t)
+	h := newHouse(t, viaSMTP(m.sender()))
+	change := func(key, to, note string, fields ...string) Notice {
+		n := h.notice(EventChanged, key+to)
+		n.To, n.Subject, n.Bulk, n.Data = to, "order of "+strings.ToLower(to), true, Data{Order: "o1", Fields: fields, Note: note}
+		return n
+	}
+	post := func(notices ...Notice) {
+		t.Helper()
+		if err := h.PostInstead(t.Context(), notices...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const ann, bob = "ann@example.com", "bob@example.com"
+	first := []Notice{change("1", ann, "Bring a lamp.", "name"), change("1", bob, "Bring a lamp.", "name")}
+	post(first...)
+	m.set(func() { m.atRcpt = []error{notNow, notNow} })
+	h.deliver() // both are to be tried again
+	post(change("2", ann, "", "starts_at", "name"), change("2", bob, "", "starts_at", "name"))
+	post(first...) // heard again, and older than what waits
+	h.exec("update notifications set state = 'sending', lease = 99 where state = 'queued' and recipient = $1", bob)
+	post(change("3", strings.ToUpper(ann[:1])+ann[1:], "And a coat.", "venue"), change("3", bob, "And a coat.", "venue"))
+	h.again()
+	texts := map[string][]string{}
+	for _, raw := range m.messages() {
+		p := parseMail(t, raw)
+		to := strings.ToLower(strings.Trim(p.header.Get("To"), "<>"))
+		texts[to] = append(texts[to], p.text)
+	}
+	if len(texts[ann]) != 1 || len(texts[bob]) != 2 {
+		t.Fatalf("%q", texts)
+	}
+	for _, part := range []string{"What changed: its name, when it begins, where it takes place.", "Bring a lamp.", "And a coat."} {
+		if !strings.Contains(texts[ann][0], part) {
+			t.Errorf("%q is not told: %s", part, texts[ann][0])
+		}
+	}
+}
+
 func TestMask(t *testing.T) {
 	for address, want := range map[string]string{"fan@example.com": "f…@example.com", "ü@x.example": "ü…@x.example", "+436641234567": "+43…67", "": "…", "+1": "…"} {
 		if got := Mask(address); got != want {

@@ -15,15 +15,15 @@ const (
 	StateSent    State = "sent"    // the server has taken it
 	StateFailed  State = "failed"  // to be tried again
 	StateDead    State = "dead"    // given up; an operator may send it again
-	StateMoot    State = "moot"    // it has lost its sense before it was sent
+	StateMoot    State = "moot"    // it has lost its sense before it was sent, or another one says it
 )
 
 // Sending leads to itself when nobody knows what became of a try.
 var moves = map[State][]State{
-	StateQueued:  {StateSending},
+	StateQueued:  {StateSending, StateMoot},
 	StateSending: {StateSending, StateSent, StateFailed, StateDead, StateMoot},
 	StateSent:    {},
-	StateFailed:  {StateSending},
+	StateFailed:  {StateSending, StateMoot},
 	StateDead:    {StateQueued},
 	StateMoot:    {},
 }

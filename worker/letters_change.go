@@ -15,14 +15,14 @@ import (
 
 // tellChange posts that an event has changed: to those with an open order or
 // tickets, and to those who wait to be told that their turn is near; to each
-// address once. When the sale opens and ends concerns only who waits. Begun
-// again, it posts nothing twice.
+// address once, with what waits to be told of changes before. When the sale
+// opens and ends concerns only who waits. Begun again, it posts nothing twice.
 func (w *Worker) tellChange(ctx context.Context, e outbox.Event, change outbox.Change) error {
 	if len(change.Fields) == 0 && change.Note == "" {
 		return nil
 	}
 	post := func(notices []notify.Notice) error {
-		if _, err := w.options.Letters.Notify.Post(ctx, nil, notices...); err != nil {
+		if err := w.options.Letters.Notify.PostInstead(ctx, notices...); err != nil {
 			return ropeline.Unavailable(err)
 		}
 		return nil

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/ropeline/ropeline"
 	"github.com/ropeline/ropeline/catalog"
 	"github.com/ropeline/ropeline/checkout"
+	"github.com/ropeline/ropeline/internal/outbox"
 	"github.com/ropeline/ropeline/notify"
 )
 
@@ -72,5 +74,28 @@ func TestChangesAreTold(t *testing.T) {
 	must(t, o.pair.Pool.QueryRow(t.Context(), "select count(*) from notifications where kind = 'event_changed'").Scan(&rows))
 	if rows != 5 {
 		t.Errorf("%d messages", rows)
+	}
+}
+
+// Changes that follow each other before their messages are sent are one message
+// to each person.
+func TestQuickChangesAreToldTogether(t *testing.T) {
+	o := newOffice(t, checkout.Options{})
+	stop := o.work(Options{})
+	l := o.letters(&postman{})
+	e := o.event(10)
+	for _, email := range []string{"ann@example.com", "bob@example.com"} {
+		o.confirm(o.orderAs(e, email), "approve")
+	}
+	must(t, l.Notify.SetAlert(t.Context(), notify.Alert{Event: e.ID, Fan: ropeline.NewID[ropeline.FanID](), Channel: notify.Email, To: "cat@example.com"}))
+	stop()
+	w := New(o.Checkout, o.redis, o.pair.Pool, o.client, slog.New(slog.DiscardHandler), Options{Letters: l})
+	for seq, field := range []string{"name", "starts_at", "venue", "name", "starts_at"} {
+		must(t, w.tellChange(t.Context(), outbox.Event{Event: e.ID, Seq: int64(seq + 1)}, outbox.Change{Fields: []string{field}}))
+	}
+	counts, err := l.Notify.Counts(t.Context())
+	must(t, err)
+	if counts[notify.StateQueued] != 3 {
+		t.Errorf("%v wait", counts)
 	}
 }
