@@ -151,7 +151,7 @@ func TestOperators(t *testing.T) {
 	}
 	act("run", http.StatusConflict) // it is pending
 	act("archive", http.StatusNoContent)
-	if shown := h.ask(t, "GET", "/admin/queues?queue=letters", "", cookie, page); !strings.Contains(shown.body, "id 1") || !strings.Contains(shown.body, `value="run"`) {
+	if shown := h.ask(t, "GET", "/admin/queues?queue=letters", "", cookie, page); !strings.Contains(shown.body, "id 1") || !strings.Contains(shown.body, `value="run"`) || strings.Contains(shown.body, "Failed") {
 		t.Error(shown.body)
 	}
 	act("run", http.StatusNoContent)

@@ -30,7 +30,6 @@ type queueView struct {
 	Archived      int     `json:"archived"` // given up
 	OldestSeconds float64 `json:"oldest_seconds"`
 	Processed     int     `json:"processed"` // today, by UTC
-	Failed        int     `json:"failed"`    // of them
 }
 
 // taskView is one task.
@@ -72,7 +71,7 @@ func (s *Server) queues(c *gin.Context) error {
 			return ropeline.Unavailable(err)
 		}
 		views = append(views, queueView{Queue: name, Pending: info.Pending, Active: info.Active, Scheduled: info.Scheduled, Retry: info.Retry,
-			Archived: info.Archived, OldestSeconds: info.Latency.Seconds(), Processed: info.Processed, Failed: info.Failed})
+			Archived: info.Archived, OldestSeconds: info.Latency.Seconds(), Processed: info.Processed})
 	}
 	queue, state := c.Query("queue"), c.DefaultQuery("state", "archived")
 	page, _ := strconv.Atoi(c.DefaultQuery("page", "1"))
@@ -94,7 +93,7 @@ func (s *Server) queues(c *gin.Context) error {
 		view.Next = page + 1
 	}
 	for _, q := range views {
-		view.Queues = append(view.Queues, pages.QueueRow{Name: q.Queue, Oldest: time.Duration(q.OldestSeconds * float64(time.Second)), Processed: q.Processed, Failed: q.Failed,
+		view.Queues = append(view.Queues, pages.QueueRow{Name: q.Queue, Oldest: time.Duration(q.OldestSeconds * float64(time.Second)), Processed: q.Processed,
 			States: []pages.StateCount{{State: "pending", Count: int64(q.Pending)}, {State: "active", Count: int64(q.Active)},
 				{State: "scheduled", Count: int64(q.Scheduled)}, {State: "retry", Count: int64(q.Retry)}, {State: "archived", Count: int64(q.Archived)}}})
 	}

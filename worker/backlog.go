@@ -18,7 +18,7 @@ type backlog struct{ *Worker }
 var (
 	queueDesc     = prometheus.NewDesc("ropeline_queue_tasks", "Tasks in asynq's queues by state; archived ones were given up.", []string{"queue", "state"}, nil)
 	queueAgeDesc  = prometheus.NewDesc("ropeline_queue_oldest_seconds", "How long the oldest pending task of a queue has waited.", []string{"queue"}, nil)
-	queueDoneDesc = prometheus.NewDesc("ropeline_queue_processed_total", "Tasks that asynq has processed, by queue and result.", []string{"queue", "result"}, nil)
+	queueDoneDesc = prometheus.NewDesc("ropeline_queue_processed_total", "Tasks that asynq has done with, whatever came of them, by queue.", []string{"queue"}, nil)
 	owedDesc      = prometheus.NewDesc("ropeline_owed", "Payments and refunds that are owed something now, by whether it was tried before.", []string{"what", "tried"}, nil)
 	owedAgeDesc   = prometheus.NewDesc("ropeline_owed_oldest_seconds", "How long the longest due of them is due.", []string{"what"}, nil)
 	deadDesc      = prometheus.NewDesc("ropeline_refunds_failed", "Refunds that the gateway refuses for good: somebody must look.", nil, nil)
@@ -60,8 +60,7 @@ func (b backlog) queues(c chan<- prometheus.Metric) {
 			c <- prometheus.MustNewConstMetric(queueDesc, prometheus.GaugeValue, float64(n), queue, state)
 		}
 		c <- prometheus.MustNewConstMetric(queueAgeDesc, prometheus.GaugeValue, info.Latency.Seconds(), queue)
-		c <- prometheus.MustNewConstMetric(queueDoneDesc, prometheus.CounterValue, float64(info.ProcessedTotal-info.FailedTotal), queue, "ok")
-		c <- prometheus.MustNewConstMetric(queueDoneDesc, prometheus.CounterValue, float64(info.FailedTotal), queue, "failed")
+		c <- prometheus.MustNewConstMetric(queueDoneDesc, prometheus.CounterValue, float64(info.ProcessedTotal), queue)
 	}
 }
 

@@ -213,6 +213,11 @@ func TestBacklogIsMeasured(t *testing.T) {
 		must(t, err)
 		for _, f := range families {
 			names[f.GetName()] = true
+			for _, m := range f.GetMetric() {
+				if f.GetName() == "ropeline_queue_processed_total" && len(m.GetLabel()) != 1 {
+					t.Fatalf("asynq does not know what has failed: %v", m)
+				}
+			}
 		}
 		return names["ropeline_notifications_total"]
 	})

@@ -48,7 +48,6 @@ type QueueRow struct {
 	States    []StateCount
 	Oldest    time.Duration
 	Processed int
-	Failed    int
 }
 
 // TaskRow is one task, and what may be done with it.
