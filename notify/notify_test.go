@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/ropeline/ropeline"
 )
 
 // house is a Notify with a database and an event.
@@ -84,6 +86,14 @@ func TestEveryKindIsWritten(t *testing.T) {
 			if m.Subject == "" || !strings.Contains(m.HTML, string(h.event.ID)) && !strings.Contains(m.HTML, "/orders/o1a") && !strings.Contains(m.HTML, "/password/secret") {
 				t.Errorf("%s leads nowhere:\n%s", kind, m.HTML)
 			}
+		}
+	}
+	free := h.usual()
+	free.Total, free.Money = ropeline.Money{Currency: "EUR"}, ropeline.Money{Currency: "EUR"}
+	for _, kind := range []Kind{PaymentRefused, OrderCanceled, EventCanceled} {
+		m, err := Write(h.notice(kind, "k"), free)
+		if err != nil || strings.Contains(m.Text+m.HTML, "oney") || strings.Contains(m.Text+m.HTML, "paid") || strings.Contains(m.Text+m.HTML, "Your payment") {
+			t.Errorf("%s tells of money where there was none: %v\n%s\n%s", kind, err, m.Text, m.HTML)
 		}
 	}
 	evil := h.usual()
