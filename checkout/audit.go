@@ -13,7 +13,7 @@ import (
 
 // Violation is a row that contradicts what must always hold.
 type Violation struct {
-	Invariant string // I1, I6, I7, I8, I9, I10, ledger, stock, order, review, transfer or limit
+	Invariant string // I1, I6, I7, I8, I9, I10, ledger, stock, order, money, review, transfer or limit
 	Subject   string // the id of the row
 	Detail    string
 }
@@ -47,6 +47,14 @@ var audits = []struct{ invariant, sql string }{
 		where p.event_id = $1 and p.state = 'confirmed' and p.amount_minor > 0
 			and not exists (select from refunds f where f.payment_id = p.id and f.state <> 'failed')
 			and not (o.state = 'paid' and exists (select from tickets t where t.order_id = o.id))`},
+	{"I6", `select p.id, format('%s of %s kept, and its order is %s', p.amount_minor - f.back, p.amount_minor, o.state)
+		from payments p join orders o on o.id = p.order_id
+		cross join lateral (select coalesce(sum(f.amount_minor), 0) as back, count(*) as refunds from refunds f where f.payment_id = p.id and f.state <> 'failed') f
+		where p.event_id = $1 and p.state = 'confirmed' and o.state <> 'paid' and f.refunds > 0 and f.back < p.amount_minor`},
+	{"I6", `select t.id, 'void for money that was to go back, but the refund was refused and nobody has asked again'
+		from tickets t join refunds f on f.id = t.refund_id
+		where t.event_id = $1 and f.state = 'failed' and not exists (
+			select from refunds g where g.payment_id = f.payment_id and g.state <> 'failed' and g.created_at > f.created_at)`},
 	{"I6", `select p.id, format('authorized since %s, and owed nothing', p.changed_at) from payments p
 		where p.event_id = $1 and p.state = 'authorized' and p.duty is null`},
 	{"I7", `select t.id, 'a ticket without a confirmed payment' from tickets t
@@ -80,6 +88,14 @@ var audits = []struct{ invariant, sql string }{
 			(o.accepted_at is not null) <> (r.state = 'converted')
 			or o.state = 'pending' and r.state not in ('held', 'converted')
 			or o.state = 'paid' and r.state <> 'converted')`},
+	{"order", `select o.id, 'paid for an event that was canceled, and nobody ends it' from orders o join events e on e.id = o.event_id
+		where o.event_id = $1 and o.state = 'paid' and o.cancel_at is null and e.canceled_at is not null`},
+	{"money", `select o.id, format('its items come to %s, the order to %s %s, its payment to %s %s', i.total, o.total_minor, o.currency, p.amount_minor, p.currency)
+		from orders o join reservations r on r.id = o.reservation_id join payments p on p.order_id = o.id
+		cross join lateral (
+			select sum(i.quantity * i.unit_minor) as total, bool_and(i.currency = o.currency) as alike
+			from jsonb_to_recordset(r.items) as i(quantity bigint, unit_minor bigint, currency text)
+		) i where o.event_id = $1 and (i.total <> o.total_minor or not i.alike or (p.amount_minor, p.currency) <> (o.total_minor, o.currency))`},
 	{"review", `select o.id, format('waits for a review (%s), but its payment is %s and owed %s', o.accepted_at is not null, p.state, coalesce(p.duty, 'nothing'))
 		from orders o join payments p on p.order_id = o.id
 		where o.event_id = $1 and p.state in ('authorized', 'confirmed') and (

@@ -103,5 +103,15 @@ func TestCancellationEnds(t *testing.T) {
 	if x, err := h.CancellationOf(t.Context(), e.ID); err != nil || x.Done != 1 || x.Failed != 1 {
 		t.Errorf("%+v %v", x, err)
 	}
-	h.audit(e)
+	// The audit names what is kept, until it is asked for again.
+	found, err := Audit(t.Context(), h.pair.Pool, e.ID)
+	must(t, err)
+	for _, v := range found {
+		if v.Invariant != "I6" {
+			t.Error(v)
+		}
+	}
+	if len(found) == 0 {
+		t.Error("nothing found")
+	}
 }

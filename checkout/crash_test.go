@@ -305,7 +305,14 @@ func TestAuditFinds(t *testing.T) {
 		{"money for which the ledger sold nothing", "I6", "alter table stock_ledger disable trigger user; delete from stock_ledger where kind = 'settle'"},
 		{"sold by the ledger without money", "I7", "update payments set state = 'failed', duty = null"},
 		{"oversold", "I1", "alter table stock drop constraint stock_never_oversold; update stock set held = capacity + 1"},
-		{"money without tickets", "I6", "delete from tickets"},
+		{"money without tickets", "I6", "delete from tickets where state = 'issued'"},
+		{"money that was to go back and did not", "I6", "update refunds set state = 'failed'"},
+		{"a part of the money kept", "I6", "alter table refunds disable trigger user; update refunds set amount_minor = 1"},
+		{"another amount than was ordered", "money", "alter table payments disable trigger user; update payments set amount_minor = 1"},
+		{"another currency than was ordered", "money", "alter table payments disable trigger user; update payments set currency = 'USD'"},
+		{"another total than was reserved", "money", "update orders set total_minor = 1"},
+		{"another price than was ordered", "money", `update reservations set items = jsonb_set(items, '{0,unit_minor}', '1')`},
+		{"paid for what does not take place", "order", "update events set canceled_at = now()"},
 		{"authorized and forgotten", "I6", "update payments set state = 'authorized', duty = null"},
 		{"tickets without money", "I7", "update payments set state = 'authorized', duty = 'capture'"},
 		{"one ticket too many", "I7", `insert into tickets select id || 'x', order_id, event_id, ticket_type_id, ordinal + 100, fan_id, revision, state, issued_at from tickets`},
@@ -317,14 +324,17 @@ func TestAuditFinds(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := newHouse(t, Options{}, false)
-			e := h.event(kind{10, 4, 4, 0})
-			o := h.order(h.hold(e, fan(), 2))
+			e := h.event(kind{10, 4, 4, 1000})
+			h.paid(e, 2)
 			h.hold(e, fan(), 2)
-			h.work("paid", func() bool { return h.state(o) == OrderPaid })
-			_, err := h.pair.Pool.Exec(t.Context(), "update payments set amount_minor = 100")
-			must(t, err)
-			h.audit(e)
-			_, err = h.pair.Pool.Exec(t.Context(), c.harm)
+			given := h.paid(e, 1)
+			must(t, h.cancelOrder(given, true))
+			h.work("the money and the tickets are back", func() bool {
+				found, err := Audit(t.Context(), h.pair.Pool, e.ID)
+				must(t, err)
+				return h.look(given).Refunds[0].State == RefundDone && len(found) == 0
+			})
+			_, err := h.pair.Pool.Exec(t.Context(), c.harm)
 			must(t, err)
 			found, err := Audit(t.Context(), h.pair.Pool, e.ID)
 			must(t, err)
