@@ -221,7 +221,8 @@ func (s *Server) ticketsPage(c *gin.Context, views []ticketView) error {
 }
 
 // sandboxPage: GET /sandbox/pay/{ref}, where a real gateway's card form would
-// be. Only the fan whose order it is gets the client secret.
+// be. Only the fan whose order it is gets the client secret. Of an order that has
+// ended there is nothing to pay: its own page says so.
 func (s *Server) sandboxPage(c *gin.Context) error {
 	fan, err := s.holder(c, func(account ropeline.AccountID) (ropeline.FanID, bool, error) {
 		return s.checkout.PaymentFan(c.Request.Context(), s.sandbox.Name(), c.Param("ref"), account)
@@ -232,6 +233,10 @@ func (s *Server) sandboxPage(c *gin.Context) error {
 	order, err := s.checkout.OrderByPayment(c.Request.Context(), s.sandbox.Name(), c.Param("ref"), fan)
 	if err != nil {
 		return err
+	}
+	if order.State == checkout.OrderExpired || order.State == checkout.OrderCanceled {
+		c.Redirect(http.StatusSeeOther, "/orders/"+string(order.ID))
+		return nil
 	}
 	event, err := s.catalog.Event(c.Request.Context(), order.Event)
 	if err != nil {
@@ -245,7 +250,6 @@ func (s *Server) sandboxPage(c *gin.Context) error {
 	return s.pages.SandboxPay(pages.Zip(c.Writer, c.Request), pages.SandboxView{
 		Ref: c.Param("ref"), ClientSecret: order.Payment.ClientSecret, Order: order.ID, EventName: event.Name,
 		Items: bill(event, order.Items), Total: order.Total, State: string(order.Payment.State), Deadline: order.Deadline, Cards: cards,
-		Ended: order.State == checkout.OrderExpired || order.State == checkout.OrderCanceled,
 	})
 }
 

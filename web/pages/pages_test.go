@@ -142,9 +142,6 @@ func scenes(s sayings) []scene {
 			return r.SandboxPay(w, SandboxView{Frame: frame, Ref: s.token, ClientSecret: s.token, Order: "0dq3k5m2p8r7t1v9b4c6f0h0d1", EventName: s.name, Items: items, Total: total, State: state, Deadline: noon.Add(time.Minute), Cards: []SandboxCard{{"4242424242424242", "US", "normal"}}})
 		})
 	}
-	add("sandbox, order ended", 200, func(r *Renderer, w http.ResponseWriter) error {
-		return r.SandboxPay(w, SandboxView{Frame: frame, Order: "0dq3k5m2p8r7t1v9b4c6f0h0d1", EventName: s.name, Items: items, Total: total, State: "pending", Ended: true, Deadline: noon})
-	})
 	for _, failure := range []string{"", s.text} {
 		add("stripe "+failure, 200, func(r *Renderer, w http.ResponseWriter) error {
 			return r.StripePay(w, StripeView{Frame: frame, Key: s.token, ClientSecret: s.token, Order: "0dq3k5m2p8r7t1v9b4c6f0h0d1", EventName: s.name, Items: items, Total: total, Failure: failure, Deadline: noon.Add(time.Minute)})

@@ -153,7 +153,6 @@ type SandboxView struct {
 	EventName    string
 	Items        []Item
 	Total        ropeline.Money
-	Ended        bool   // the order: it has run out or was canceled
 	State        string // of the payment, as in Payment
 	Deadline     time.Time
 	Cards        []SandboxCard // test cards to choose from, the usual one first

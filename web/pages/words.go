@@ -263,7 +263,7 @@ func messageWords(kind string) string {
 	words := map[string]string{
 		"tickets": "Tickets", "payment_failed": "Payment failed", "payment_refused": "Order not filled", "refunded": "Refund",
 		"ticket_given": "Ticket given", "ticket_passed": "Ticket passed on", "ticket_void": "Ticket not valid any more", "turn_near": "Turn is near",
-		"event_changed": "Event changed", "event_canceled": "Event canceled", "verify": "Confirm the address", "reset": "New password", "invite": "Invitation",
+		"order_canceled": "Order canceled", "event_changed": "Event changed", "event_canceled": "Event canceled", "verify": "Confirm the address", "reset": "New password", "invite": "Invitation",
 	}[kind]
 	return cmp.Or(words, kind)
 }
