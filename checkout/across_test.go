@@ -23,6 +23,7 @@ func (h *house) limitAcross(e ropeline.Event, a ropeline.Across) {
 
 // Several identities with one address, in different spellings: the limit is theirs together.
 func TestLimitAcrossAnAddress(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{50, 2, 2, 100})
 	h.limitAcross(e, ropeline.AcrossAddress)
@@ -62,6 +63,7 @@ func TestLimitAcrossAnAddress(t *testing.T) {
 // A card is known when it is authorized: over the limit the money is let go,
 // the hold given back, and the fan told why.
 func TestLimitAcrossACard(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{50, 2, 2, 100})
 	h.limitAcross(e, ropeline.AcrossCard)

@@ -50,6 +50,7 @@ func late(h *house, e ropeline.Event) Order {
 // Money that came late and was accepted goes back too, when the event is canceled
 // before it is captured.
 func TestCancelEventWithLateMoney(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{Hold: 200 * time.Millisecond}, false)
 	e := h.event(kind{5, 1, 1, 100})
 	o := late(h, e)
@@ -63,6 +64,7 @@ func TestCancelEventWithLateMoney(t *testing.T) {
 
 // So does money that waits for a review: nobody can approve of it any more.
 func TestCancelEventWithLateReview(t *testing.T) {
+	t.Parallel()
 	h := suspicious(t, toReview, Options{Hold: 200 * time.Millisecond})
 	e := h.event(kind{5, 1, 1, 100})
 	o := h.order(h.hold(e, fan(), 1))
@@ -83,6 +85,7 @@ func TestCancelEventWithLateReview(t *testing.T) {
 // A cancellation ends although a refund was refused: beside one that was done, and
 // also when it is asked for again.
 func TestCancellationEnds(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{100, 4, 4, 1000})
 	part, whole := h.paid(e, 2), h.paid(e, 1)

@@ -25,6 +25,7 @@ func items(e ropeline.Event, quantities ...int) (all []ropeline.Item) {
 }
 
 func TestChangeReservation(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{4, 3, 3, 100}, kind{2, 2, 2, 200})
 	r := h.hold(e, fan(), 2)
@@ -73,6 +74,7 @@ func TestChangeReservation(t *testing.T) {
 
 // An order and a change at the same moment: the order's price is what is held.
 func TestChangeAgainstOrder(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{100, 3, 3, 100})
 	for range 15 {
@@ -94,6 +96,7 @@ func TestChangeAgainstOrder(t *testing.T) {
 }
 
 func TestSetCapacity(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{2, 2, 2, 0}, kind{1, 1, 1, 0})
 	first := e.TicketTypes[0].ID
@@ -130,6 +133,7 @@ func TestSetCapacity(t *testing.T) {
 
 // Capacity goes up and down while fans reserve: never more is held than there is.
 func TestCapacityWhileSelling(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{20, 1, 1, 0})
 	var all sync.WaitGroup
@@ -154,6 +158,7 @@ func TestCapacityWhileSelling(t *testing.T) {
 
 // The clerk that died after its commit: the next one answers, and changes nothing.
 func TestChangeIsDecidedOnce(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, true)
 	e := h.event(kind{9, 3, 3, 0})
 	l := letter{Kind: letterCapacity, Type: e.TicketTypes[0].ID, Capacity: 5, By: "ann", Op: decisionName("x")}
@@ -168,6 +173,7 @@ func TestChangeIsDecidedOnce(t *testing.T) {
 }
 
 func TestSaleWindowOfAType(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{5, 5, 5, 0}, kind{5, 5, 5, 0}, kind{5, 5, 5, 0})
 	_, err := h.pair.Pool.Exec(t.Context(), "update ticket_types set sale_from = now() + interval '1 hour' where id = $1", e.TicketTypes[0].ID)

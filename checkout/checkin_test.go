@@ -55,6 +55,7 @@ func (h *house) reissue(id ropeline.TicketID) (revision int, err error) {
 }
 
 func TestSecondScanHearsWhenAndWhere(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{capacity: 10, perOrder: 4, perFan: 4})
 	ticket := h.freeTickets(e, fan(), 1)[0]
@@ -80,6 +81,7 @@ func TestSecondScanHearsWhenAndWhere(t *testing.T) {
 }
 
 func TestScansThatLetNobodyIn(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e, other := h.event(kind{capacity: 10, perOrder: 4, perFan: 4}), h.event(kind{capacity: 10, perOrder: 4, perFan: 4})
 	bought := h.freeTickets(e, fan(), 3)
@@ -124,6 +126,7 @@ func TestScansThatLetNobodyIn(t *testing.T) {
 
 // Many gates scan the same tickets at once, each of them twice with one id.
 func TestManyGatesAtOnceOneFirstScan(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{capacity: 10, perOrder: 4, perFan: 4})
 	bought := h.freeTickets(e, fan(), 4)
@@ -171,6 +174,7 @@ func TestManyGatesAtOnceOneFirstScan(t *testing.T) {
 
 // What waited offline keeps the device's time, unless that is out of reason.
 func TestOfflineScansKeepTheirTime(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{capacity: 10, perOrder: 4, perFan: 4})
 	ticket := h.freeTickets(e, fan(), 1)[0]
@@ -193,6 +197,7 @@ func TestOfflineScansKeepTheirTime(t *testing.T) {
 }
 
 func TestUndoneCheckInBeginsANewTurn(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{capacity: 10, perOrder: 4, perFan: 4})
 	ticket := h.freeTickets(e, fan(), 1)[0]
@@ -217,6 +222,7 @@ func TestUndoneCheckInBeginsANewTurn(t *testing.T) {
 }
 
 func TestScansThatAreRefused(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, true)
 	e := h.event(kind{capacity: 1, perOrder: 1, perFan: 1})
 	good := Scan{ID: "1", Code: "X", Gate: "North"}
@@ -243,6 +249,7 @@ func TestScansThatAreRefused(t *testing.T) {
 }
 
 func TestCheckInsAreAppendOnly(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{capacity: 1, perOrder: 1, perFan: 1})
 	ticket := h.freeTickets(e, fan(), 1)[0]
@@ -258,6 +265,7 @@ func TestCheckInsAreAppendOnly(t *testing.T) {
 }
 
 func TestAuditFindsATicketThatWasLetInTwice(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{capacity: 2, perOrder: 2, perFan: 2})
 	bought := h.freeTickets(e, fan(), 2)
@@ -283,6 +291,7 @@ func TestAuditFindsATicketThatWasLetInTwice(t *testing.T) {
 }
 
 func TestRevocationsOfAnOrder(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{capacity: 10, perOrder: 4, perFan: 4})
 	bought := h.freeTickets(e, fan(), 3)
@@ -313,6 +322,7 @@ func TestRevocationsOfAnOrder(t *testing.T) {
 // A list since a cursor leaves nothing out, not even what commits after the
 // cursor was given though it was written before.
 func TestRevocationsSinceACursor(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{capacity: 10, perOrder: 4, perFan: 4})
 	bought := h.freeTickets(e, fan(), 3)
@@ -346,6 +356,7 @@ func TestRevocationsSinceACursor(t *testing.T) {
 
 // Gates hear of who is in and of what was undone, in pieces too.
 func TestEntered(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{capacity: 10, perOrder: 4, perFan: 4})
 	bought := h.freeTickets(e, fan(), 3)
@@ -372,6 +383,7 @@ func TestEntered(t *testing.T) {
 
 // Rotation: what was signed before stays good.
 func TestTicketsOfBeforeARotationStayGood(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{capacity: 10, perOrder: 4, perFan: 4})
 	before := h.freeTickets(e, fan(), 2)

@@ -225,6 +225,7 @@ func TestLetterEndsANap(t *testing.T) {
 // One trip puts letters in and reads them. For a clerk whose lease another one has
 // they are put in all the same, and the other one reads them.
 func TestLettersArePutInBeforeTheTrim(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, true)
 	e := ropeline.NewID[ropeline.EventID]()
 	if held, err := h.mailbox.lease(t.Context(), e, "clerk", true); err != nil || !held {

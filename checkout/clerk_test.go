@@ -52,6 +52,7 @@ func (h *house) lay(e ropeline.Event, id, body string) {
 // A clerk that dies between commit and trim: the next one answers the same
 // letters with what is stored.
 func TestCrashBetweenCommitAndTrim(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, true)
 	e := h.event(kind{5, 1, 1, 100})
 	asked := h.requests(e, 8)
@@ -99,6 +100,7 @@ func TestCrashBetweenCommitAndTrim(t *testing.T) {
 // A request that is repeated after its answer was told, while its letter is not
 // trimmed yet, is answered at once: nobody will tell it again.
 func TestRepeatBetweenTellingAndTrim(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, true)
 	e := h.event(kind{2, 1, 1, 100})
 	q := ask(e, fan(), 1)
@@ -139,6 +141,7 @@ func TestRepeatBetweenTellingAndTrim(t *testing.T) {
 // A clerk that another has overtaken is stopped by its next batch, and does
 // not trim what it has not decided.
 func TestFenceStopsTheOlderClerk(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, true)
 	e := h.event(kind{5, 1, 1, 100})
 	h.requests(e, 3)
@@ -163,6 +166,7 @@ func TestFenceStopsTheOlderClerk(t *testing.T) {
 // Clerks that take the lease from one another all the time: nothing is
 // oversold, lost or decided twice.
 func TestManyClerksAtOnce(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, true)
 	e := h.event(kind{700, 1, 1, 100})
 	const fans = 1500
@@ -229,6 +233,7 @@ func pause(ctx context.Context, d time.Duration) {
 // Letters that cannot be read, or that Postgres would refuse, are dropped, and
 // those around them are decided.
 func TestPoisonIsDropped(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, true)
 	e := h.event(kind{10, 1, 1, 100})
 	other := h.event(kind{10, 1, 1, 100})
@@ -267,6 +272,7 @@ func TestPoisonIsDropped(t *testing.T) {
 
 // What only Postgres refuses is found by halving and dropped alone.
 func TestSpoiledLetterIsFoundAlone(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, true)
 	e := h.event(kind{100, 1, 1, 100})
 	bad := fan()
@@ -289,6 +295,7 @@ func TestSpoiledLetterIsFoundAlone(t *testing.T) {
 
 // Letters for an event without a sale do not stay for ever.
 func TestLettersWithoutASale(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, true)
 	nowhere := ropeline.Event{ID: ropeline.NewID[ropeline.EventID]()}
 	h.lay(nowhere, "due", letter{Kind: letterDue}.body())
@@ -300,6 +307,7 @@ func TestLettersWithoutASale(t *testing.T) {
 
 // A clerk that is told to stop gives its lease back and wakes a successor.
 func TestStopHandsOver(t *testing.T) {
+	t.Parallel()
 	var woken atomic.Int64
 	h := newHouse(t, Options{Wake: func(context.Context, ropeline.EventID, int64) error { woken.Add(1); return nil }}, true)
 	e := h.event(kind{10, 1, 1, 100})
@@ -320,6 +328,7 @@ func TestStopHandsOver(t *testing.T) {
 // Bursts with gaps as long as a clerk lingers, so that pushes meet closes: no
 // request waits for a sweep, because there is none.
 func TestNoWakeUpIsLost(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{10_000, 1, 1, 100})
 	var all sync.WaitGroup
@@ -342,6 +351,7 @@ func TestNoWakeUpIsLost(t *testing.T) {
 // A burst that finds nobody serving wakes once, not once a push; after a lost
 // wake-up the next push wakes again, with a new generation.
 func TestOneWakeUpForABurst(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	var generations []int64
 	h := newHouse(t, Options{Wake: func(_ context.Context, _ ropeline.EventID, generation int64) error {
@@ -367,6 +377,7 @@ func TestOneWakeUpForABurst(t *testing.T) {
 // A killed clerk: it neither renews nor closes. Its lease ends by itself, and
 // the sweep finds the mailbox.
 func TestKilledClerkIsReplaced(t *testing.T) {
+	t.Parallel()
 	var h *house
 	var serving sync.WaitGroup
 	h = newHouse(t, Options{Wake: func(_ context.Context, event ropeline.EventID, _ int64) error {
@@ -393,6 +404,7 @@ func TestKilledClerkIsReplaced(t *testing.T) {
 
 // The whole mailbox on a real Redis Cluster.
 func TestMailboxOnACluster(t *testing.T) {
+	t.Parallel()
 	pair := engines.Test(t)
 	cluster := engines.TestCluster(t)
 	h := houseOver(t, pair, cluster.URL(), Options{Hold: 500 * time.Millisecond}, false)
@@ -432,6 +444,7 @@ func TestMailboxOnACluster(t *testing.T) {
 // Redis that loses everything in the middle of a sale: waiting requests are
 // repeated by their callers, and what is held stays held.
 func TestRedisForgets(t *testing.T) {
+	t.Parallel()
 	pair := engines.Test(t)
 	server := engines.TestRedis(t)
 	h := houseOver(t, pair, server.URL(), Options{}, false)

@@ -75,6 +75,7 @@ func states(answers []answer) (all []ReservationState) {
 // Batches of several events are one transaction, and each is decided against
 // its own stock, its own fans and its own ledger.
 func TestBatchesShareATransaction(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, true)
 	events, _, turns := several(t, h, 5)
 	late := h.event(kind{3, 1, 1, 100}) // its hold has run out, and it has no letters
@@ -105,6 +106,7 @@ func TestBatchesShareATransaction(t *testing.T) {
 
 // One clerk of several has been overtaken: it writes nothing, and the others do.
 func TestOneFenceLostAmongSeveral(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, true)
 	events, clerks, turns := several(t, h, 3)
 	_, err := (&service{Checkout: h.Checkout, event: events[1].ID}).raiseFence(t.Context())
@@ -128,6 +130,7 @@ func TestOneFenceLostAmongSeveral(t *testing.T) {
 // One batch of several is refused by Postgres: the transaction keeps nothing,
 // each clerk tries alone, and only the letter that spoils is dropped.
 func TestOneSpoiledBatchAmongSeveral(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, true)
 	bad := fan()
 	_, err := h.pair.Pool.Exec(t.Context(), "alter table reservations add check (fan_id <> '"+string(bad)+"')")
@@ -187,6 +190,7 @@ func TestOneSpoiledBatchAmongSeveral(t *testing.T) {
 // A sale that somebody else has locked is passed over: its clerk waits alone,
 // and the others' batches are committed meanwhile.
 func TestLockedSaleIsPassedOver(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, true)
 	events, clerks, turns := several(t, h, 3)
 	other, err := h.pair.Pool.Begin(t.Context())
@@ -217,6 +221,7 @@ func TestLockedSaleIsPassedOver(t *testing.T) {
 // take the leases from one another: nothing is oversold, lost or decided twice,
 // and nobody locks anybody out.
 func TestTwoProcessesWithTheSameEvents(t *testing.T) {
+	t.Parallel()
 	pair := engines.Test(t)
 	houses := []*house{houseOver(t, pair, pair.RedisURL, Options{}, true), houseOver(t, pair, pair.RedisURL, Options{}, true)}
 	const many, fans, capacity = 6, 120, 50
@@ -269,6 +274,7 @@ func TestTwoProcessesWithTheSameEvents(t *testing.T) {
 // A process that stops in the middle of a shared transaction loses it, before
 // others have waited longer than a lease lasts.
 func TestStalledTransactionEnds(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, true)
 	_, clerks, turns := several(t, h, 2)
 	conn, err := h.pair.Pool.Acquire(t.Context())
@@ -289,6 +295,7 @@ func TestStalledTransactionEnds(t *testing.T) {
 // A clerk is told that something is due while it decides a batch that was told
 // the same: it looks again.
 func TestNudgeDuringABatchIsNotLost(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, true)
 	e := h.event(kind{5, 1, 1, 100})
 	s := h.clerk(e, "clerk")

@@ -83,6 +83,7 @@ func shakyHouse(t *testing.T, options Options) (*house, *shaky) {
 // The order is placed although the gateway does not answer, and is paid once
 // it does, with one intent.
 func TestGatewayAwayAtCreate(t *testing.T) {
+	t.Parallel()
 	for _, f := range []fault{unreached, unheard} {
 		t.Run(string(f), func(t *testing.T) {
 			h, s := shakyHouse(t, Options{Grip: 200 * time.Millisecond})
@@ -107,6 +108,7 @@ func TestGatewayAwayAtCreate(t *testing.T) {
 // A node dies between the order's commit and the call to the gateway: nobody
 // calls, the row says what is owed.
 func TestCrashBetweenOrderAndGateway(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{Grip: 200 * time.Millisecond}, false)
 	e := h.event(kind{1, 1, 1, 100})
 	r := h.hold(e, fan(), 1)
@@ -124,6 +126,7 @@ func TestCrashBetweenOrderAndGateway(t *testing.T) {
 // The money is taken and the worker dies before it writes that down: the
 // tickets come all the same, once.
 func TestCrashBetweenCaptureAndRecord(t *testing.T) {
+	t.Parallel()
 	for _, f := range []fault{unreached, unheard} {
 		t.Run(string(f), func(t *testing.T) {
 			h, s := shakyHouse(t, Options{Grip: 200 * time.Millisecond})
@@ -146,6 +149,7 @@ func TestCrashBetweenCaptureAndRecord(t *testing.T) {
 
 // Several workers find the same capture: it is recorded once.
 func TestCaptureByManyWorkers(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{Grip: time.Millisecond}, false) // nobody keeps a duty for long
 	e := h.event(kind{1, 1, 1, 100})
 	o := h.order(h.hold(e, fan(), 1))
@@ -186,6 +190,7 @@ func TestCaptureByManyWorkers(t *testing.T) {
 
 // A void whose answer is lost is repeated.
 func TestVoidAnswerLost(t *testing.T) {
+	t.Parallel()
 	h, s := shakyHouse(t, Options{Grip: 200 * time.Millisecond})
 	e := h.event(kind{1, 1, 1, 100})
 	o := h.order(h.hold(e, fan(), 1))
@@ -197,6 +202,7 @@ func TestVoidAnswerLost(t *testing.T) {
 
 // The gateway refuses the payment for good: order and hold end.
 func TestGatewayRefusesPayment(t *testing.T) {
+	t.Parallel()
 	refusing := &refuser{}
 	h := newHouse(t, Options{}, false, refusing)
 	refusing.Provider = h.sandbox
@@ -220,6 +226,7 @@ func (*refuser) Create(context.Context, payment.Intent) (payment.Object, error) 
 // A webhook overtakes the answer to our own Create, and the payment is known
 // by its metadata.
 func TestWebhookOvertakesCreate(t *testing.T) {
+	t.Parallel()
 	h, s := shakyHouse(t, Options{Grip: 10 * time.Second})
 	e := h.event(kind{1, 1, 1, 100})
 	s.fail("create", unheard)
@@ -236,6 +243,7 @@ func TestWebhookOvertakesCreate(t *testing.T) {
 // A gateway that is away when its webhook comes: the webhook is taken all the
 // same, and a worker asks what it was about.
 func TestWebhookWhileGatewayIsAway(t *testing.T) {
+	t.Parallel()
 	h, s := shakyHouse(t, Options{})
 	e := h.event(kind{1, 1, 1, 100})
 	o := h.order(h.hold(e, fan(), 1))
@@ -257,6 +265,7 @@ func TestWebhookWhileGatewayIsAway(t *testing.T) {
 
 // A gateway that hangs holds its own webhook up for no longer than askTime.
 func TestWebhookWhileGatewayHangs(t *testing.T) {
+	t.Parallel()
 	h, s := shakyHouse(t, Options{})
 	e := h.event(kind{1, 1, 1, 100})
 	o := h.order(h.hold(e, fan(), 1))
@@ -275,6 +284,7 @@ func TestWebhookWhileGatewayHangs(t *testing.T) {
 // The message that says which payment it is about comes before the gateway's
 // answer, and the gateway is too slow to be asked: the payment is still found.
 func TestWebhookNamesThePayment(t *testing.T) {
+	t.Parallel()
 	h, s := shakyHouse(t, Options{Grip: 100 * time.Millisecond})
 	e := h.event(kind{1, 1, 1, 100})
 	s.fail("create", unheard)
@@ -294,6 +304,7 @@ func TestWebhookNamesThePayment(t *testing.T) {
 
 // The audit sees what it is there for.
 func TestAuditFinds(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ name, invariant, harm string }{
 		{"stock that nobody holds", "stock", "update stock set held = held + 1"},
 		{"sold without an order", "stock", "update stock set sold = sold + 1"},

@@ -15,6 +15,7 @@ import (
 // times and in any order: the order shows the last state, every state is told
 // and kept once.
 func TestDispute(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{10, 1, 1, 100})
 	o := h.order(h.hold(e, fan(), 1))
@@ -73,6 +74,7 @@ func texts(t *testing.T, h *house, sql string, args ...any) []string {
 // A worker asked the gateway, was held up, and writes what it heard after
 // another one has written newer news.
 func TestOldWordOfADispute(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{10, 1, 1, 100})
 	o := h.order(h.hold(e, fan(), 1))

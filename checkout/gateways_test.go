@@ -26,6 +26,7 @@ func (another) Create(context.Context, payment.Intent) (payment.Object, error) {
 // one: new orders go to the new gateway, webhooks and duties of either to
 // whoever knows them.
 func TestChangeOfGateway(t *testing.T) {
+	t.Parallel()
 	old := newHouse(t, Options{Grip: 50 * time.Millisecond}, false)
 	e := old.event(kind{10, 4, 4, 100})
 	settled, authorized, unpaid := old.order(old.hold(e, fan(), 1)), old.order(old.hold(e, fan(), 1)), old.order(old.hold(e, fan(), 1))
@@ -75,6 +76,7 @@ func (listless) Intents(context.Context, payment.Query) iter.Seq2[payment.Object
 // A run is due again while one of the gateways has not been gone through, although
 // the other one has.
 func TestReconciliationOfTwoGateways(t *testing.T) {
+	t.Parallel()
 	old := newHouse(t, Options{}, false)
 	for _, c := range []struct {
 		gateway payment.Provider

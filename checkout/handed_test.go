@@ -33,6 +33,7 @@ func handOver(t *testing.T, h *house, event ropeline.EventID) <-chan Taken {
 
 // A capture that the clerk hands over is nobody else's, and leads to the ticket.
 func TestClerkHandsCapturesOver(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, true)
 	e := h.event(kind{2, 1, 1, 100})
 	handed := handOver(t, h, e.ID)
@@ -63,6 +64,7 @@ func TestClerkHandsCapturesOver(t *testing.T) {
 // One that whoever got it does not perform, because it was killed, is taken up
 // by somebody else when its grip ends; and one that comes late then harms nobody.
 func TestHandedOverAndLost(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{Grip: 50 * time.Millisecond}, true)
 	e := h.event(kind{2, 1, 1, 100})
 	handed := handOver(t, h, e.ID)
@@ -83,6 +85,7 @@ func TestHandedOverAndLost(t *testing.T) {
 // One that fails is written as owed, and due again after a moment: nobody waits for
 // the grip's end.
 func TestHandedOverAndFailed(t *testing.T) {
+	t.Parallel()
 	for _, f := range []fault{unreached, unheard} {
 		t.Run(string(f), func(t *testing.T) {
 			s := &shaky{next: map[string]fault{}, calls: map[string]int{}}

@@ -30,6 +30,7 @@ func TestStockLine(t *testing.T) {
 // A node that has looked at an event once hears of its stock at once, also
 // what another node's clerk did, and reads nothing for it.
 func TestOtherNodesHearOfTheStock(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	other := houseOver(t, h.pair, h.pair.RedisURL, Options{}, true)
 	e := h.event(kind{50, 1, 1, 0})

@@ -14,6 +14,7 @@ import (
 )
 
 func TestOrderIsPaidAndHasTickets(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{10, 4, 4, 2500}, kind{10, 4, 4, 1000})
 	f := fan()
@@ -74,6 +75,7 @@ func TestOrderIsPaidAndHasTickets(t *testing.T) {
 }
 
 func TestFreeOrderNeedsNoGateway(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{10, 4, 4, 0})
 	o := h.order(h.hold(e, fan(), 2))
@@ -88,6 +90,7 @@ func TestFreeOrderNeedsNoGateway(t *testing.T) {
 }
 
 func TestPlaceOrderOnce(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{10, 4, 4, 100})
 	f := fan()
@@ -135,6 +138,7 @@ func TestPlaceOrderOnce(t *testing.T) {
 func newKey() string { return cryptorand.Text() }
 
 func TestOrderOfAnEndedReservation(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{Hold: 50 * time.Millisecond}, false)
 	e := h.event(kind{10, 4, 4, 100})
 	r := h.hold(e, fan(), 1)
@@ -150,6 +154,7 @@ func TestOrderOfAnEndedReservation(t *testing.T) {
 // An order is being placed while the clerk ends its hold: whoever comes first,
 // no order is left pending without a hold.
 func TestOrderAgainstExpiry(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{Hold: 2 * time.Second}, true)
 	e := h.event(kind{10, 4, 4, 100})
 	q := ask(e, fan(), 1)
@@ -179,6 +184,7 @@ func TestOrderAgainstExpiry(t *testing.T) {
 }
 
 func TestHoldEndsInTimeWithItsOrder(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{Hold: 300 * time.Millisecond}, false)
 	e := h.event(kind{1, 1, 1, 100})
 	o := h.order(h.hold(e, fan(), 1))
@@ -192,6 +198,7 @@ func TestHoldEndsInTimeWithItsOrder(t *testing.T) {
 
 // Money that comes after the hold has ended buys the ticket if one is left…
 func TestLatePaymentWithStock(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{Hold: 200 * time.Millisecond}, false)
 	e := h.event(kind{1, 1, 1, 100})
 	o := h.order(h.hold(e, fan(), 1))
@@ -206,6 +213,7 @@ func TestLatePaymentWithStock(t *testing.T) {
 
 // …and goes back if none is.
 func TestLatePaymentWithoutStock(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{Hold: 200 * time.Millisecond}, false)
 	e := h.event(kind{1, 1, 1, 100})
 	o := h.order(h.hold(e, fan(), 1))
@@ -235,6 +243,7 @@ func (h *house) keep(r Reservation) Reservation {
 
 // A late payment does not lift a fan over the limit.
 func TestLatePaymentOverTheLimit(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{Hold: 200 * time.Millisecond}, false)
 	e := h.event(kind{10, 1, 1, 100})
 	o := h.order(h.hold(e, fan(), 1))
@@ -249,6 +258,7 @@ func TestLatePaymentOverTheLimit(t *testing.T) {
 
 // Money captured behind our back for an order without stock is refunded.
 func TestCapturedWithoutStockIsRefunded(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{Hold: 200 * time.Millisecond}, false)
 	e := h.event(kind{1, 1, 1, 100})
 	o := h.order(h.hold(e, fan(), 1))
@@ -269,6 +279,7 @@ func TestCapturedWithoutStockIsRefunded(t *testing.T) {
 }
 
 func TestDeclinedCardMayTryAgain(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{1, 1, 1, 100})
 	o := h.order(h.hold(e, fan(), 1))
@@ -284,6 +295,7 @@ func TestDeclinedCardMayTryAgain(t *testing.T) {
 }
 
 func TestThreeDSecure(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{1, 1, 1, 100})
 	o := h.order(h.hold(e, fan(), 1))
@@ -300,6 +312,7 @@ func TestThreeDSecure(t *testing.T) {
 
 // A capture that is refused for good ends the order and gives the stock back.
 func TestCaptureRefused(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{1, 1, 1, 100})
 	o := h.order(h.hold(e, fan(), 1))
@@ -315,6 +328,7 @@ func TestCaptureRefused(t *testing.T) {
 
 // The same for an order that was accepted late: it stays expired.
 func TestLateCaptureRefused(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{Hold: 200 * time.Millisecond}, false)
 	e := h.event(kind{1, 1, 1, 100})
 	o := h.order(h.hold(e, fan(), 1))
@@ -334,6 +348,7 @@ func TestLateCaptureRefused(t *testing.T) {
 // Each webhook three times, in every kind of order, with work in between: the
 // end is always the same.
 func TestWebhooksShuffled(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{100, 1, 100, 100})
 	for round := range 8 {
@@ -379,6 +394,7 @@ func TestWebhooksShuffled(t *testing.T) {
 }
 
 func TestWebhookSignature(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{1, 1, 1, 100})
 	o := h.order(h.hold(e, fan(), 1))
@@ -402,6 +418,7 @@ func TestWebhookSignature(t *testing.T) {
 // A fan who gives the reservation back while the money arrives: either the
 // order is paid with tickets, or it is canceled and the money is let go.
 func TestCancelAgainstSuccess(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{100, 1, 100, 100})
 	ends := map[OrderState]int{}
@@ -427,6 +444,7 @@ func TestCancelAgainstSuccess(t *testing.T) {
 
 // A pending payment whose webhook was lost is found by asking.
 func TestLostWebhook(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{Watch: 50 * time.Millisecond}, false)
 	e := h.event(kind{1, 1, 1, 100})
 	o := h.order(h.hold(e, fan(), 1))
@@ -437,6 +455,7 @@ func TestLostWebhook(t *testing.T) {
 
 // A payment that nobody made is closed at the gateway, long after the order.
 func TestAbandonedPayment(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{Hold: 600 * time.Millisecond, Watch: 20 * time.Millisecond, Abandon: 100 * time.Millisecond}, false)
 	e := h.event(kind{1, 1, 1, 100})
 	o := h.order(h.hold(e, fan(), 1))

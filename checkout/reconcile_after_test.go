@@ -66,6 +66,7 @@ func (h *house) broken(e ropeline.Event) (all []string) {
 // Money that was taken after its payment's end is in the books and goes back.
 // If it cannot, a person is told, the audit names it, and it may be asked for.
 func TestMoneyTakenAfterTheEnd(t *testing.T) {
+	t.Parallel()
 	for _, refuses := range []bool{false, true} {
 		h, b := bankHouse(t, Options{Watch: 100 * time.Hour})
 		b.refuses.Store(refuses)
@@ -176,6 +177,7 @@ func TestLostDisputes(t *testing.T) {
 // Somebody gives the money of an old payment back at the gateway itself: a person
 // is told, once.
 func TestOldPaymentRefundedThere(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{10, 4, 4, 1000})
 	o := h.paid(e, 1)
@@ -198,6 +200,7 @@ func TestOldPaymentRefundedThere(t *testing.T) {
 
 // What the gateway tells of a refund in its list alone is asked after.
 func TestLostNewsOfRefunds(t *testing.T) {
+	t.Parallel()
 	l, fake := stripeTillOver(t, Options{})
 	e := l.event(kind{10, 4, 4, 4250})
 	o := l.order(l.hold(e, fan(), 1))

@@ -41,6 +41,7 @@ func (h *house) aDayPasses() {
 // Not one webhook of a day arrives, and nobody asks after a payment meanwhile:
 // one reconciliation brings every order to its end and says what was missing.
 func TestDayOfLostWebhooks(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{Watch: 100 * time.Hour, Abandon: 100 * time.Hour}, false)
 	e := h.event(kind{40, 2, 2, 100})
 	var paid, refused []Order
@@ -112,6 +113,7 @@ func (h *house) intent(ref string) payment.Object {
 }
 
 func TestReconciliationHeals(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{Watch: 100 * time.Hour}, false)
 	e := h.event(kind{40, 2, 2, 100})
 	o := h.paid(e, 1)
@@ -155,6 +157,7 @@ func TestReconciliationHeals(t *testing.T) {
 
 // Others on the same account may call their own things payments: they are left alone.
 func TestReconciliationLeavesOthersAlone(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{40, 2, 2, 100})
 	o := h.paid(e, 1)
@@ -184,6 +187,7 @@ func TestReconciliationLeavesOthersAlone(t *testing.T) {
 
 // What it cannot heal it says, once, and keeps in every report.
 func TestReconciliationAlerts(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{Watch: 100 * time.Hour}, false)
 	e := h.event(kind{40, 2, 2, 100})
 	o := h.paid(e, 1)
@@ -218,6 +222,7 @@ func TestReconciliationAlerts(t *testing.T) {
 
 // A gateway that cannot be reached makes the run fail, and it is due again.
 func TestReconciliationIsRepeated(t *testing.T) {
+	t.Parallel()
 	h, s := shakyHouse(t, Options{Watch: 100 * time.Hour})
 	e := h.event(kind{4, 2, 2, 100})
 	o := h.order(h.hold(e, fan(), 1))

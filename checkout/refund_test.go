@@ -53,6 +53,7 @@ func (h *house) revokedTickets(o Order) (n int) {
 }
 
 func TestRefunds(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{10, 4, 4, 1000})
 	o := h.paid(e, 4)
@@ -111,6 +112,7 @@ func TestRefunds(t *testing.T) {
 // Many at once: together never more than was taken. The constraint holds it
 // also against who does not ask first.
 func TestRefundsAtOnce(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{10, 4, 4, 1000})
 	o := h.paid(e, 1)
@@ -142,6 +144,7 @@ func TestRefundsAtOnce(t *testing.T) {
 }
 
 func TestCancelOrders(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{20, 4, 4, 1000}, kind{5, 4, 4, 0})
 	pending := h.order(h.hold(e, fan(), 2))
@@ -187,6 +190,7 @@ func TestCancelOrders(t *testing.T) {
 }
 
 func TestCancelEvent(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{100, 4, 4, 1000})
 	free := h.event(kind{10, 2, 2, 0})
@@ -262,6 +266,7 @@ func (h *house) refuseFirst(o Order) error {
 }
 
 func TestOrderDesk(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{10, 4, 4, 1000})
 	o, other := h.paid(e, 2), h.paid(e, 1)
@@ -303,6 +308,7 @@ func TestOrderDesk(t *testing.T) {
 // A bank sends a refund back that was told as done: it does not count any more,
 // the order and its tickets stay as they are, and it is asked for again.
 func TestRefundSentBack(t *testing.T) {
+	t.Parallel()
 	l, fake := stripeTillOver(t, Options{})
 	e := l.event(kind{10, 4, 4, 4250})
 	o := l.order(l.hold(e, fan(), 1))

@@ -10,6 +10,7 @@ import (
 )
 
 func TestReserveHoldsStock(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{10, 4, 4, 2500})
 	f := fan()
@@ -36,6 +37,7 @@ func TestReserveHoldsStock(t *testing.T) {
 }
 
 func TestReserveRefusals(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{5, 4, 4, 100})
 	early := h.eventAt(time.Now().Add(time.Hour), time.Now().Add(2*time.Hour), kind{5, 4, 4, 100})
@@ -105,6 +107,7 @@ func TestReserveRefusals(t *testing.T) {
 }
 
 func TestSameKeyOneEffect(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{100, 4, 100, 100})
 	q := ask(e, fan(), 2)
@@ -143,6 +146,7 @@ func TestSameKeyOneEffect(t *testing.T) {
 }
 
 func TestSameKeyOtherBodyWhileQueued(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, true)
 	e := h.event(kind{100, 4, 100, 100})
 	q := ask(e, fan(), 2)
@@ -165,6 +169,7 @@ func TestSameKeyOtherBodyWhileQueued(t *testing.T) {
 }
 
 func TestReleaseGivesStockBack(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{2, 2, 2, 100})
 	f := fan()
@@ -181,6 +186,7 @@ func TestReleaseGivesStockBack(t *testing.T) {
 
 // A release that follows its reservation in the same batch finds it.
 func TestReleaseWhileQueued(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, true)
 	e := h.event(kind{2, 2, 2, 100})
 	r, err := h.Reserve(t.Context(), ask(e, fan(), 1), 0)
@@ -198,6 +204,7 @@ func TestReleaseWhileQueued(t *testing.T) {
 }
 
 func TestReleaseAfterPaymentIsRefused(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{2, 2, 2, 100})
 	o := h.order(h.hold(e, fan(), 1))
@@ -209,6 +216,7 @@ func TestReleaseAfterPaymentIsRefused(t *testing.T) {
 }
 
 func TestFullMailboxSaysSo(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{MailboxLimit: 3}, true)
 	e := h.event(kind{10, 4, 4, 100})
 	for range 3 {
@@ -221,6 +229,7 @@ func TestFullMailboxSaysSo(t *testing.T) {
 
 // Three hundred fans want a hundred tickets at once.
 func TestDropSellsExactlyTheCapacity(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{100, 2, 2, 100})
 	var all sync.WaitGroup

@@ -47,6 +47,7 @@ func (h *house) decide(o Order, decision RiskDecision, by string) (r Reviewed, e
 }
 
 func TestVerdictIsKeptWithTheOrder(t *testing.T) {
+	t.Parallel()
 	var asked Authorized
 	h := newHouse(t, Options{Assess: func(_ context.Context, a Authorized) Verdict {
 		asked = a
@@ -76,6 +77,7 @@ func TestVerdictIsKeptWithTheOrder(t *testing.T) {
 }
 
 func TestReviewApproved(t *testing.T) {
+	t.Parallel()
 	h := suspicious(t, toReview, Options{})
 	e := h.event(kind{2, 1, 1, 100})
 	o := h.reviewed(e)
@@ -107,6 +109,7 @@ func TestReviewApproved(t *testing.T) {
 }
 
 func TestReviewRejected(t *testing.T) {
+	t.Parallel()
 	h := suspicious(t, toReview, Options{})
 	e := h.event(kind{1, 1, 1, 100})
 	o := h.reviewed(e)
@@ -123,6 +126,7 @@ func TestReviewRejected(t *testing.T) {
 }
 
 func TestRejectedByTheModel(t *testing.T) {
+	t.Parallel()
 	h := suspicious(t, Verdict{Score: 0.99, Decision: RiskReject}, Options{})
 	e := h.event(kind{1, 1, 1, 100})
 	o := h.order(h.hold(e, fan(), 1))
@@ -138,6 +142,7 @@ func TestRejectedByTheModel(t *testing.T) {
 
 // Nobody decides: the deadline does, whichever way the event has chosen.
 func TestReviewDeadline(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		at  RiskDecision
 		end OrderState
@@ -162,6 +167,7 @@ func TestReviewDeadline(t *testing.T) {
 
 // Two organizers, who disagree, at the same moment: one is heard.
 func TestTwoOrganizersAtOnce(t *testing.T) {
+	t.Parallel()
 	h := suspicious(t, toReview, Options{})
 	e := h.event(kind{1, 1, 1, 100})
 	o := h.reviewed(e)
@@ -186,6 +192,7 @@ func TestTwoOrganizersAtOnce(t *testing.T) {
 // The process dies after the decision is committed, and again while the money
 // is taken: the rows say what is owed.
 func TestCrashAfterReview(t *testing.T) {
+	t.Parallel()
 	h, s := shakyHouse(t, Options{Grip: 200 * time.Millisecond, Assess: func(context.Context, Authorized) Verdict { return toReview }})
 	e := h.event(kind{2, 1, 1, 100})
 	approved, rejected := h.reviewed(e), h.reviewed(e)
@@ -203,6 +210,7 @@ func TestCrashAfterReview(t *testing.T) {
 }
 
 func TestFreeOrderIsReviewed(t *testing.T) {
+	t.Parallel()
 	for _, decision := range []RiskDecision{RiskAllow, RiskReject} {
 		h := newHouse(t, Options{}, false)
 		e := h.event(kind{1, 1, 1, 0})
@@ -222,6 +230,7 @@ func TestFreeOrderIsReviewed(t *testing.T) {
 // The money came after the hold had ended, and the order waits for a person
 // all the same.
 func TestLateOrderIsReviewed(t *testing.T) {
+	t.Parallel()
 	h := suspicious(t, toReview, Options{Hold: 300 * time.Millisecond})
 	e := h.event(kind{1, 1, 1, 100})
 	o := h.order(h.hold(e, fan(), 1))
@@ -241,6 +250,7 @@ func TestLateOrderIsReviewed(t *testing.T) {
 
 // The fan's bank takes the authorization back while the order waits.
 func TestAuthorizationLostInReview(t *testing.T) {
+	t.Parallel()
 	h := suspicious(t, toReview, Options{})
 	e := h.event(kind{1, 1, 1, 100})
 	o := h.reviewed(e)
@@ -257,6 +267,7 @@ func TestAuthorizationLostInReview(t *testing.T) {
 }
 
 func TestReviewOfNothing(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	_, err := h.decide(Order{ID: ropeline.NewID[ropeline.OrderID]()}, RiskAllow, "olga")
 	wantCode(t, err, ropeline.CodeOrderNotFound)
@@ -269,6 +280,7 @@ func TestReviewOfNothing(t *testing.T) {
 }
 
 func TestAuditFindsForgottenReviews(t *testing.T) {
+	t.Parallel()
 	h := suspicious(t, toReview, Options{})
 	e := h.event(kind{1, 1, 1, 100})
 	o := h.reviewed(e)

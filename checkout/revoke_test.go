@@ -10,6 +10,7 @@ import (
 // A ticket that was revoked before its money went back, or before its order was
 // canceled, is not issued anew.
 func TestReissueAfterTheMoneyWentBack(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e, free := h.event(kind{10, 4, 4, 1000}), h.event(kind{10, 4, 4, 0})
 	refunded, canceled := h.paid(e, 2), h.paid(free, 2)
@@ -32,6 +33,7 @@ func TestReissueAfterTheMoneyWentBack(t *testing.T) {
 
 // One that waits for a refund's lock sees what the refund has done.
 func TestReissueWaitsForRefund(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{10, 4, 4, 1000})
 	o := h.paid(e, 1)
@@ -54,6 +56,7 @@ func TestReissueWaitsForRefund(t *testing.T) {
 
 // A ticket that was given away is revoked by the name of the one in its place.
 func TestRevokeOfOneThatWasGiven(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{10, 4, 4, 0})
 	buyer := fan()
@@ -68,6 +71,7 @@ func TestRevokeOfOneThatWasGiven(t *testing.T) {
 
 // An order shows each of its tickets, however many they are.
 func TestOrderOfManyTickets(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{mostTickets + 100, mostTickets + 1, mostTickets + 1, 0})
 	o := h.paid(e, mostTickets+1)

@@ -64,6 +64,7 @@ func exhaust[S ~string](t *testing.T, text, section string, table moves[S]) {
 
 // The schema knows the same states; a queued reservation has no row.
 func TestSchemaKnowsTheStates(t *testing.T) {
+	t.Parallel()
 	pair := engines.Test(t)
 	column := func(table, name string) []string {
 		var check string

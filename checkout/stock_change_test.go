@@ -23,6 +23,7 @@ func (h *house) kindsOf(e ropeline.Event) []string {
 
 // Each way that stock can go leaves its rows, one for each kind of ticket.
 func TestLedgerTellsEveryChange(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{Hold: time.Second}, false)
 	e := h.event(kind{5, 2, 2, 100}, kind{5, 2, 2, 100})
 	both := ask(e, fan(), 1)
@@ -44,6 +45,7 @@ func TestLedgerTellsEveryChange(t *testing.T) {
 }
 
 func TestHistoriesCannotBeChanged(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{5, 2, 2, 0})
 	o := h.order(h.hold(e, fan(), 2))

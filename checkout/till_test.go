@@ -276,6 +276,7 @@ func TestTillsBadSignature(t *testing.T) {
 
 // An endpoint of another version of Stripe's API is refused, and changes nothing.
 func TestWebhookOfAnotherVersion(t *testing.T) {
+	t.Parallel()
 	l := stripeTill(t, Options{})
 	e := l.event(kind{1, 1, 1, 100})
 	o := l.order(l.hold(e, fan(), 1))
@@ -291,6 +292,7 @@ func TestWebhookOfAnotherVersion(t *testing.T) {
 // Stripe misbehaves at each call of a purchase in each of its ways, and the
 // order is paid once it is well again, with the money taken once.
 func TestStripeMisbehaves(t *testing.T) {
+	t.Parallel()
 	l, fake := stripeTillOver(t, Options{Grip: 100 * time.Millisecond, Watch: 100 * time.Millisecond})
 	e := l.event(kind{100, 1, 100, 4250})
 	for _, operation := range []string{"POST /v1/payment_intents", "GET /v1/payment_intents/:id", "POST /v1/payment_intents/:id/capture"} {
@@ -325,6 +327,7 @@ func TestStripeMisbehaves(t *testing.T) {
 // That money was taken which the house knows to be its own is not asked for, and
 // noted; the same of money that the house does not know of is.
 func TestCapturesThatAreKnown(t *testing.T) {
+	t.Parallel()
 	l, fake := stripeTillOver(t, Options{})
 	e := l.event(kind{100, 1, 100, 4250})
 	o := l.order(l.hold(e, fan(), 1))

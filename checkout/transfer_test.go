@@ -35,6 +35,7 @@ func (h *house) fails(what string, err error, code ropeline.Code) {
 // A ticket that is given away opens no gate, the one in its place does, and
 // nothing else changes: not the stock, the money, or who may buy how much.
 func TestTransfer(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{capacity: 10, perOrder: 2, perFan: 2})
 	buyer := fan()
@@ -126,6 +127,7 @@ func must2[T any](v T, err error) T {
 
 // Money goes back to whoever paid, and ends the ticket of whoever has it.
 func TestRefundOfTransferredTickets(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{capacity: 10, perOrder: 3, perFan: 3, price: 1000})
 	o := h.paid(e, 3)
@@ -163,6 +165,7 @@ func TestRefundOfTransferredTickets(t *testing.T) {
 // A ticket is given to two people, scanned and refunded at the same moment:
 // one of it happens, nobody waits for ever, and the books agree.
 func TestTransferAgainstEverybodyElse(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{capacity: 100, perOrder: 2, perFan: 2, price: 1000})
 	for range 6 {
@@ -195,6 +198,7 @@ func TestTransferAgainstEverybodyElse(t *testing.T) {
 // Tickets that were given to an address belong to its account, and to nobody
 // else's.
 func TestGivenTicketsAreAdopted(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, Options{}, false)
 	e := h.event(kind{capacity: 10, perOrder: 2, perFan: 2})
 	bought := h.freeTickets(e, fan(), 2)

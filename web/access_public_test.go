@@ -61,6 +61,7 @@ var doors = map[string]whom{
 // in every role of the event's organization and of another one, with an API
 // key, and with a token that is none.
 func TestEveryPublicRouteForEveryCaller(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	own, sessions := h.organization(t, "own")
 	_, others := h.organization(t, "other")

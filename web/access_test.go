@@ -19,6 +19,7 @@ import (
 
 // Every route has a line in the table, and every line a route.
 func TestEveryRouteIsInTheTable(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	table, routes := web.Access(), map[string]bool{}
 	for _, r := range h.server.Routes() {
@@ -91,6 +92,7 @@ func (h *house) tx(t *testing.T, do func(pgx.Tx) error) {
 // scopes, of few, for the gate alone, of another organization, and revoked. Whether the door opens is all it looks at:
 // 401, 403, and 404 for what belongs to others.
 func TestEveryRouteForEveryRole(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	own, sessions := h.organization(t, "own")
 	_, others := h.organization(t, "other")

@@ -34,6 +34,7 @@ func cookieOf(a answer) string { return "Cookie: " + strings.Split(a.header.Get(
 // A fan's way with forms only: register, choose a password, look at the
 // account, log out, log in somewhere else, log out everywhere.
 func TestAccountByForms(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	const html = "Accept: text/html"
 	if got := h.ask(t, "POST", "/register", "email=fan%40example.org", browserForm, html); got.status != http.StatusOK || !strings.Contains(got.body, "Look into your mail") {
@@ -92,6 +93,7 @@ func TestAccountByForms(t *testing.T) {
 // The answers for an address with an account and for one without are the same
 // to the byte.
 func TestAnswersDoNotTellWhoHasAnAccount(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	h.account(t, "known@example.org")
 	for _, c := range []struct{ path, known, unknown string }{
@@ -108,6 +110,7 @@ func TestAnswersDoNotTellWhoHasAnAccount(t *testing.T) {
 }
 
 func TestLinksAreLimited(t *testing.T) {
+	t.Parallel()
 	pair, redis := engines.Test(t), engines.TestRedis(t)
 	pair.RedisURL = redis.URL()
 	h := openHouseOn(t, pair)
@@ -129,6 +132,7 @@ func TestLinksAreLimited(t *testing.T) {
 // What was bought without an account belongs to the account of the verified
 // address, and what is bought logged in belongs to it at once.
 func TestOrdersAreAdopted(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, nil)
 	buyer := h.join(t, event.ID).enter(t)
@@ -164,6 +168,7 @@ func (f *fan) buy(t *testing.T, event ropeline.Event, email string) (order strin
 
 // On a site that others can read on the way nobody types a password.
 func TestNoPasswordsOverHTTP(t *testing.T) {
+	t.Parallel()
 	for url, want := range map[string]int{"http://tickets.example": http.StatusForbidden, "https://tickets.example": http.StatusUnauthorized, "http://localhost:8080": http.StatusUnauthorized} {
 		h := openHouse(t, func(o *web.Options) { o.PublicURL = url })
 		if got := h.ask(t, "POST", "/sessions", `{"email":"a@b.example","password":"x"}`); got.status != want {

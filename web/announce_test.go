@@ -14,6 +14,7 @@ import (
 // and the page without JavaScript in the same words, who comes later too; it
 // outlives Redis, and ends when it is taken back or its time is over.
 func TestAnnouncement(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, nil)
 	session := h.signIn(t)

@@ -15,6 +15,7 @@ import (
 // Every route is in the document or says that it is for browsers, and the
 // document has no others.
 func TestEveryRouteIsInTheDocument(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	described, browsers := web.Operations(), web.ForBrowsers()
 	routes := map[string]bool{}

@@ -14,6 +14,7 @@ import (
 // TestBadInput sends what must not work: each is a 4xx problem with a stable
 // code, at once, and nothing in Postgres changes.
 func TestBadInput(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, nil)
 	later := h.event(t, func(e *ropeline.Event, _ *admission.Rules) {

@@ -15,6 +15,7 @@ import (
 // An organizer changes a published event: pages and calendar show it, it is
 // told and written down once, and what changes nothing is neither.
 func TestEventIsChanged(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	session := h.signIn(t)
 	event := h.event(t, nil)
@@ -115,6 +116,7 @@ func TestEventIsChanged(t *testing.T) {
 
 // A word alone is told and written down, once, and changes nothing.
 func TestAWordToThoseWhoAreTold(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	session, event := h.signIn(t), h.event(t, nil)
 	desk := "/admin/events/" + string(event.ID)

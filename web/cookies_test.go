@@ -13,6 +13,7 @@ import (
 // Behind TLS every cookie of the house has the __Host- prefix and what browsers
 // want with it, and is read under that name alone.
 func TestCookiesOfTheHouse(t *testing.T) {
+	t.Parallel()
 	for site, prefix := range map[string]string{"https://tickets.example": "__Host-", "http://127.0.0.1:8080": ""} {
 		t.Run(site, func(t *testing.T) {
 			h := openHouse(t, func(o *web.Options) { o.PublicURL = site })

@@ -14,6 +14,7 @@ import (
 // previewed in the server's words, with more rows, told what is wrong, and
 // made once; what was typed is there again each time.
 func TestNewEventByForm(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	session := h.signIn(t)
 	local := func(d time.Duration) string {
@@ -96,6 +97,7 @@ func TestNewEventByForm(t *testing.T) {
 
 // The preview of an event that is not there yet says what the rules desk says.
 func TestPreviewBeforeTheEvent(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	session := h.signIn(t)
 	type preview struct {

@@ -16,6 +16,7 @@ import (
 // Wherever a person may end up, the page says what has happened and where to go
 // on.
 func TestDeadEnds(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, nil)
 	brief := h.event(t, func(_ *ropeline.Event, r *admission.Rules) { r.ShowUp = 5 * time.Second })
@@ -95,6 +96,7 @@ func TestDeadEnds(t *testing.T) {
 // Without Redis, what a fan has is still there to see, and the rest says that
 // it is a matter of moments.
 func TestDeadEndsWithoutRedis(t *testing.T) {
+	t.Parallel()
 	pair, redis := engines.Test(t), engines.TestRedis(t)
 	pair.RedisURL = redis.URL()
 	h := openHouseOn(t, pair)

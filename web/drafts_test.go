@@ -16,6 +16,7 @@ import (
 // A draft is as good as not there for everybody but its organizers, until it
 // is published; and an event is made again with its times moved.
 func TestDrafts(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	vienna, err := time.LoadLocation("Europe/Vienna")
 	if err != nil {
@@ -92,6 +93,7 @@ func TestDrafts(t *testing.T) {
 
 // The list is filtered by what fans look for, on the page as in the API.
 func TestEventList(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	now := time.Now()
 	event := func(name, city string, drop, closes, starts time.Duration) ropeline.Event {

@@ -15,6 +15,7 @@ import (
 
 // Each export is RFC 4180, harmless to a spreadsheet, and written down.
 func TestExports(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, nil)
 	order, tickets := h.paid(t, event, "ann@example.com", 1)
@@ -83,6 +84,7 @@ func TestExports(t *testing.T) {
 // An export is on its way before Postgres has written its last row, arrives
 // whole with its count, and one that is cut is not taken for whole.
 func TestExportStreams(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, nil)
 	const rows = 40_000

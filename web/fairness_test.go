@@ -15,6 +15,7 @@ import (
 
 // A fan's way through the lobby, and what anybody can check of it.
 func TestTheLobbyAndItsProofs(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	drop := time.Now().Add(1500 * time.Millisecond)
 	event := h.event(t, func(e *ropeline.Event, _ *admission.Rules) {

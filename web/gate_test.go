@@ -63,6 +63,7 @@ type scanned struct {
 }
 
 func TestCheckInByTheAPI(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	session := h.signIn(t)
 	event := h.event(t, free)
@@ -121,6 +122,7 @@ func TestCheckInByTheAPI(t *testing.T) {
 }
 
 func TestRevokeByTheAPI(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	session := h.signIn(t)
 	event := h.event(t, free)
@@ -166,6 +168,7 @@ func TestRevokeByTheAPI(t *testing.T) {
 
 // Whoever has the public keys can verify a code without asking.
 func TestGateKeysVerifyACode(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, free)
 	ticket := h.buy(t, event, ropeline.NewID[ropeline.FanID](), 1)[0]
@@ -188,6 +191,7 @@ func TestGateKeysVerifyACode(t *testing.T) {
 }
 
 func TestTicketsToKeep(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, free)
 	status := h.join(t, event.ID)
@@ -226,6 +230,7 @@ func TestTicketsToKeep(t *testing.T) {
 
 // A changed event is a newer file of the same entry.
 func TestCalendarKnowsChanges(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, nil)
 	path := "/events/" + string(event.ID) + "/calendar.ics"
@@ -249,6 +254,7 @@ func TestCalendarKnowsChanges(t *testing.T) {
 
 // A scan is in the audit log although Postgres keeps no zero bytes.
 func TestScanOfAnythingIsAudited(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event, session := h.event(t, free), h.organizer(t)
 	if got := h.ask(t, "POST", "/admin/events/"+string(event.ID)+"/checkins", `{"code":"a\u0000b","gate":"North"}`, session); got.status != http.StatusOK {

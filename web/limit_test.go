@@ -10,6 +10,7 @@ import (
 // Fresh identities are counted by their address, an IPv6 one by its /64, and a
 // known fan alone; this machine is not limited.
 func TestJoinsAreLimited(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t, func(o *web.Options) { o.JoinLimit, o.Proxies = 3, []string{"127.0.0.0/8", "::1/128"} })
 	event := h.event(t, nil)
 	path := "/events/" + string(event.ID) + "/queue"
@@ -48,6 +49,7 @@ func TestJoinsAreLimited(t *testing.T) {
 // One fan who asks too often is refused for a while; another one, and the
 // event itself, are not.
 func TestPollsAreLimited(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t, func(o *web.Options) { o.PollLimit = 3 })
 	event := h.event(t, nil)
 	path := "/events/" + string(event.ID) + "/queue"

@@ -14,6 +14,7 @@ import (
 // TestSamplesAreMadeOnce: two nodes keep one sample for each five seconds, a
 // sale that rests costs one row, and what was seen is there for the plots.
 func TestSamplesAreMadeOnce(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, nil)
 	other := openHouseOn(t, h.Pair) // another node on the same engines
@@ -60,6 +61,7 @@ func TestSamplesAreMadeOnce(t *testing.T) {
 // TestDeskStream: the stream tells what a look tells, each second. That it ends
 // with the session is the matter of TestLogOutEverywhere.
 func TestDeskStream(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, nil)
 	session := h.signIn(t)

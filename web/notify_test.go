@@ -19,6 +19,7 @@ const formType, page = "Content-Type: application/x-www-form-urlencoded", "Accep
 
 // A fan who waits asks to be told, by the API and by the page's form.
 func TestTellMeWhenMyTurnIsNear(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, func(_ *ropeline.Event, r *admission.Rules) { r.Paused = true })
 	f := h.join(t, event.ID)
@@ -74,6 +75,7 @@ func TestTellMeWhenMyTurnIsNear(t *testing.T) {
 // Messages and queues are the owner's to see and to act upon, and that is
 // written down.
 func TestOperators(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	for _, path := range []string{"/admin/notifications", "/admin/queues"} {
 		if got := h.ask(t, "GET", path, ""); got.status != http.StatusUnauthorized {
@@ -174,6 +176,7 @@ func TestOperators(t *testing.T) {
 // The tickets of a paid order are sent again on demand, to its own fan, and not
 // by clicking.
 func TestTicketsAreSentAgain(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, func(e *ropeline.Event, _ *admission.Rules) { e.TicketTypes[0].Price.Minor = 0 })
 	f := h.join(t, event.ID).enter(t)

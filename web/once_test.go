@@ -11,6 +11,7 @@ import (
 
 // Answers are remembered for their keys as long as somebody may ask again.
 func TestPruneAnswers(t *testing.T) {
+	t.Parallel()
 	pool := engines.Test(t).Pool
 	if _, err := pool.Exec(t.Context(), `
 		insert into idempotency_keys (scope, key, request_hash, created_at)
@@ -30,6 +31,7 @@ func TestPruneAnswers(t *testing.T) {
 
 // Samples of a sale are there for its report for a year, and then go.
 func TestPruneSamples(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, nil)
 	if _, err := h.Pool.Exec(t.Context(), `

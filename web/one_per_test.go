@@ -30,6 +30,7 @@ func (h *house) logIn(t *testing.T, email string) string {
 // Where one number is for an account, two devices of it stand on one number,
 // and both live: through the line, the pass, the shop and the order.
 func TestOneNumberPerAccount(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, accountEvent)
 	path := "/events/" + string(event.ID)
@@ -96,6 +97,7 @@ func TestOneNumberPerAccount(t *testing.T) {
 // After Redis was lost, both devices of an account come back to its one number,
 // in whatever order, also one that never had the place.
 func TestAccountsNumberOutlivesRedis(t *testing.T) {
+	t.Parallel()
 	pair, redis := engines.Test(t), engines.TestRedis(t)
 	pair.RedisURL = redis.URL()
 	h := openHouseOn(t, pair)
@@ -123,6 +125,7 @@ func TestAccountsNumberOutlivesRedis(t *testing.T) {
 
 // In a lobby an account is one entrant, and gets one number from the draw.
 func TestOneEntrantPerAccount(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, func(e *ropeline.Event, r *admission.Rules) {
 		accountEvent(e, r)
@@ -150,6 +153,7 @@ func TestOneEntrantPerAccount(t *testing.T) {
 // A pass opens one visit: shown again it leads back into it while it lasts, and
 // nowhere once the fan has gone home.
 func TestPassOpensOneVisit(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, nil)
 	fan := h.join(t, event.ID).enter(t)

@@ -21,6 +21,7 @@ func (h *house) organizer(t *testing.T) string {
 
 // An organizer finds an order, and cancels the event; the line and the fans hear.
 func TestOrganizerCancelsAnEvent(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, nil)
 	path := "/events/" + string(event.ID)

@@ -58,6 +58,7 @@ func (h *house) post(t *testing.T, session, path string, fields ...string) answe
 // what that comes to, revokes a ticket, mails the rest, and reads it all in
 // one story.
 func TestOrdersConsole(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	own, sessions := h.organization(t, "own")
 	event := h.event(t, func(e *ropeline.Event, _ *admission.Rules) { e.Organization = own })

@@ -25,6 +25,7 @@ func (h *house) signIn(t *testing.T) string {
 }
 
 func TestOrganizerCreatesEventOnce(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	session := h.signIn(t)
 	body := func(name string) string {
@@ -85,6 +86,7 @@ func TestOrganizerCreatesEventOnce(t *testing.T) {
 }
 
 func TestSignInIsLimited(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	for i := range 12 {
 		got := h.ask(t, "POST", "/admin/login", `{"email":"a@b.example","password":"guess"}`)
@@ -103,6 +105,7 @@ func TestSignInIsLimited(t *testing.T) {
 
 // A browser is shown pages, an API client JSON; both know the same addresses.
 func TestPagesAndJSON(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, nil)
 	path := "/events/" + string(event.ID)

@@ -11,6 +11,7 @@ import (
 
 // The pages of the public log, one after the other, are a log that holds.
 func TestThePaceLogIsPublished(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, func(_ *ropeline.Event, r *admission.Rules) { r.Batch = 1 })
 	for range 4 {

@@ -9,6 +9,7 @@ import (
 // People of an organization by the API: it is made, somebody is invited, looks
 // at the invitation, joins, has another role and goes; keys come and go.
 func TestPeopleByTheAPI(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	owner := h.signIn(t)
 	type made struct{ ID, Token string }

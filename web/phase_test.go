@@ -14,6 +14,7 @@ import (
 // An event's way by hand: the lobby is opened, the drop moved and started, the
 // sale ended; fans follow, the rates move, the logs tell of each.
 func TestPhasesByHand(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	session := h.signIn(t)
 	h.run(h.line.RunDraws)

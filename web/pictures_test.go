@@ -41,6 +41,7 @@ func upload(t *testing.T, file []byte, fields ...string) (body, kind string) {
 // An organizer gives an event a picture; fans see ours made of it, for ever
 // under its own address. Bad files are refused in words.
 func TestPictures(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, nil)
 	session := h.organizer(t)

@@ -12,6 +12,7 @@ import (
 )
 
 func TestReconciliationsByTheAPI(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	session := h.organizer(t)
 	if got := h.ask(t, "GET", "/admin/reconciliations", ""); got.status != http.StatusUnauthorized {
@@ -53,6 +54,7 @@ func TestReconciliationsByTheAPI(t *testing.T) {
 
 // Lists go on before any number, also one beyond 32 bits.
 func TestListsBeforeLargeNumbers(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	session := h.organizer(t)
 	event := h.event(t, free)

@@ -30,6 +30,7 @@ func device(t *testing.T) *http.Client {
 }
 
 func TestRecoveryLinkOpensTheLineOnAnotherDevice(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, nil)
 	path := "/events/" + string(event.ID)
@@ -83,6 +84,7 @@ func TestRecoveryLinkOpensTheLineOnAnotherDevice(t *testing.T) {
 }
 
 func TestRecoveryRefuses(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, nil)
 	fan := h.join(t, event.ID)
@@ -106,6 +108,7 @@ func TestRecoveryRefuses(t *testing.T) {
 }
 
 func TestLeavingWithoutJavaScriptAsksFirst(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, nil)
 	path := "/events/" + string(event.ID)

@@ -12,6 +12,7 @@ import (
 )
 
 func TestRecoveryLinkRunsOut(t *testing.T) {
+	t.Parallel()
 	pair := engines.Test(t)
 	keys, err := keyring.Load(t.Context(), pair.Pool)
 	if err != nil {

@@ -22,6 +22,7 @@ import (
 // Who logs in gets a new session, and the one that the browser had before ends:
 // whoever planted or read it has nothing.
 func TestSessionIsNewAfterLogIn(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	planted := h.account(t, "mallory@example.org")
 	h.account(t, "fan@example.org")
@@ -45,6 +46,7 @@ func TestSessionIsNewAfterLogIn(t *testing.T) {
 // Logging out everywhere ends the sessions of other devices at once, and what
 // they look at within seconds.
 func TestLogOutEverywhere(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	own, sessions := h.organization(t, "own")
 	event := h.event(t, func(e *ropeline.Event, _ *admission.Rules) { e.Organization = own })
@@ -87,6 +89,7 @@ func TestLogOutEverywhere(t *testing.T) {
 // Codes of a second factor are counted against their account, and nobody
 // else's log-in suffers for it.
 func TestCodesOfASecondFactorAreLimited(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t, func(o *web.Options) { o.Proxies = []string{"127.0.0.0/8"} })
 	secrets := map[string]string{}
 	for _, email := range []string{"fan@example.org", "other@example.org"} {
@@ -133,6 +136,7 @@ func TestCodesOfASecondFactorAreLimited(t *testing.T) {
 // No page of somebody else makes a browser do anything here: every route with
 // an unsafe method refuses, whatever it is asked with.
 func TestEveryUnsafeRouteRefusesOtherSites(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	asked := 0
 	for route := range web.Access() {
@@ -155,6 +159,7 @@ func TestEveryUnsafeRouteRefusesOtherSites(t *testing.T) {
 // Every answer of every route says what a browser may do with it: a page what
 // it is written for, everything else nothing.
 func TestEveryAnswerCarriesItsHeaders(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t, func(o *web.Options) { o.PublicURL = "https://tickets.example" })
 	own, sessions := h.organization(t, "own")
 	event := h.event(t, func(e *ropeline.Event, _ *admission.Rules) { e.Organization = own })

@@ -68,6 +68,7 @@ func waiting(at int64) func(ropeline.Status) bool {
 }
 
 func TestSocketTellsPositionAndTurn(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, nil)
 	first, second, third := h.join(t, event.ID), h.join(t, event.ID), h.join(t, event.ID)
@@ -94,6 +95,7 @@ func TestSocketTellsPositionAndTurn(t *testing.T) {
 }
 
 func TestSocketEndsWithReason(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, nil)
 	fan := h.join(t, event.ID)
@@ -116,6 +118,7 @@ func TestSocketEndsWithReason(t *testing.T) {
 }
 
 func TestSocketTellsOfShutdown(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, nil)
 	conn := h.join(t, event.ID).dial(t)

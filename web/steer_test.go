@@ -11,6 +11,7 @@ import (
 
 // An organizer changes, foresees, stops, and lets somebody in.
 func TestSteering(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, nil)
 	session := h.signIn(t)

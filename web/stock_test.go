@@ -12,6 +12,7 @@ import (
 // A shopper's frames follow the stock, and so does the event, whose answer has
 // a tag for who has it already.
 func TestStockIsLive(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, nil)
 	path := "/events/" + string(event.ID)
@@ -44,6 +45,7 @@ func TestStockIsLive(t *testing.T) {
 }
 
 func TestChangeAndCapacityByTheAPI(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, nil)
 	seat := string(event.TicketTypes[0].ID)

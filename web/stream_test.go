@@ -86,6 +86,7 @@ func heardStatus(t *testing.T, what string, next func() (sent, bool), want func(
 }
 
 func TestStreamTellsWhatTheSocketTells(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, nil)
 	first, second := h.join(t, event.ID), h.join(t, event.ID)
@@ -125,6 +126,7 @@ func TestStreamTellsWhatTheSocketTells(t *testing.T) {
 }
 
 func TestStreamEndsWithReason(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, nil)
 	end := func(next func() (sent, bool)) (told struct {

@@ -25,6 +25,7 @@ func (h *house) mine(t *testing.T, who string) myTickets {
 
 // One transfer with its key has one effect, and each side sees its own.
 func TestTicketIsGivenToAnAccount(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, nil)
 	ann, bob, eve := h.session(t, "ann@example.org"), h.session(t, "bob@example.org"), h.session(t, "eve@example.org")
@@ -113,6 +114,7 @@ func (h *house) session(t *testing.T, email string) string {
 // A fan without an account and without JavaScript gives a ticket away: the
 // address, the question, done once however often the button is pressed.
 func TestTicketIsGivenByForms(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, nil)
 	order, ids := h.paid(t, event, "ann@example.org", 1)
@@ -167,6 +169,7 @@ func (h *house) fanOf(t *testing.T, order ropeline.OrderID) string {
 // verified, then in its account, with what was given to the address; and in
 // nobody else's.
 func TestMyTicketsBeforeAndAfterTheAddressIsVerified(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, nil)
 	order, ids := h.paid(t, event, "Ann@example.org", 1)

@@ -38,6 +38,7 @@ func proof(solution map[string]any) string {
 // Where joining costs work, a solution lets one join pass, for its event, once;
 // who holds a place needs none.
 func TestJoiningMayCostWork(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t)
 	event := h.event(t, func(_ *ropeline.Event, r *admission.Rules) { r.Work = 500 })
 	other := h.event(t, func(_ *ropeline.Event, r *admission.Rules) { r.Work = 500 })
