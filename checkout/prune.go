@@ -12,8 +12,8 @@ import (
 func (c *Checkout) Prune(ctx context.Context, keep time.Duration, limit int) (gone int, err error) {
 	for _, sql := range []string{
 		`delete from webhook_events where ctid = any(array(select ctid from webhook_events where received_at < now() - $1::interval limit $2))`,
-		`delete from reconciliations where id in (
-			select id from reconciliations where started_at < now() - $1::interval and alerts = 0 order by id limit $2)`,
+		`delete from reconciliations where id = any(array(
+			select id from reconciliations where started_at < now() - $1::interval and alerts = 0 order by id limit $2))`,
 	} {
 		tag, failed := c.pool.Exec(ctx, sql, keep, limit)
 		gone += int(tag.RowsAffected())

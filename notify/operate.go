@@ -99,7 +99,7 @@ func (n *Notify) Resend(ctx context.Context, tx pgx.Tx, id ID) error {
 func (n *Notify) ResendDead(ctx context.Context, tx pgx.Tx) (int64, error) {
 	tag, err := tx.Exec(ctx, `
 		update notifications set state = 'queued', attempts = 0, due_at = now(), lease = null, changed_at = now()
-		where id in (select id from notifications where state = 'dead' order by changed_at limit 1000 for update skip locked)`)
+		where id = any(array(select id from notifications where state = 'dead' order by changed_at limit 1000 for update skip locked))`)
 	if err != nil {
 		return 0, ropeline.Unavailable(err)
 	}

@@ -164,6 +164,29 @@ func TestWhatIsMootIsOver(t *testing.T) {
 	}
 }
 
+// The pace holds whatever Postgres believes of the table: right after a burst was
+// posted it takes it for small.
+func TestPaceByAnyPlan(t *testing.T) {
+	const rate = 20
+	o := viaSMTP(NewLog(slog.New(slog.DiscardHandler)))
+	o.Rate, o.InFlight = rate, 1000
+	h := newHouse(t, o)
+	for _, plan := range []string{"enable_hashjoin", "enable_mergejoin", "enable_hashagg", "enable_sort", "enable_material"} {
+		h.exec("do $$ begin execute format('alter database %I set " + plan + " = off', current_database()); end $$")
+	}
+	h.pool.Reset()
+	h.post(h.notice(EventCanceled, "before"))
+	h.exec("vacuum analyze notifications")
+	var burst []Notice
+	for i := range 500 {
+		burst = append(burst, h.notice(EventCanceled, fmt.Sprint("burst:", i)))
+	}
+	h.post(burst...)
+	if released, err := h.Release(t.Context(), Email); err != nil || len(released) == 0 || len(released) > rate {
+		t.Errorf("%d let go at once, %v", len(released), err)
+	}
+}
+
 // Several processes together keep the pace, and one who waits for tickets goes
 // before a crowd.
 func TestPace(t *testing.T) {

@@ -99,7 +99,7 @@ func (s *Server) onceThen(c *gin.Context, to, scope, key string, request any, do
 // many went.
 func PruneAnswers(ctx context.Context, pool *pgxpool.Pool, keep time.Duration, limit int) (int, error) {
 	tag, err := pool.Exec(ctx, `
-		delete from idempotency_keys where (scope, key) in (
-			select scope, key from idempotency_keys where created_at < now() - $1::interval order by created_at limit $2)`, keep, limit)
+		delete from idempotency_keys where ctid = any(array(
+			select ctid from idempotency_keys where created_at < now() - $1::interval order by created_at limit $2))`, keep, limit)
 	return int(tag.RowsAffected()), err
 }

@@ -176,8 +176,8 @@ const samplesKept = 12
 // samplesKept times keep. It returns how many went.
 func PruneSamples(ctx context.Context, pool *pgxpool.Pool, keep time.Duration, limit int) (int, error) {
 	tag, err := pool.Exec(ctx, `
-		delete from sale_samples where (event_id, at) in (
-			select event_id, at from sale_samples where until < now() - $1::interval limit $2)`, samplesKept*keep, limit)
+		delete from sale_samples where ctid = any(array(
+			select ctid from sale_samples where until < now() - $1::interval limit $2))`, samplesKept*keep, limit)
 	return int(tag.RowsAffected()), err
 }
 

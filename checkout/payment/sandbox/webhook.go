@@ -125,9 +125,9 @@ func (g *Gateway) Claim(ctx context.Context, limit int) ([]Delivery, error) {
 	var due []Delivery
 	batch.Queue(`
 		update sandbox_webhooks set attempts = attempts + 1, due_at = now() + $2::interval
-		where seq in (
+		where seq = any(array(
 			select seq from sandbox_webhooks where due_at <= now()
-			order by due_at, seq limit $1 for update skip locked)
+			order by due_at, seq limit $1 for update skip locked))
 		returning seq, attempts, event_id, kind, ref, extract(epoch from created_at)::bigint,
 			(select coalesce(metadata->>'payment', '') from sandbox_intents i where i.ref = sandbox_webhooks.ref)`, limit, claimTime).Query(func(rows pgx.Rows) (err error) {
 		due, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Delivery, error) {
