@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"strconv"
 	"testing"
 
 	"github.com/ropeline/ropeline"
@@ -9,12 +10,18 @@ import (
 
 // BenchmarkReserveDuringBurst compares reserving on one event, as in
 // BenchmarkReserve, while nothing else goes on with doing so while 50,000
-// messages about a canceled event wait and 200 a second are sent, ten times what the
-// configuration has by default: in turns, by the clock and by the processor time of the
+// messages about a canceled event wait and some are sent each second: at the pace that the
+// configuration has by default, and at ten times that. In turns, by the clock and by the processor time of the
 // program, Redis and Postgres. The messages are written out and go to the log.
 func BenchmarkReserveDuringBurst(b *testing.B) {
+	for _, pace := range []int{app.DefaultConfig().NotifyRate, 10 * app.DefaultConfig().NotifyRate} {
+		b.Run(strconv.Itoa(pace), func(b *testing.B) { reserveDuringBurst(b, pace) })
+	}
+}
+
+func reserveDuringBurst(b *testing.B, pace int) {
 	const n, messages = 20_000, 50_000
-	h := openHouse(b, func(c *app.Config) { c.NotifyRate = 200 })
+	h := openHouse(b, func(c *app.Config) { c.NotifyRate = pace })
 	client := h.redis(b)
 	figures := rounds{}
 	measure := func() sale { return h.sell(b, client, 1, 128, n) }
