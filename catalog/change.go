@@ -32,10 +32,14 @@ type VenueChange struct {
 	TimeZone *string `json:"time_zone"`
 }
 
-// wordAlone tells whether a change is a note and nothing else.
-func (c Change) wordAlone() bool {
-	return strings.TrimSpace(c.Note) != "" && c.Name == nil && c.Description == nil && c.StartsAt == nil && (c.Venue == nil || *c.Venue == VenueChange{})
+// Names tells whether a change names a field. One that does not may be a note
+// alone.
+func (c Change) Names() bool {
+	return c.Name != nil || c.Description != nil || c.StartsAt != nil || c.Venue != nil && *c.Venue != VenueChange{}
 }
+
+// Says tells whether a change has a note.
+func (c Change) Says() bool { return strings.TrimSpace(c.Note) != "" }
 
 // Details are what a Change may change.
 type Details struct {
@@ -77,8 +81,9 @@ func (c *Catalog) Change(ctx context.Context, tx pgx.Tx, event ropeline.EventID,
 		return before, before, nil, ropeline.Errorf(ropeline.CodeInvalidRequest, "The note must be text of at most 2,000 characters.")
 	}
 	told := outbox.Change{Fields: fields, Note: to.Note}
+	noteAlone := to.Says() && !to.Names()
 	switch {
-	case to.wordAlone():
+	case noteAlone:
 		fields = []string{"note"}
 	case len(fields) == 0:
 		return before, before, nil, nil
@@ -91,7 +96,7 @@ func (c *Catalog) Change(ctx context.Context, tx pgx.Tx, event ropeline.EventID,
 		return before, before, nil, err
 	}
 	batch := &pgx.Batch{}
-	if to.wordAlone() {
+	if noteAlone {
 		batch.Queue("update events set sequence = sequence + 1, changed_at = clock_timestamp() where id = $1", event)
 	} else {
 		batch.Queue("update events set name = $2, description = $3, starts_at = $4 where id = $1", event, after.Name, after.Description, after.StartsAt)

@@ -33,7 +33,7 @@ func (s *Server) changeEvent(c *gin.Context) error {
 	if err := readExactly(c, &to); err != nil {
 		return err
 	}
-	if to.Name == nil && to.Description == nil && to.StartsAt == nil && (to.Venue == nil || *to.Venue == catalog.VenueChange{}) && strings.TrimSpace(to.Note) == "" {
+	if !to.Names() && !to.Says() {
 		return ropeline.Errorf(ropeline.CodeInvalidRequest, "Give name, description, starts_at, venue or note.")
 	}
 	after, fields, err := s.changeDetails(c, event.ID, to)
