@@ -1,10 +1,14 @@
 package checkout
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/ropeline/ropeline"
 )
 
 // stories are what payers do, told to either gateway. Each ends in one way, in
@@ -150,4 +154,85 @@ func (l *till) age(by time.Duration) {
 			l.t.Fatal(err)
 		}
 	}
+}
+
+// Each webhook three times, in every kind of order, with work in between: the
+// end is always the same.
+func TestWebhooksShuffled(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, Options{}, false)
+	e := h.event(kind{100, 1, 100, 100})
+	for round := range 8 {
+		o := h.order(h.hold(e, fan(), 1))
+		h.confirm(o, "decline")
+		h.confirm(o, "three_d_secure")
+		h.confirm(o, "reorder")
+		var bodies [][]byte
+		take := func() {
+			due, err := h.sandbox.Claim(t.Context(), 100)
+			must(t, err)
+			for _, d := range due {
+				bodies = append(bodies, d.Body, d.Body, d.Body)
+				must(t, h.sandbox.Delivered(t.Context(), d.Seq))
+			}
+		}
+		take()
+		rand.Shuffle(len(bodies), func(i, j int) { bodies[i], bodies[j] = bodies[j], bodies[i] })
+		var all sync.WaitGroup
+		for i, body := range bodies {
+			if (i+round)%2 == 0 {
+				all.Go(func() {
+					if err := h.webhook(body); err != nil {
+						t.Error(err)
+					}
+				})
+			} else if err := h.webhook(body); err != nil {
+				t.Error(err)
+			}
+		}
+		all.Wait()
+		h.work("paid", func() bool { return h.state(o) == OrderPaid })
+		bodies = nil
+		eventually(t, "the older webhook", func() bool { take(); return len(bodies) >= 6 })
+		for _, body := range bodies {
+			must(t, h.webhook(body))
+		}
+		if o = h.look(o); o.State != OrderPaid || o.Payment.State != PaymentConfirmed || len(o.Tickets) != 1 {
+			t.Fatalf("round %d: %+v", round, o)
+		}
+	}
+	h.audit(e)
+}
+
+func TestWebhookSignature(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, Options{}, false)
+	e := h.event(kind{1, 1, 1, 100})
+	o := h.order(h.hold(e, fan(), 1))
+	h.confirm(o, "approve")
+	due, err := h.sandbox.Claim(t.Context(), 1)
+	must(t, err)
+	wantCode(t, h.Webhook(t.Context(), nil, due[0].Body), ropeline.CodeBadSignature)
+	if h.look(o).Payment.State != PaymentPending || count(t, h.pair.Pool, "select count(*) from webhook_events") != 0 {
+		t.Error("a forged webhook had an effect")
+	}
+	for _, field := range []string{"id", "intent", "payment"} {
+		var message map[string]any
+		must(t, json.Unmarshal(due[0].Body, &message))
+		message[field] = "a\x00b"
+		body, err := json.Marshal(message)
+		must(t, err)
+		wantCode(t, h.webhook(body), ropeline.CodeInvalidRequest)
+	}
+}
+
+// A pending payment whose webhook was lost is found by asking.
+func TestLostWebhook(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, Options{Watch: 50 * time.Millisecond}, false)
+	e := h.event(kind{1, 1, 1, 100})
+	o := h.order(h.hold(e, fan(), 1))
+	h.confirm(o, "approve")
+	h.work("paid without a webhook", func() bool { return h.state(o) == OrderPaid })
+	h.audit(e)
 }
